@@ -1,0 +1,1 @@
+"""Activation functions, and `get`, which finds one by its name."""

@@ -1,0 +1,3 @@
+"""Constraints of kcomponents."""
+
+__all__ = []

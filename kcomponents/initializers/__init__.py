@@ -1,0 +1,3 @@
+"""Initializers of kcomponents."""
+
+__all__ = []

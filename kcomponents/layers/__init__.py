@@ -1,0 +1,3 @@
+"""Layers of kcomponents."""
+
+__all__ = []

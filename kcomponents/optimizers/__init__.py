@@ -1,0 +1,3 @@
+"""Optimizers of kcomponents."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Regularizers of kcomponents."""
+
+__all__ = []

@@ -1,0 +1,123 @@
+"""The promises of a layer."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kcomponents.testing.backends import compile_modes, precisions
+from kcomponents.testing.common import (
+    promise,
+    round_trip,
+    same,
+    sample,
+    saved_and_loaded,
+)
+
+
+def check_layer(layer_class, arguments=None, *, input_shape, stochastic=False):
+    """Check that a layer does what every Keras layer does.
+
+    Config and `.keras` round trips, `clone_model`, shapes (eager, symbolic, unknown
+    batch), masks, mixed precision, a shared layer, `fit` compiled and not.
+
+    Args:
+        layer_class: Class of the layer, registered as Keras serializable.
+        arguments: Optional dict of constructor arguments.
+        input_shape: Tuple of ints, batch axis included.
+        stochastic: Bool, whether calls differ outside training too. Defaults to
+            `False`.
+
+    Raises:
+        AssertionError: Where a promise is broken, saying which.
+
+    Example:
+        >>> from kcomponents.testing import check_layer
+        >>> check_layer(keras.layers.ReLU, {"negative_slope": 0.1}, input_shape=(2, 3))
+    """
+
+    def make(**more):
+        return layer_class(**(arguments or {}), **more)
+
+    round_trip(make())
+    _check_shapes(make(), input_shape)
+    for policy in precisions():
+        _check_precision(make(dtype=policy), input_shape)
+    _check_mask(make(), input_shape)
+    _check_copies(make(), input_shape, stochastic)
+    for jit_compile in compile_modes():
+        _check_fit(make(), input_shape, jit_compile)
+
+
+def _check_shapes(layer, input_shape):
+    eager = tuple(layer(sample(input_shape)).shape)
+    inferred = tuple(layer.compute_output_shape(input_shape))
+    promise(eager == inferred, f"output is {eager}, compute_output_shape {inferred}")
+    symbolic = tuple(layer(keras.Input(input_shape[1:])).shape)
+    expected = (None, *eager[1:])
+    promise(symbolic == expected, f"symbolic output is {symbolic}, not {expected}")
+
+
+def _check_precision(layer, input_shape):
+    outputs = layer(sample(input_shape))
+    dtype = keras.backend.standardize_dtype(outputs.dtype)
+    promise(dtype == layer.compute_dtype, f"output is {dtype}, not in compute dtype")
+    promise(bool(ops.all(ops.isfinite(outputs))), f"output not finite in {dtype}")
+    for weight in layer.weights:
+        kept = weight.dtype == layer.variable_dtype or "int" in weight.dtype
+        promise(kept, f"{weight.path} is {weight.dtype}, not in variable dtype")
+
+
+@keras.saving.register_keras_serializable(package="kcomponents_testing")
+class _MaskCatcher(keras.layers.Layer):
+    """Remember whether a mask arrived."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.caught = None
+
+    def call(self, inputs, mask=None):
+        self.caught = mask
+        return inputs
+
+
+def _check_mask(layer, input_shape):
+    if not layer.supports_masking or len(input_shape) != 3:
+        return
+    catcher = _MaskCatcher()
+    keras.Sequential([keras.layers.Masking(), layer, catcher])(sample(input_shape))
+    promise(catcher.caught is not None, "the layer loses the mask")
+
+
+def _check_copies(layer, input_shape, stochastic):
+    x = sample(input_shape)
+    inputs = keras.Input(input_shape[1:])
+    model = keras.Model(inputs, [layer(inputs), layer(inputs)])
+    count = len(layer.weights)
+    promise(len(model.weights) == count, "a layer used twice doubles its weights")
+    # Weights away from their start, so that a copy that starts anew is noticed.
+    model.set_weights([w + 0.1 * sample(w.shape) for w in model.get_weights()])
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    for copy in (saved_and_loaded(model), clone):
+        promise(len(copy.weights) == count, "a copy has another number of weights")
+        if not stochastic:
+            for mine, its in zip(model(x), copy(x), strict=True):
+                same(its, mine, "a copy answers differently")
+
+
+def _check_fit(layer, input_shape, jit_compile):
+    x = sample(input_shape)
+    head = [keras.layers.Flatten(), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.layers.Identity(), layer, *head])
+    model.compile("sgd", "mse", jit_compile=jit_compile)
+    model(x)
+    before = model.get_weights()
+    batches = ((x, np.ones((len(x), 1), "float32")) for _ in range(2))
+    loss = model.fit(batches, shuffle=False, verbose=0).history["loss"][-1]
+    promise(np.isfinite(loss), f"loss is {loss} after fit, {jit_compile=}")
+    moved = any(
+        (a != b).any() for a, b in zip(before, model.get_weights(), strict=True)
+    )
+    promise(moved, f"fit moved no weight, {jit_compile=}")
+    model.predict(x, verbose=0)

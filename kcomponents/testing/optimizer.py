@@ -1,0 +1,75 @@
+"""The promises of an optimizer."""
+
+import copy
+
+import keras
+import numpy as np
+
+from kcomponents.testing.backends import compile_modes
+from kcomponents.testing.common import (
+    promise,
+    round_trip,
+    same,
+    sample,
+    saved_and_loaded,
+)
+
+
+def check_optimizer(make_optimizer):
+    """Check that an optimizer does what every Keras optimizer does.
+
+    Config round trip, `fit` compiled and not, mixed precision, gradient accumulation,
+    and that a model saved in the middle goes on as if it had never been saved.
+
+    Args:
+        make_optimizer: Callable that passes its keyword arguments on to the optimizer.
+
+    Raises:
+        AssertionError: Where a promise is broken, saying which.
+
+    Example:
+        >>> from kcomponents.testing import check_optimizer
+        >>> check_optimizer(keras.optimizers.Adam)
+    """
+    round_trip(make_optimizer())
+    copy.deepcopy(make_optimizer())
+    for jit_compile in compile_modes():
+        for policy in ("float32", "mixed_float16"):
+            _fit(_model(make_optimizer(), policy, jit_compile))
+    _fit(_model(make_optimizer(gradient_accumulation_steps=2)))
+    _check_resumes(make_optimizer())
+
+
+def _model(optimizer, policy="float32", jit_compile="auto"):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(4, "tanh", dtype=policy), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, "mse", jit_compile=jit_compile)
+    return model
+
+
+def _fit(model):
+    before = model.get_weights()
+    x, y = sample((8, 3)), sample((8, 1), seed=1)
+    options = {"batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0}
+    loss = model.fit(x, y, **options).history["loss"]
+    promise(np.isfinite(loss).all(), f"loss is {loss}")
+    moved = any(
+        (a != b).any() for a, b in zip(before, model.get_weights(), strict=True)
+    )
+    promise(moved, "fit moved no weight")
+
+
+def _check_resumes(optimizer):
+    model = _model(optimizer)
+    _fit(model)
+    loaded = saved_and_loaded(model)
+    promise(type(loaded.optimizer) is type(optimizer), "the loaded class differs")
+    for mine, its in zip(optimizer.variables, loaded.optimizer.variables, strict=True):
+        same(its, mine, f"{mine.path} was not restored")
+    _fit(model)
+    _fit(loaded)
+    for mine, its in zip(model.weights, loaded.weights, strict=True):
+        same(its, mine, f"{mine.path} goes on differently after loading")
