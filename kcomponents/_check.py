@@ -35,6 +35,15 @@ def number(name, value, low=-math.inf, high=math.inf, *, open_low=False):
     return float(value)
 
 
+def interval(lower, upper):
+    """Return both bounds as floats, or refuse all but finite `0 <= lower <= upper`."""
+    bounds = (lower, upper)
+    real = all(isinstance(b, numbers.Real) and b is not True for b in bounds)
+    if not real or not 0 <= lower <= upper < math.inf:
+        fail("Need 0 <= lower <= upper, both finite.", lower=lower, upper=upper)
+    return float(lower), float(upper)
+
+
 def one_of(name, value, choices):
     """Return `value`, or refuse it and name the choices nearest to it."""
     if value not in choices:
@@ -42,6 +51,13 @@ def one_of(name, value, choices):
         hint = ", ".join(repr(choice) for choice in near)
         fail(f"`{name}` is unknown. Did you mean one of {hint}?", **{name: value})
     return value
+
+
+def whole_axis(axis):
+    """Return `axis` as an int; its range is known only once a weight comes."""
+    if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
+        fail("`axis` must be an integer.", axis=axis)
+    return int(axis)
 
 
 def axis_in(name, axis, rank):

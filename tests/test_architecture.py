@@ -10,7 +10,7 @@ import kcomponents
 
 ROOT = pathlib.Path(kcomponents.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-BASE = {"_check", "_register", "_version", "_keras"}
+BASE = {"_check", "_keras", "_precision", "_register", "_version"}
 WEIGHTS = {"activations", "clipping", "initializers", "regularizers", "constraints"}
 
 # Part → the parts of kcomponents it may import.
@@ -24,6 +24,8 @@ MAY_IMPORT = {
 }
 BACKENDS = {"tensorflow", "tf", "jax", "jnp", "torch"}
 PRIVATE_KERAS = "_keras.py"
+# Public by their documentation, for all their underscore.
+NAMED_TUPLE = {"_fields", "_asdict", "_replace"}
 
 
 def place(path):
@@ -33,25 +35,13 @@ def place(path):
 
 
 def imports(path):
-    """Yield the dotted name of each module that a file imports, at any depth."""
+    """Yield the dotted name of each thing that a file imports, at any depth."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = (f"{node.module}.{alias.name}" for alias in node.names)
-            yield from names if node.module == "kcomponents" else [node.module]
-
-
-def base_modules(part):
-    """Return the modules of a package that its other modules may import."""
-    lines = re.findall(r"^# Base modules: (.*)\.$", _init(part), re.MULTILINE)
-    return set(lines[0].split(", ")) if lines else set()
-
-
-def _init(part):
-    path = ROOT / part / "__init__.py"
-    return path.read_text() if path.exists() else ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def words(path):
@@ -77,9 +67,10 @@ def test_imports_follow_the_table(path):
         target, *rest = name.split(".")[1:]
         if target != part:
             assert target in MAY_IMPORT[part], f"{part} may not import {target}"
-        elif own not in [("__init__",)] and part != "testing":
-            siblings = base_modules(part) | {"backends"}
-            assert rest[0] in siblings, f"{path.name} imports its sibling {rest[0]}"
+        elif own != ("__init__",) and part != "testing":
+            # Private modules hold what the parts of a package share.
+            shared = rest[0].startswith("_") or rest[0] == "backends"
+            assert shared, f"{path.name} imports its sibling {rest[0]}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -89,6 +80,8 @@ def test_private_names_of_keras_stand_in_one_file(path):
     assert not any(n.startswith("keras.src") for n in imports(path))
     tree = ast.parse(path.read_text())
     own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    own |= NAMED_TUPLE
+    own |= {n.asname or n.name for n in ast.walk(tree) if isinstance(n, ast.alias)}
     own |= {
         n.attr
         for n in ast.walk(tree)

@@ -1,0 +1,321 @@
+"""apply and report: regularizers given to built models, by rule."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kcomponents.layers import MaxoutConv2D, MaxoutDense, PreActivationResidual, PReLU
+from kcomponents.regularizers import L1, L2, GroupLasso, apply, report
+from kcomponents.testing.common import saved_and_loaded
+
+X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+Y = np.random.default_rng(1).normal(size=(16, 1)).astype("float32")
+
+
+def sequential():
+    hidden = [
+        layers.Dense(5, name="hidden"),
+        layers.BatchNormalization(),
+        layers.PReLU(),
+    ]
+    parts = [keras.Input((4,)), *hidden, layers.Dense(1, name="last")]
+    return keras.Sequential(parts, name="model")
+
+
+def fit(model, **options):
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0} | options
+    return model.fit(X, Y, **options).history["loss"]
+
+
+def carried(model):
+    return {row.path: row.regularizer for row in report(model) if row.regularizer}
+
+
+def same_weights(model, other):
+    pairs = zip(model.get_weights(), other.get_weights(), strict=True)
+    return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in pairs)
+
+
+def test_kernels_get_it_and_nothing_else():
+    model = sequential()
+    paths = apply(model, L2(0.1))
+    assert paths == ["model/hidden/kernel", "model/last/kernel"]
+    assert carried(model) == dict.fromkeys(paths, "L2(l2=0.1)")
+    expected = sum(0.1 * (w**2).sum() for w in model.get_weights() if w.ndim > 1)
+    assert sum(map(float_of, model.losses)) == pytest.approx(expected, rel=1e-5)
+    kernels = [model.get_layer(name).kernel for name in ("hidden", "last")]
+    assert kernels[0].regularizer is not kernels[1].regularizer
+
+
+def float_of(tensor):
+    return float(keras.ops.convert_to_numpy(tensor))
+
+
+def test_a_fitted_model_trains_as_one_compiled_with_the_penalty():
+    model = sequential()
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    fit(model)
+    model.evaluate(X, Y, verbose=0)
+    plain = saved_and_loaded(model)
+    state = [v.numpy().copy() for v in model.optimizer.variables]
+    optimizer, metrics = model.optimizer, model.metrics
+    apply(model, L2(0.5))
+    assert model.optimizer is optimizer and model.metrics == metrics
+    for before, after in zip(state, optimizer.variables, strict=True):
+        np.testing.assert_array_equal(before, after.numpy())
+    # A loaded model is compiled anew, with the optimizer's state.
+    compiled = saved_and_loaded(model)
+    assert fit(model, epochs=2) == pytest.approx(fit(compiled, epochs=2), rel=1e-4)
+    assert same_weights(model, compiled)
+    fit(plain, epochs=2)
+    assert not same_weights(model, plain)
+
+
+def test_evaluate_and_train_on_batch_have_the_penalty_too():
+    model = sequential()
+    model.compile("sgd", "mse")
+    fit(model)
+    before = model.evaluate(X, Y, verbose=0)
+    apply(model, L1(1.0))
+    penalty = sum(np.abs(w).sum() for w in model.get_weights() if w.ndim > 1)
+    after = model.evaluate(X, Y, verbose=0)
+    assert after == pytest.approx(before + penalty, rel=1e-4)
+    assert float(model.train_on_batch(X, Y)) > penalty
+
+
+def test_none_takes_it_off_again():
+    model = sequential()
+    model.compile("sgd", "mse")
+    bare = model.evaluate(X, Y, verbose=0)
+    apply(model, L2(0.1))
+    assert model.evaluate(X, Y, verbose=0) > bare
+    assert len(apply(model, None)) == 2
+    assert model.losses == [] and carried(model) == {}
+    assert model.get_layer("last").kernel_regularizer is None
+    assert model.evaluate(X, Y, verbose=0) == pytest.approx(bare, rel=1e-5)
+
+
+def functional():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="inner")])
+    shared = layers.Dense(4, name="shared")
+    inputs = keras.Input((4,))
+    x = shared(shared(inner(inputs)))
+    return keras.Model(inputs, layers.Dense(1, name="last")(x))
+
+
+def recurrent():
+    stacked = layers.RNN([layers.GRUCell(2), layers.LSTMCell(2)], return_sequences=True)
+    parts = [
+        keras.Input((6, 3)),
+        layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+        stacked,
+        layers.TimeDistributed(layers.Dense(2)),
+        layers.SimpleRNN(2),
+    ]
+    return keras.Sequential(parts)
+
+
+def convolutional():
+    parts = [
+        keras.Input((8, 8, 2)),
+        layers.SeparableConv2D(3, 3),
+        layers.DepthwiseConv2D(3),
+        layers.Conv2DTranspose(2, 3),
+        layers.GroupNormalization(1),
+    ]
+    return keras.Sequential(parts)
+
+
+def own():
+    parts = [
+        keras.Input((8, 8, 2)),
+        MaxoutConv2D(3, 3),
+        PReLU(),
+        PreActivationResidual(4),
+        layers.GlobalAveragePooling2D(),
+        MaxoutDense(2),
+    ]
+    return keras.Sequential(parts)
+
+
+MODELS = [(functional, 3), (recurrent, 11), (convolutional, 4), (own, 5)]
+
+
+@pytest.mark.parametrize("make, count", MODELS)
+def test_copies_and_files_keep_it(make, count):
+    model = make()
+    paths = apply(model, GroupLasso(0.1))
+    assert len(paths) == count == len(model.losses)
+    assert paths.unsaved == []
+    for copy in (keras.models.clone_model(model), saved_and_loaded(model)):
+        assert len(copy.losses) == count
+        found = [row.regularizer for row in report(copy)]
+        assert found == [row.regularizer for row in report(model)]
+
+
+@keras.saving.register_keras_serializable(package="kcomponents_tests")
+class Scale(layers.Layer):
+    """A layer whose weight has no argument for a regularizer."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1], 2), name="w")
+
+    def call(self, inputs):
+        return inputs @ self.w
+
+
+class Subclassed(keras.Model):
+    """A model that holds its layers in a list and a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = [layers.Dense(3), {"embed": layers.Dense(1)}]
+
+    def call(self, inputs):
+        return self.parts[1]["embed"](self.parts[0](inputs))
+
+
+def attention():
+    inputs = keras.Input((5, 4))
+    x = layers.MultiHeadAttention(2, 2)(inputs, inputs)
+    return keras.Model(inputs, Scale()(layers.Dense(2, name="last")(x)))
+
+
+def test_what_no_config_holds_is_told():
+    model = attention()
+    paths = apply(model, L2(0.1))
+    assert len(paths) == len(model.losses) == 6
+    assert set(paths) - set(paths.unsaved) == {"last/kernel"}
+    assert len(keras.models.clone_model(model).losses) == 1
+
+
+def test_part_of_a_block_does_not_change_the_whole():
+    block = PreActivationResidual(4)
+    model = keras.Sequential([keras.Input((8, 8, 4)), block])
+    first, second = (w for w in block.trainable_weights if w.name == "kernel")
+    paths = apply(model, L2(0.1), include=first)
+    assert paths.unsaved == paths == [first.path]
+    assert block.kernel_regularizer is None and second.regularizer is None
+
+
+def test_a_subclassed_model_trains_with_it():
+    model = Subclassed()
+    model.compile("sgd", "mse")
+    fit(model)
+    assert len(apply(model, L2(10.0))) == len(model.losses) == 2
+    before = [np.abs(w).sum() for w in model.get_weights() if w.ndim > 1]
+    fit(model)
+    after = [np.abs(w).sum() for w in model.get_weights() if w.ndim > 1]
+    assert np.less(after, before).all()
+
+
+def test_a_frozen_layer_has_its_penalty_once_unfrozen():
+    model = sequential()
+    model.get_layer("hidden").trainable = False
+    assert len(apply(model, L2(0.1))) == 2
+    assert len(model.losses) == 1
+    model.get_layer("hidden").trainable = True
+    assert len(model.losses) == 2
+
+
+def embedded():
+    parts = [
+        keras.Input((4,)),
+        layers.Embedding(5, 3, name="embedding"),
+        layers.Dense(2, name="dense"),
+        layers.PReLU(name="prelu"),
+    ]
+    return keras.Sequential(parts, name="m")
+
+
+@pytest.mark.parametrize(
+    "include, expected",
+    [
+        ("kernels", ["m/dense/kernel"]),
+        ("embeddings", ["m/embedding/embeddings"]),
+        (["biases", "slopes"], ["m/dense/bias", "m/prelu/alpha"]),
+        ("dense/", ["m/dense/kernel", "m/dense/bias"]),
+        (re.compile("ker|alpha$"), ["m/dense/kernel", "m/prelu/alpha"]),
+        (lambda weight: weight.shape[0] == 3, ["m/dense/kernel"]),
+    ],
+)
+def test_include_takes_words_expressions_and_predicates(include, expected):
+    assert apply(embedded(), L2(0.1), include=include) == expected
+
+
+def test_layers_and_variables_are_included_and_excluded():
+    model = embedded()
+    dense = model.get_layer("dense")
+    rules = [(dense, None), ("all", dense), (["all"], ["slopes", dense.bias])]
+    found = [apply(model, L2(0.1), include=i, exclude=e) for i, e in rules]
+    weights = ["m/embedding/embeddings", "m/dense/kernel"]
+    assert found == [
+        ["m/dense/kernel", "m/dense/bias"],
+        ["m/embedding/embeddings", "m/prelu/alpha"],
+        weights,
+    ]
+
+
+def test_other_ways_to_name_a_regularizer_work():
+    model = sequential()
+    apply(model, "l1")
+    assert isinstance(model.get_layer("last").kernel_regularizer, keras.regularizers.L1)
+
+    def ours(weight):
+        return keras.ops.sum(weight)
+
+    apply(model, ours)
+    assert set(carried(model).values()) == {"ours"}
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"include": "kernals"}, "'kernels'.*model/hidden/kernel"),
+        ({"include": "conv"}, "matches no weight.*model/hidden/kernel"),
+        ({"include": "embeddings"}, "No weight is left.*model/hidden/kernel"),
+        ({"include": ["kernels", "hiden"]}, "matches no weight"),
+        ({"include": "("}, "regular expression"),
+        ({"include": 3}, "must be a word"),
+        ({"include": None}, "must be a word"),
+        ({"include": lambda weight: False}, "No weight is left"),
+        ({"exclude": "hiden"}, "`exclude` matches no weight"),
+        ({"exclude": layers.Dense(2)}, "`exclude` matches no weight"),
+        ({"exclude": keras.Variable([1.0])}, "`exclude` matches no weight"),
+        ({"exclude": "all"}, "No weight is left"),
+        ({"regularizer": 0.1}, "Could not interpret"),
+    ],
+)
+def test_rejects_rules_that_match_nothing_and_changes_nothing(arguments, message):
+    model = sequential()
+    with pytest.raises(ValueError, match=message):
+        apply(model, **{"regularizer": L2(0.1), **arguments})
+    assert carried(model) == {} and model.get_layer("last").kernel_regularizer is None
+
+
+@pytest.mark.parametrize("function", [report, lambda model: apply(model, L2(0.1))])
+@pytest.mark.parametrize("model", [keras.Sequential([layers.Dense(2)]), "model", None])
+def test_rejects_what_is_no_built_model(function, model):
+    with pytest.raises(ValueError, match="`model` must be"):
+        function(model)
+
+
+def test_report_lists_every_weight_and_prints_a_table():
+    model = sequential()
+    apply(model, L2(0.1), exclude="last")
+    rows = report(model)
+    assert [(row.kind, row.shape) for row in rows] == [
+        ("kernels", (4, 5)),
+        ("biases", (5,)),
+        ("normalization", (5,)),
+        ("normalization", (5,)),
+        ("slopes", (5,)),
+        ("kernels", (5, 1)),
+        ("biases", (1,)),
+    ]
+    lines = str(rows).splitlines()
+    assert lines[0].split() == ["path", "kind", "shape", "trainable", "regularizer"]
+    assert re.search(r"^model/hidden/kernel +kernels +\(4, 5\) +True +L2", lines[1])
