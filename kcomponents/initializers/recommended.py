@@ -1,0 +1,153 @@
+"""recommended_for: the initializer that suits an activation."""
+
+import difflib
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from kcomponents._check import fail, positive_int
+
+# What passes half of a centred input, like ReLU, and the negative slope it begins with.
+SMOOTH = (
+    *("relu6", "elu", "celu", "gelu", "silu", "swish", "hard_silu", "hard_swish"),
+    *("mish", "softplus", "squareplus", "sparse_plus"),
+)
+RECTIFIERS = {"relu": 0.0, "leaky_relu": 0.2, "prelu": 0.25, "rrelu": None}
+RECTIFIERS.update(dict.fromkeys(SMOOTH, 0.0))
+# What is nearly a line around 0, and the slope of that line.
+SIGMOIDS = dict.fromkeys(("linear", "tanh", "hard_tanh", "softsign", "softmax"), 1.0)
+SIGMOIDS.update({"sparse_sigmoid": 1 / 2, "sigmoid": 1 / 4, "hard_sigmoid": 1 / 6})
+PARAMETERS = ("elu", "leaky_relu", "maxout", "prelu")
+KNOWN = (*RECTIFIERS, *SIGMOIDS, "selu", "maxout")
+
+
+def recommended_for(activation, *, seed=None):
+    """Return a fresh initializer for the kernel of a layer with this activation.
+
+    It keeps the variance of what flows through a deep stack of such layers. `fan_in` is
+    the number of inputs of a unit, `fan_avg` the mean of that and of its outputs.
+
+    | activation | variance of the weights | source |
+    | --- | --- | --- |
+    | ReLU and its smooth kin (ELU, GELU, SiLU, ...) | 2 / fan_in | He |
+    | leaky slopes a: `leaky_relu`, `prelu`, `rrelu` | 2 / (1 + a²) / fan_in | He |
+    | `selu` | 1 / fan_in | Klambauer |
+    | `maxout` of k pieces | 1 / E[max² of k normals] / fan_in | Tseran |
+    | linear, tanh, softsign, softmax | 1 / fan_avg | Glorot |
+    | `sigmoid`, whose slope at 0 is 1/4 | 4² / fan_avg | Glorot, Bengio |
+
+    For random slopes `a²` is its mean. A sigmoid at the output of a network needs no
+    such large weights: leave that layer the `glorot_uniform` of Keras.
+
+    Args:
+        activation: Name (`"relu"`, `"leaky_relu:0.1"`, `"maxout:4"`), function, layer
+            class or instance (also a layer that has an `activation`, such as `Dense`),
+            or `None` for a linear layer.
+        seed: Optional int or `keras.random.SeedGenerator`, for repeatable draws.
+
+    Returns:
+        A `keras.initializers.Initializer`.
+
+    Raises:
+        ValueError: If nothing is known of the activation; the nearest known names are
+            given.
+
+    Example:
+        >>> from kcomponents.initializers import recommended_for
+        >>> layer = keras.layers.Dense(
+        ...     64, "relu", kernel_initializer=recommended_for("relu")
+        ... )
+        >>> round(recommended_for("leaky_relu:0.5").scale, 3)
+        1.6
+
+    Reference:
+
+    - He, Zhang, Ren & Sun, Delving Deep into Rectifiers, 2015,
+      [arXiv:1502.01852](https://arxiv.org/abs/1502.01852) (taken for ELU by Clevert,
+      Unterthiner & Hochreiter, 2016, [arXiv:1511.07289](https://arxiv.org/abs/1511.07289))
+    - Klambauer, Unterthiner, Mayr & Hochreiter, Self-Normalizing Neural Networks, 2017,
+      [arXiv:1706.02515](https://arxiv.org/abs/1706.02515)
+    - Tseran & Montúfar, Expected Gradients of Maxout Networks and Consequences to
+      Parameter Initialization, 2023, [arXiv:2301.06956](https://arxiv.org/abs/2301.06956)
+    - Glorot & Bengio, Understanding the Difficulty of Training Deep Feedforward Neural
+      Networks, 2010, [PMLR 9](https://proceedings.mlr.press/v9/glorot10a.html)
+    - Bengio, Practical Recommendations for Gradient-Based Training of Deep
+      Architectures, 2012, [arXiv:1206.5533](https://arxiv.org/abs/1206.5533)
+    """
+    name, layer, argument = _described(activation)
+    if name in SIGMOIDS:
+        scale, mode, distribution = SIGMOIDS[name] ** -2, "fan_avg", "uniform"
+    else:
+        scale, mode, distribution = 1.0, "fan_in", "truncated_normal"
+    if name in RECTIFIERS:
+        scale = 2 / (1 + _mean_square_slope(name, layer, argument))
+    elif name == "maxout":
+        scale = 1 / _mean_square_of_max(_pieces(layer, argument))
+    return keras.initializers.VarianceScaling(scale, mode, distribution, seed)
+
+
+def _described(activation):
+    """Return the activation's known name, its layer or None, and what follows ":"."""
+    layer = activation
+    if isinstance(layer, type) and issubclass(layer, keras.layers.Layer):
+        layer = layer()
+    if isinstance(layer, keras.layers.Layer):
+        name = type(layer).__name__
+        if "Maxout" not in name and hasattr(layer, "activation"):
+            return _described(layer.activation)
+        # Also MaxoutDense and its like.
+        return _known("maxout" if "Maxout" in name else name, activation), layer, ""
+    if callable(activation):
+        activation = getattr(activation, "__name__", repr(activation))
+    name, colon, argument = str(activation or "linear").partition(":")
+    name = _known(name, activation)
+    if colon and name not in PARAMETERS:
+        fail(f"`{name}` takes no parameter.", activation=activation)
+    return name, None, argument
+
+
+def _known(name, activation):
+    """Return the name as it is known here: `LeakyReLU` becomes `leaky_relu`."""
+    names = {known.replace("_", ""): known for known in KNOWN}
+    plain = name.lower().replace("_", "")
+    if plain not in names:
+        near = difflib.get_close_matches(plain, names, cutoff=0.5) or names
+        fail(
+            "No initializer is known to suit this activation. Known are, for example: "
+            f"{', '.join(names[key] for key in near)}.",
+            activation=activation,
+        )
+    return names[plain]
+
+
+def _mean_square_slope(name, layer, argument):
+    """Return the mean of a², the squared slope on the negative side."""
+    if name == "rrelu":
+        low, high = getattr(layer, "lower", 1 / 8), getattr(layer, "upper", 1 / 3)
+        return (low * low + low * high + high * high) / 3
+    if hasattr(layer, "alpha_initializer"):
+        return float(ops.mean(ops.square(layer.alpha_initializer((1000,)))))
+    slope = getattr(layer, "negative_slope", RECTIFIERS[name])
+    if argument and name != "elu":
+        slope = argument
+    return float(slope) ** 2
+
+
+def _pieces(layer, argument):
+    pieces = getattr(layer, "num_pieces", argument or 2)
+    if pieces is None:
+        fail(
+            'The number of pieces must be known: give `"maxout:4"`, say.',
+            num_pieces=pieces,
+        )
+    return positive_int("num_pieces", int(pieces))
+
+
+def _mean_square_of_max(count):
+    """Return E[max²] of `count` independent standard normals."""
+    z = np.linspace(-9, 9, 2001)
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    below = np.cumsum(density) * (z[1] - z[0]) - density * (z[1] - z[0]) / 2
+    return float(np.sum(z * z * count * density * below ** (count - 1)) * (z[1] - z[0]))
