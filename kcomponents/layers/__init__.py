@@ -1,3 +1,31 @@
 """Layers of kcomponents."""
 
-__all__ = []
+from kcomponents.layers.gradient_clip import GradientClip
+from kcomponents.layers.maxout import Maxout
+from kcomponents.layers.maxout_conv1d import MaxoutConv1D
+from kcomponents.layers.maxout_conv2d import MaxoutConv2D
+from kcomponents.layers.maxout_conv3d import MaxoutConv3D
+from kcomponents.layers.maxout_dense import MaxoutDense
+from kcomponents.layers.mc_dropout import MCDropout
+from kcomponents.layers.mc_spatial_dropout1d import MCSpatialDropout1D
+from kcomponents.layers.mc_spatial_dropout2d import MCSpatialDropout2D
+from kcomponents.layers.mc_spatial_dropout3d import MCSpatialDropout3D
+from kcomponents.layers.prelu import PReLU
+from kcomponents.layers.residual import PreActivationResidual
+from kcomponents.layers.rrelu import RReLU
+
+__all__ = [
+    "GradientClip",
+    "MCDropout",
+    "MCSpatialDropout1D",
+    "MCSpatialDropout2D",
+    "MCSpatialDropout3D",
+    "Maxout",
+    "MaxoutConv1D",
+    "MaxoutConv2D",
+    "MaxoutConv3D",
+    "MaxoutDense",
+    "PReLU",
+    "PreActivationResidual",
+    "RReLU",
+]

@@ -1,1 +1,0 @@
-"""Activation functions, and `get`, which finds one by its name."""

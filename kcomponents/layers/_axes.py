@@ -1,0 +1,39 @@
+"""Which axes of a tensor share one parameter, and which holds the channels."""
+
+import numbers
+
+import keras
+
+from kcomponents._check import axis_in, fail, one_of
+
+
+def check_shared_axes(shared_axes):
+    """Return `shared_axes` as "auto", `None` or a list of ints."""
+    if shared_axes is None:
+        return None
+    if isinstance(shared_axes, str):
+        return one_of("shared_axes", shared_axes, ["auto"])
+    axes = shared_axes if isinstance(shared_axes, list | tuple) else [shared_axes]
+    for axis in axes:
+        if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
+            rule = "`shared_axes` must be 'auto', `None`, an integer or a list of them."
+            fail(rule, shared_axes=shared_axes)
+    return [int(axis) for axis in axes]
+
+
+def check_data_format(data_format):
+    """Return the data format, that of Keras's settings if it is `None`."""
+    if data_format is None:
+        data_format = keras.config.image_data_format()
+    return one_of("data_format", data_format, ["channels_first", "channels_last"])
+
+
+def shared_axes_of(shared_axes, rank, data_format):
+    """Return the shared axes of a tensor of that rank, each counted from 0.
+
+    With "auto" these are all but the batch axis and the channel axis.
+    """
+    if shared_axes == "auto":
+        first = data_format == "channels_first" and rank > 2
+        return set(range(1, rank)) - {1 if first else rank - 1}
+    return {axis_in("shared_axes", axis, rank) for axis in shared_axes or ()}

@@ -1,0 +1,46 @@
+"""MCSpatialDropout1D: drop whole channels of sequences, also outside training."""
+
+from kcomponents._register import register
+from kcomponents.layers._mc_dropout import BaseMCSpatialDropout
+
+
+@register
+class MCSpatialDropout1D(BaseMCSpatialDropout):
+    """Dropout of whole channels of sequences that stays active in `predict`.
+
+    `y = mask * x / (1 - rate)`, with `mask ~ Bernoulli(1 - rate)` drawn anew at each
+    call, one value per sample and channel. See `MCDropout`.
+
+    Args:
+        rate: Float, the share of the channels to drop, at least 0 and below 1.
+        seed: Optional int, for repeatable masks.
+        active: `"always"`, or `"training"` for dropout in training only. Defaults to
+            `"always"`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape: `(batch, steps, channels)`.
+    Output shape: the same.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`, or `active` is unknown.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.layers import MCSpatialDropout1D
+        >>> layer = MCSpatialDropout1D(0.5)
+        >>> layer(keras.ops.ones((2, 3, 4))).shape == (2, 3, 4)
+        True
+
+    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
+        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    """
+
+    positions = 1
+
+    def __init__(self, rate, seed=None, *, active="always", **kwargs):
+        super().__init__(rate, "channels_last", seed, active=active, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["data_format"]
+        return config

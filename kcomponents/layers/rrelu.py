@@ -1,0 +1,107 @@
+"""RReLU: a rectifier whose negative slope is drawn anew in training."""
+
+import keras
+
+from kcomponents import activations
+from kcomponents._check import interval, one_of
+from kcomponents._register import register
+from kcomponents.layers._axes import (
+    check_data_format,
+    check_shared_axes,
+    shared_axes_of,
+)
+from kcomponents.layers._seed import SavesSeed
+
+
+@register
+class RReLU(SavesSeed, keras.layers.Layer):
+    """Rectifier with a random negative slope in training, its mean otherwise.
+
+    `y = x` where `x > 0`, else `slope * x`, with `slope ~ Uniform(lower, upper)` in
+    training and `slope = (lower + upper) / 2` outside.
+
+    The layer draws from its own random state. It moves on with every call that draws,
+    and is saved with the model. A slope per element takes as long to draw as the mask
+    of a dropout layer; with `shared_axes="auto"` far fewer are drawn.
+
+    Args:
+        lower: Float, least slope, at least 0. Defaults to `1 / 8`.
+        upper: Float, greatest slope, at least `lower`. Defaults to `1 / 3`.
+        seed: Optional int, for repeatable slopes.
+        shared_axes: The axes along which one drawn slope holds: an int, a list of
+            ints (negative ones count from the end; 0 is the batch), `"auto"` for one
+            slope per sample and channel, or `None` for one per element. Defaults to
+            `None`.
+        inference: `"mean"`, or `"sample"` to draw outside training too, for Monte
+            Carlo estimates of uncertainty. Defaults to `"mean"`.
+        data_format: `"channels_last"` or `"channels_first"`: whether `"auto"` takes
+            the last axis or axis 1 for the channels. Inputs of rank 2 have them last.
+            Defaults to `keras.config.image_data_format()`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape: `(batch, ...)`. Output shape: the same.
+
+    Raises:
+        ValueError: Unless `0 <= lower <= upper`, or if `shared_axes` or `inference`
+            is unknown.
+
+    Example:
+        >>> from kcomponents.layers import RReLU
+        >>> layer = RReLU(0.25, 0.75)
+        >>> y = layer(keras.ops.array([[-4.0, 4.0]]))
+        >>> keras.ops.convert_to_numpy(y).tolist()
+        [[-2.0, 4.0]]
+
+    Reference: Xu, Wang, Chen, Li, "Empirical Evaluation of Rectified Activations in
+        Convolutional Network", 2015, https://arxiv.org/abs/1505.00853
+    """
+
+    def __init__(
+        self,
+        lower=1 / 8,
+        upper=1 / 3,
+        seed=None,
+        *,
+        shared_axes=None,
+        inference="mean",
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.lower, self.upper = interval(lower, upper)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.shared_axes = check_shared_axes(shared_axes)
+        self.inference = one_of("inference", inference, ["mean", "sample"])
+        self.data_format = check_data_format(data_format)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        rank = len(input_shape)
+        shared = shared_axes_of(self.shared_axes, rank, self.data_format)
+        self.noise_shape = [1 if axis in shared else None for axis in range(rank)]
+        self.input_spec = keras.InputSpec(ndim=rank)
+
+    def call(self, inputs, training=False):
+        return activations.rrelu(
+            inputs,
+            self.lower,
+            self.upper,
+            training=training or self.inference == "sample",
+            seed=self.seed_generator,
+            noise_shape=self.noise_shape,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = {
+            "lower": self.lower,
+            "upper": self.upper,
+            "seed": self.seed,
+            "shared_axes": self.shared_axes,
+            "inference": self.inference,
+            "data_format": self.data_format,
+        }
+        return {**super().get_config(), **config}
