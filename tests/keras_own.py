@@ -1,24 +1,38 @@
 """Run Keras's own test modules with our class in place of theirs."""
 
+import importlib
+import types
 import unittest
 import warnings
 
 import pytest
 
 
-def cases(module, **differences):
-    """List the tests of a Keras test module, as parameters for pytest.
+def theirs_in(name):
+    """Return a test module of Keras, an empty one where the wheel ships no tests."""
+    try:
+        return importlib.import_module(f"keras.src.{name}")
+    except ModuleNotFoundError:
+        return types.SimpleNamespace()
+
+
+def cases(module, only=None, **differences):
+    """List the tests of a Keras test module, or of one class in it, as parameters.
 
     A keyword argument names a test that differs on purpose and gives the reason. Such
     a test must fail: one that passes is no difference, and is reported.
     """
     parameters = []
-    for value in vars(module).values():
+    for class_name, value in vars(module).items():
+        if only not in (None, class_name):
+            continue
         if isinstance(value, type) and issubclass(value, unittest.TestCase):
             for name in unittest.TestLoader().getTestCaseNames(value):
                 reason = differences.get(name.split("_", 1)[1])
-                mark = pytest.mark.xfail(reason=reason, strict=True) if reason else ()
-                parameters.append(pytest.param(value(name), id=name, marks=mark))
+                marks = list(getattr(getattr(value, name), "pytestmark", ()))
+                if reason:
+                    marks.append(pytest.mark.xfail(reason=reason, strict=True))
+                parameters.append(pytest.param(value(name), id=name, marks=marks))
     return parameters
 
 

@@ -2,6 +2,7 @@
 
 import keras
 
+from kcomponents._check import fail
 from kcomponents.regularizers._weights import choose, holders, renew_steps, weights_of
 
 
@@ -29,8 +30,8 @@ def apply(model, regularizer, *, include="kernels", exclude=None):
 
     Args:
         model: Built Keras model or layer.
-        regularizer: Instance of `keras.regularizers.Regularizer`, anything else that
-            `keras.regularizers.get` takes, or `None` to remove what there is.
+        regularizer: Instance of `keras.regularizers.Regularizer`, its name or config,
+            or `None` to remove what there is.
         include: Which weights: a word (one of the kinds above or `"all"`), a regular
             expression searched for in `weight.path`, a layer, a variable, a callable
             that takes a variable and returns a bool, or a list of these. Defaults to
@@ -62,7 +63,7 @@ def apply(model, regularizer, *, include="kernels", exclude=None):
         True
     """
     weights = choose(model, "include", include, exclude)
-    regularizer = keras.regularizers.get(regularizer)
+    regularizer = _checked(regularizer)
     copies = [_copy(regularizer) for _ in weights]
     places = _places(model, weights)
     saved = _saved(model, places)
@@ -76,10 +77,19 @@ def apply(model, regularizer, *, include="kernels", exclude=None):
     return paths
 
 
+def _checked(regularizer):
+    found = keras.regularizers.get(regularizer)
+    if not (found is None or isinstance(found, keras.regularizers.Regularizer)):
+        # Each weight needs a copy of its own, which only a config can give.
+        rule = "`regularizer` must be a keras.regularizers.Regularizer, not a function."
+        fail(rule, regularizer=regularizer)
+    return found
+
+
 def _copy(regularizer):
-    if isinstance(regularizer, keras.regularizers.Regularizer):
-        return type(regularizer).from_config(regularizer.get_config())
-    return regularizer
+    if regularizer is None:
+        return None
+    return type(regularizer).from_config(regularizer.get_config())
 
 
 def _places(model, weights):

@@ -25,16 +25,23 @@ CASES = {
 }
 
 
+# Backend → format → the packages that Keras needs to write it, and we to read it.
+NEEDS = {
+    "tensorflow": {"onnx": ["tf2onnx", "onnxruntime"], "tf_saved_model": []},
+    "jax": {"onnx": ["jax2onnx", "onnxruntime"], "tf_saved_model": ["tensorflow"]},
+    "torch": {"onnx": ["onnxscript", "onnxruntime"], "torch": []},
+}
+
+
 def formats():
-    """Return the formats that Keras writes on this backend, and can be read here."""
-    backend = keras.backend.backend()
-    if backend == "torch":
-        return ["onnx", "torch"]
-    needs = pytest.mark.skipif(
-        importlib.util.find_spec("tensorflow") is None,
-        reason="a SavedModel is TensorFlow's: Keras on JAX needs it to write one",
-    )
-    return ["onnx", pytest.param("tf_saved_model", marks=needs)]
+    """Return the formats that Keras writes on this backend, as parameters."""
+    parameters = []
+    for form, packages in NEEDS[keras.backend.backend()].items():
+        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        reason = f"Keras needs {missing} for this format, which is not installed"
+        mark = pytest.mark.skipif(bool(missing), reason=reason)
+        parameters.append(pytest.param(form, marks=mark))
+    return parameters
 
 
 # Keras cannot export its own layers of this kind either.

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from keras.src.layers.regularization import dropout_test, spatial_dropout_test
 
 from kcomponents.layers import (
     MCDropout,
@@ -14,7 +13,10 @@ from kcomponents.layers import (
 )
 from kcomponents.testing import check_layer
 from kcomponents.testing.common import saved_and_loaded
-from tests.keras_own import cases, run
+from tests.keras_own import cases, run, theirs_in
+
+dropout_test = theirs_in("layers.regularization.dropout_test")
+spatial_dropout_test = theirs_in("layers.regularization.spatial_dropout_test")
 
 X = np.ones((4, 1000), "float32")
 SPATIAL = {

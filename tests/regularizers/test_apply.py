@@ -264,11 +264,12 @@ def test_other_ways_to_name_a_regularizer_work():
     apply(model, "l1")
     assert isinstance(model.get_layer("last").kernel_regularizer, keras.regularizers.L1)
 
-    def ours(weight):
-        return keras.ops.sum(weight)
 
-    apply(model, ours)
-    assert set(carried(model).values()) == {"ours"}
+def test_refuses_a_function_which_has_no_copies():
+    model = sequential()
+    with pytest.raises(ValueError, match="not a function. Received: regularizer="):
+        apply(model, keras.ops.sum)
+    assert not model.losses
 
 
 @pytest.mark.parametrize(

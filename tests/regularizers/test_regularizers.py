@@ -1,12 +1,9 @@
 """Regularizers against their definitions."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
-from keras.src.regularizers import regularizers_test
 
 from kcomponents.regularizers import (
     L1,
@@ -19,7 +16,9 @@ from kcomponents.regularizers import (
     SparseGroupLasso,
 )
 from kcomponents.testing import check_regularizer, gradient
-from tests.keras_own import cases, run
+from tests.keras_own import cases, run, theirs_in
+
+regularizers_test = theirs_in("regularizers.regularizers_test")
 
 W = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")
 ON_WEIGHTS = [
@@ -44,7 +43,8 @@ def group_norms(w, axis=-1):
 
 OWN = cases(
     # The other class there tests a function of Keras alone.
-    SimpleNamespace(tests=regularizers_test.RegularizersTest),
+    regularizers_test,
+    only="RegularizersTest",
     orthogonal_regularizer_mode_validation="our message names the nearest mode",
     orthogonal_regularizer_input_rank_validation="ours takes any rank",
 )
