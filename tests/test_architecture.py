@@ -10,7 +10,7 @@ import kcomponents
 
 ROOT = pathlib.Path(kcomponents.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-BASE = {"_check", "_keras", "_precision", "_register", "_version"}
+BASE = {"_check", "_keras", "_precision", "_register", "_sparse", "_version"}
 WEIGHTS = {"activations", "clipping", "initializers", "regularizers", "constraints"}
 
 # Part → the parts of kcomponents it may import.

@@ -1,3 +1,5 @@
 """Optimizers of kcomponents."""
 
-__all__ = []
+from kcomponents.optimizers.clipped import clipped
+
+__all__ = ["clipped"]

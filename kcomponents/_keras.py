@@ -1,0 +1,54 @@
+"""The one file that touches private Keras names, each pinned by a test.
+
+`tests/test_keras_private.py` fails when Keras changes one of them.
+"""
+
+import keras
+
+
+def optimized_variables(optimizer):
+    """Return the variables that a built optimizer updates, in its order."""
+    return optimizer._trainable_variables
+
+
+def learning_rate_source(optimizer):
+    """Return the schedule or callable behind the learning rate, or None for a number.
+
+    `optimizer.learning_rate` has only its value at the moment.
+    """
+    source = getattr(optimizer, "_learning_rate", None)
+    return None if isinstance(source, keras.Variable) else source
+
+
+def carry_over(source, target):
+    """Give `target`, made from the config of `source`, what a config leaves out."""
+    names = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
+    for name in names:
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
+    if source.built:
+        target.build(optimized_variables(source))
+        target.set_weights([variable.numpy() for variable in source.variables])
+
+
+class AccumulatedGradients:
+    """Optimizer mixin: `process_accumulated` sees the mean that Keras accumulated.
+
+    Keras offers no public place between accumulating gradients and applying them; all
+    backends clip there. Without `gradient_accumulation_steps` nothing is called.
+    """
+
+    def process_accumulated(self, grads, variables):
+        """Return the gradients to apply to `variables`."""
+        return grads
+
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        # Past `__setattr__`, which would track these variables as the optimizer's own.
+        self.__dict__["_variables_to_apply"] = trainable_variables
+        super()._backend_apply_gradients(grads, trainable_variables)
+
+    def _clip_gradients(self, grads):
+        grads = super()._clip_gradients(grads)
+        if not self.gradient_accumulation_steps:
+            return grads
+        return self.process_accumulated(grads, self.__dict__["_variables_to_apply"])

@@ -1,1 +1,0 @@
-"""Gradient clipping on plain lists of gradients."""

@@ -1,0 +1,44 @@
+"""clip_by_value: bound every entry of every gradient."""
+
+from keras import ops
+
+from kcomponents._check import number
+from kcomponents._precision import widened
+from kcomponents._sparse import merge, values, with_values
+
+
+def clip_by_value(grads, value):
+    """Bring every entry of every gradient into `[-value, value]`.
+
+    `g = min(max(g, -value), value)`, which may turn the gradient's direction.
+
+    Args:
+        grads: List of gradients. `None` stays `None`. Of a sparse gradient, rows of
+            the same index are summed first.
+        value: Float above 0, the bound.
+
+    Returns:
+        List of gradients, each of its own dtype. NaN stays NaN.
+
+    Raises:
+        ValueError: Unless `value` is a finite number above 0.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.clipping import clip_by_value
+        >>> [g] = clip_by_value([keras.ops.array([3.0, -4.0])], 1.0)
+        >>> keras.ops.convert_to_numpy(g).tolist()
+        [1.0, -1.0]
+
+    Reference: Mikolov, "Statistical language models based on neural networks", 2012,
+    https://www.fit.vut.cz/study/phd-thesis/283/.en
+    """
+    value = number("value", value, 0, open_low=True)
+
+    def clip(grad):
+        tensor = ops.convert_to_tensor(values(grad))
+        return with_values(
+            grad, ops.cast(ops.clip(widened(tensor), -value, value), tensor.dtype)
+        )
+
+    return [None if g is None else clip(merge(g)) for g in grads]

@@ -1,0 +1,74 @@
+"""The private Keras names that `kcomponents/_keras.py` leans on, one test each."""
+
+import keras
+import pytest
+from keras import ops
+
+from kcomponents import _keras
+
+
+def built(**arguments):
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = keras.optimizers.SGD(**arguments)
+    optimizer.build([variable])
+    return optimizer, variable
+
+
+def test_a_built_optimizer_lists_what_it_updates():
+    optimizer, variable = built()
+    [found] = _keras.optimized_variables(optimizer)
+    assert found is variable
+
+
+def test_the_source_of_a_learning_rate_is_kept():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    optimizer, _ = built(learning_rate=schedule)
+    assert _keras.learning_rate_source(optimizer) is schedule
+    optimizer, _ = built(learning_rate=0.1)
+    assert _keras.learning_rate_source(optimizer) is None
+
+
+def test_weight_decay_remembers_what_it_leaves_out():
+    source = keras.optimizers.SGD(1.0, weight_decay=0.5)
+    target = keras.optimizers.SGD(1.0, weight_decay=0.5)
+    names = ["decayed", "kept"]
+    decayed, kept = (keras.Variable([1.0], name=name) for name in names)
+    source.exclude_from_weight_decay(var_list=[kept])
+    _keras.carry_over(source, target)
+    target.apply([ops.zeros((1,))] * 2, [decayed, kept])
+    assert [float(ops.convert_to_numpy(v)[0]) for v in (decayed, kept)] == [0.5, 1.0]
+
+
+def test_state_is_carried_over():
+    source, variable = built(momentum=0.9)
+    source.apply([ops.array([1.0, 2.0])])
+    target = keras.optimizers.SGD(momentum=0.9)
+    _keras.carry_over(source, target)
+    assert int(ops.convert_to_numpy(target.iterations)) == 1
+    for mine, its in zip(target.variables, source.variables, strict=True):
+        assert ops.convert_to_numpy(mine).tolist() == ops.convert_to_numpy(its).tolist()
+
+
+class Watching(_keras.AccumulatedGradients, keras.optimizers.SGD):
+    """Keeps what it sees, and halves it."""
+
+    def process_accumulated(self, grads, variables):
+        self.__dict__.setdefault("seen", []).append((grads, variables))
+        return [g / 2 for g in grads]
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_accumulated_gradients_pass_the_hook_before_they_are_applied(steps):
+    variables = [keras.Variable([0.0]), keras.Variable([0.0])]
+    optimizer = Watching(1.0, gradient_accumulation_steps=steps)
+    for value in (2.0, 4.0):
+        optimizer.apply([ops.array([value]), ops.array([2 * value])], variables)
+    moved = [float(ops.convert_to_numpy(v)[0]) for v in variables]
+    if steps is None:
+        assert moved == [-6.0, -12.0] and not hasattr(optimizer, "seen")
+    else:
+        assert moved == [-1.5, -3.0]
+        grads, seen = optimizer.seen[-1]
+        assert [float(ops.convert_to_numpy(g)[0]) for g in grads] == [3.0, 6.0]
+        assert [s is v for s, v in zip(seen, variables, strict=True)] == [True, True]
+    assert len(optimizer.variables) == (2 if steps is None else 4)
