@@ -1,0 +1,66 @@
+"""The main job runs on real digits, and refuses what it cannot work with."""
+
+import json
+
+import numpy as np
+import pytest
+import quickstart
+import recipe_data
+
+
+def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
+    arguments = ["--epochs", "3", "--results", str(tmp_path)]
+    quickstart.main(arguments)
+    printed = capsys.readouterr().out
+    lines = (tmp_path / "quickstart.jsonl").read_text().splitlines()
+    before, after = (json.loads(line) for line in lines)
+    assert before["val_accuracy"] < 0.2 and after["val_accuracy"] > 0.8
+    assert (tmp_path / "quickstart.png").read_bytes()[1:4] == b"PNG"
+    assert printed.rstrip().endswith("points).")
+
+
+def test_the_shipped_digits_are_all_there():
+    (x, y), (x_val, y_val) = recipe_data.images()
+    assert x.shape == (8000, 784) and x_val.shape == (2000, 784)
+    assert x.min() == 0 and x.max() == 1 and x.dtype == "float32"
+    assert set(y) == set(y_val) == set(range(10))
+
+
+def test_a_file_of_ones_own_is_split_and_scaled(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=np.full((20, 4, 4, 3), 7.0), y=np.arange(20) % 2)
+    (x, y), (x_val, y_val) = recipe_data.images(path)
+    assert x.shape == (16, 48) and x_val.shape == (4, 48) and len(y_val) == 4
+    assert x.max() == 1
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x": np.ones((20, 4))},
+        {"x": np.ones((20, 4)), "y": np.arange(19)},
+        {"x": np.ones((20, 4)), "y": np.ones(20)},
+        {"x": np.full((20, 4), np.nan), "y": np.arange(20)},
+        {"x": np.ones((20, 4)), "y": np.arange(20) - 1},
+    ],
+    ids=["no labels", "too few labels", "float labels", "NaN", "negative label"],
+)
+def test_a_file_that_cannot_work_is_refused_before_training(tmp_path, arrays, capsys):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(SystemExit):
+        quickstart.main(["--data", str(tmp_path / "bad.npz")])
+    assert "must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--data", "no-such-file"], "digits, mnist, fashion_mnist or an .npz file"),
+        (["--epochs", "0"], "--epochs must be at least 1"),
+        (["--depth", "-2"], "--depth must be at least 1"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, complaint, capsys):
+    with pytest.raises(SystemExit):
+        quickstart.main(arguments)
+    assert complaint in capsys.readouterr().err
