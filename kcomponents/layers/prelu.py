@@ -7,6 +7,7 @@ from keras import ops
 
 from kcomponents._check import fail, number
 from kcomponents._register import register
+from kcomponents.layers import backends
 from kcomponents.layers._axes import (
     check_data_format,
     check_shared_axes,
@@ -109,7 +110,8 @@ class PReLU(keras.layers.Layer):
         dtype = self.compute_dtype
         x, alpha = ops.cast(inputs, dtype), ops.cast(self.alpha, dtype)
         # Exporters and forward-mode derivatives know no gradient made by hand.
-        return _prelu_in_training(x, alpha) if training else _prelu(x, alpha)
+        by_hand = training and backends.GRADIENTS_BY_HAND
+        return _prelu_in_training(x, alpha) if by_hand else _prelu(x, alpha)
 
     def compute_output_shape(self, input_shape):
         return input_shape
