@@ -1,0 +1,89 @@
+"""Plain values: the checks that make them so, and their form as strict JSON."""
+
+import json
+import math
+import numbers
+from typing import Any
+
+import numpy
+
+from kcomponents._check import fail
+
+NOT_FINITE = ("nan", "inf", "-inf")
+
+
+def count(name: str, value: Any) -> int:
+    """Return `value` as an int, or refuse anything but a whole number from 0 on."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < 0:
+        fail(f"`{name}` must be a whole number of at least 0.", **{name: value})
+    return int(value)
+
+
+def named(name: str, value: Any) -> dict[str, Any]:
+    """Return `value`, or refuse what is not a dict with names as keys."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        fail(f"`{name}` must be a dict whose keys are strings.", **{name: value})
+    return value
+
+
+def floats(name: str, value: Any) -> float | list:
+    """Return a number or an array as a float or lists of floats, NaN and all."""
+    if type(value) is float:
+        return value
+    if isinstance(value, list | tuple):
+        return [floats(name, part) for part in value]
+    array = numpy.asarray(value)
+    # numpy counts bfloat16 as kind "V".
+    if array.dtype.kind not in "iufV":
+        fail(f"`{name}` must be a number or a list of numbers.", **{name: value})
+    return array.astype(float).tolist()
+
+
+def plain(value: Any) -> Any:
+    """Return a copy made of what JSON gives back as it was, numpy's values included."""
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, numpy.generic | numpy.ndarray):
+        return plain(value.tolist())
+    if value is not None and not isinstance(value, str | bool | int | float):
+        rule = "Only dicts with string keys, lists, strings, numbers, booleans and None"
+        fail(f"{rule} can be kept.", value=value)
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Return plain values as one line of strict JSON, NaN as `"nan"`, `inf` as `"inf"`.
+
+    A string that reads like one of those gets a `'` in front; `from_json` undoes both.
+    """
+    return json.dumps(_encode(value), allow_nan=False)
+
+
+def from_json(text: str) -> Any:
+    """Return the plain values that `to_json` made the text of."""
+    return _decode(json.loads(text))
+
+
+def _encode(value):
+    if isinstance(value, dict):
+        return {key: _encode(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_encode(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str) and value.lstrip("'") in NOT_FINITE:
+        return f"'{value}"
+    return value
+
+
+def _decode(value):
+    if isinstance(value, dict):
+        return {key: _decode(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_decode(part) for part in value]
+    if isinstance(value, str) and value.lstrip("'") in NOT_FINITE:
+        return float(value) if value in NOT_FINITE else value[1:]
+    return value
