@@ -5,10 +5,14 @@ Importing the package registers every class that a saved model may hold, so that
 """
 
 from kcomponents import activations as activations
+from kcomponents import callbacks as callbacks
 from kcomponents import clipping as clipping
 from kcomponents import constraints as constraints
 from kcomponents import initializers as initializers
 from kcomponents import layers as layers
 from kcomponents import optimizers as optimizers
+from kcomponents import probes as probes
+from kcomponents import record as record
 from kcomponents import regularizers as regularizers
+from kcomponents import statistics as statistics
 from kcomponents._version import __version__ as __version__

@@ -5,7 +5,7 @@ import math
 import numbers
 
 
-def fail(rule, **received):
+def fail(rule, /, **received):
     """Raise a ValueError that states the rule and shows what was received."""
     shown = ", ".join(f"{name}={value!r}" for name, value in received.items())
     raise ValueError(f"{rule} Received: {shown}")

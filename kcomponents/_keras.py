@@ -3,7 +3,10 @@
 `tests/test_keras_private.py` fails when Keras changes one of them.
 """
 
+import contextlib
+
 import keras
+from keras.src.backend.common import stateless_scope
 
 
 def optimized_variables(optimizer):
@@ -52,3 +55,73 @@ class AccumulatedGradients:
         if not self.gradient_accumulation_steps:
             return grads
         return self.process_accumulated(grads, self.__dict__["_variables_to_apply"])
+
+
+def sublayers(layer):
+    """Return the layers directly below a layer or model, in order."""
+    return list(layer._layers)
+
+
+def asked_metrics(model):
+    """Return what `compile` was given as `metrics` and as `weighted_metrics`."""
+    for metric in model.metrics:
+        if hasattr(metric, "_user_weighted_metrics"):
+            return [metric._user_metrics, metric._user_weighted_metrics]
+    return []
+
+
+# The one step of an optimizer that sees gradients after all else and hands on what is
+# applied: `grads = self._clip_gradients(grads)`, on every backend.
+CLIPPING = "_clip_gradients"
+
+
+def in_stateless_scope():
+    """Return whether assignments to variables are collected instead of done."""
+    return stateless_scope.in_stateless_scope()
+
+
+class Passenger:
+    """What stands among the seed generators of a model: a variable and no weight.
+
+    Keras carries the state of seed generators through a compiled step, yet neither
+    counts it as a weight nor looks for it in this list when it saves.
+    """
+
+    def __init__(self, variable):
+        self.state = variable
+
+
+def board_model(model, variables):
+    """Let the compiled step of a model carry these variables too."""
+    model._seed_generators.extend(Passenger(variable) for variable in variables)
+
+
+def leave_model(model, variables):
+    """Take the variables out of the model."""
+    ours = {id(variable) for variable in variables}
+    riders = model._seed_generators
+    riders[:] = [rider for rider in riders if id(rider.state) not in ours]
+
+
+def board_optimizer(optimizer, variables):
+    """Let the compiled step of an optimizer carry these variables too."""
+    for variable in variables:
+        optimizer._track_variable(variable)
+
+
+def leave_optimizer(optimizer, variables):
+    """Take the variables out of the optimizer."""
+    for variable in variables:
+        optimizer._untrack_variable(variable)
+
+
+@contextlib.contextmanager
+def without(optimizer, variables):
+    """Hide these variables from whatever looks at the optimizer's state."""
+    ours = {id(variable) for variable in variables}
+    kept = optimizer._variables[:]
+    optimizer._variables[:] = [v for v in kept if id(v) not in ours]
+    try:
+        yield
+    finally:
+        optimizer._variables[:] = kept

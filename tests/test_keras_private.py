@@ -72,3 +72,71 @@ def test_accumulated_gradients_pass_the_hook_before_they_are_applied(steps):
         assert [float(ops.convert_to_numpy(g)[0]) for g in grads] == [3.0, 6.0]
         assert [s is v for s, v in zip(seen, variables, strict=True)] == [True, True]
     assert len(optimizer.variables) == (2 if steps is None else 4)
+
+
+def test_a_layer_lists_those_directly_below_it():
+    dense, cell = keras.layers.Dense(2), keras.layers.GRUCell(2)
+    inner = keras.Sequential([dense])
+    owner = keras.layers.Layer()
+    owner.many, owner.named = [inner], {"cell": cell}
+    found = _keras.sublayers(owner)
+    assert len(found) == 2 and found[0] is inner and found[1] is cell
+    assert _keras.sublayers(dense) == []
+
+
+def test_what_compile_was_asked_to_measure_is_kept():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert _keras.asked_metrics(model) == []
+    model.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mape"])
+    assert _keras.asked_metrics(model) == [["mae"], ["mape"]]
+
+
+def small():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_passenger_is_carried_but_is_no_weight():
+    model, rider = small(), keras.Variable([7.0], trainable=False)
+    _keras.board_model(model, [rider])
+    assert any(v is rider for v in model.non_trainable_variables)
+    assert not any(v is rider for v in model.weights)
+    _keras.leave_model(model, [rider])
+    assert not any(v is rider for v in model.variables)
+
+
+def test_a_passenger_is_in_no_file(tmp_path):
+    model, rider = small(), keras.Variable([7.0], trainable=False)
+    _keras.board_model(model, [rider])
+    model.save(tmp_path / "model.keras")
+    _keras.leave_model(model, [rider])
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.variables) == len(model.variables)
+
+
+def test_an_optimizer_carries_passengers_and_can_hide_them():
+    optimizer, _ = built(momentum=0.9)
+    count, rider = len(optimizer.variables), keras.Variable([7.0], trainable=False)
+    _keras.board_optimizer(optimizer, [rider])
+    assert optimizer.variables[-1] is rider
+    with _keras.without(optimizer, [rider]):
+        assert len(optimizer.variables) == count
+    assert optimizer.variables[-1] is rider
+    _keras.leave_optimizer(optimizer, [rider])
+    assert len(optimizer.variables) == count
+
+
+def test_every_step_passes_its_gradients_through_one_method():
+    optimizer, variable = built()
+    seen = []
+    original = getattr(optimizer, _keras.CLIPPING)
+    setattr(optimizer, _keras.CLIPPING, lambda g: seen.append(g) or original(g))
+    optimizer.apply([ops.ones((2,))], [variable])
+    assert len(seen) == 1
+
+
+def test_a_stateless_scope_is_known():
+    assert not _keras.in_stateless_scope()
+    with keras.StatelessScope():
+        assert _keras.in_stateless_scope()

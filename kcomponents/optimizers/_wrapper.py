@@ -6,12 +6,12 @@ import warnings
 import keras
 from keras import ops
 
+from kcomponents import _backends as backends
 from kcomponents import _keras
 from kcomponents._check import fail
 from kcomponents._register import register
 from kcomponents._sparse import merge, values, with_values
 from kcomponents.clipping import global_norm
-from kcomponents.optimizers import backends
 from kcomponents.optimizers._bounds import Bounds
 from kcomponents.optimizers._checks import check_clippable, raise_unless_finite
 

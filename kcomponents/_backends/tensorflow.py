@@ -1,6 +1,13 @@
 """TensorFlow: graphs decide with `tf.cond`, strategies run one replica a device."""
 
+import contextlib
+
 import tensorflow as tf
+
+carries_state = False
+cheap_branches = True
+counts_in_python = False
+worth_stacking = 4096
 
 
 def sum_over_replicas(grads):
@@ -48,7 +55,71 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
     context.merge_call(across, args=(finite, grads, norm))
 
 
+def branch(condition, then, otherwise, changing):
+    """Do one of two things, in branches of the graph; replicas do always the first."""
+    if _replicas() and not tf.__internal__.distribute.strategy_supports_no_merge_call():
+        then()
+        return
+    tf.cond(condition, then, otherwise)
+
+
 def _replicas():
     """Return the context of a replica among several, else None."""
     context = tf.distribute.get_replica_context()
     return context if context and context.num_replicas_in_sync > 1 else None
+
+
+def scope(model):
+    """Return the scope of the strategy that the model trains under."""
+    return model.distribute_strategy.scope()
+
+
+def fetch(variables):
+    """Return for each variable its values as arrays, one per replica."""
+    return [[local.numpy() for local in _locals(v)] for v in variables]
+
+
+def fill(variables, values):
+    """Set each variable to a value, on every replica."""
+    for variable, value in zip(variables, values, strict=True):
+        for local in _locals(variable):
+            local.assign(value)
+
+
+def _locals(variable):
+    value = variable.value
+    if not isinstance(value, tf.distribute.DistributedValues):
+        return [value]
+    return value.distribute_strategy.experimental_local_results(value)
+
+
+def square_sums(tensors):
+    """Return the sum of squares of each tensor, without a copy of any."""
+    halves = [tf.nn.l2_loss(tf.cast(t, tf.float32)) for t in tensors]
+    return 2.0 * tf.stack(halves)
+
+
+def trace_level():
+    """Return the graph under construction: loops, maps and branches have their own.
+
+    But for `vectorized_map`, which builds one row in this graph, under a scope.
+    """
+    mapped = "loop_body" in tf.get_current_name_scope().split("/")
+    return id(tf.compat.v1.get_default_graph()), mapped
+
+
+def synchronize(model):
+    """Do nothing: variables hold their values at all times."""
+
+
+def replica():
+    """Return the number of the replica at work, 0 where there is one."""
+    context = _replicas()
+    if context is None:
+        return 0
+    return int(tf.get_static_value(context.replica_id_in_sync_group) or 0)
+
+
+def keep_random_state():
+    """Return an empty context: all state of random numbers is in variables."""
+    return contextlib.nullcontext()

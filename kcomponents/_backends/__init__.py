@@ -1,0 +1,52 @@
+"""What must be said differently on each backend, under the same names.
+
+- `apply_if_finite(norm, apply, grads, variables, optimizer_variables)`: `apply(grads,
+  variables, norm)` if the scalar `norm` is finite; if not, nothing changes.
+- `branch(condition, then, otherwise, changing)`: call one of two functions, which
+  return nothing and change some of the variables `changing`. Where replicas cannot
+  hold a branch, `then` is called always.
+- `carries_state`: whether a compiled step returns the variables it changed, so that it
+  must know each of them beforehand.
+- `cheap_branches`: whether to branch around the work of an optimizer costs less than to
+  measure each of its steps; branches of JAX copy what they change.
+- `counts_in_python`: whether a number that Python decides by is kept by Python, which
+  would have to wait for the device.
+- `fetch(variables)`: for each variable its values as arrays, one per replica.
+- `fill(variables, values)`: set each variable, on every replica.
+- `keep_random_state()`: the context after which random numbers go on as before it.
+- `on_first_replica(tensors)`: the tensors there, zeros on the other replicas.
+- `replica()`: the number of the replica at work.
+- `scope(model)`: the context in which variables of a model's kind are made.
+- `square_sums(tensors)`: the sum of squares of each, as one vector in float32.
+- `sum_over_replicas(grads)`: the sum of each gradient over all replicas.
+- `synchronize(model)`: let its variables hold the values of the last step.
+- `trace_level()`: equal at two places unless one is inside a loop, a map or a branch.
+- `worth_stacking`: up to this many elements, copying equal shapes into one tensor costs
+  less than an operation for each.
+"""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from kcomponents._backends import tensorflow as backend
+elif keras.backend.backend() == "jax":
+    from kcomponents._backends import jax as backend
+else:
+    from kcomponents._backends import torch as backend
+
+apply_if_finite = backend.apply_if_finite
+branch = backend.branch
+carries_state = backend.carries_state
+cheap_branches = backend.cheap_branches
+counts_in_python = backend.counts_in_python
+fetch = backend.fetch
+fill = backend.fill
+keep_random_state = backend.keep_random_state
+on_first_replica = backend.on_first_replica
+replica = backend.replica
+scope = backend.scope
+square_sums = backend.square_sums
+sum_over_replicas = backend.sum_over_replicas
+synchronize = backend.synchronize
+trace_level = backend.trace_level
+worth_stacking = backend.worth_stacking

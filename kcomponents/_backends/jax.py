@@ -1,0 +1,92 @@
+"""JAX traces one program for all devices, whose gradients are global already."""
+
+import contextlib
+
+import jax
+import keras
+
+try:
+    from jax.extend.core import get_opaque_trace_state
+except ImportError:  # before JAX 0.8
+    from jax.core import get_opaque_trace_state
+
+carries_state = True
+cheap_branches = False
+counts_in_python = False
+worth_stacking = 4096
+trace_level = get_opaque_trace_state
+
+
+def sum_over_replicas(grads):
+    """Return the gradients as they are."""
+    return grads
+
+
+def on_first_replica(tensors):
+    """Return the tensors as they are."""
+    return tensors
+
+
+def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
+    """Apply the gradients if their norm is finite, in a branch of the program.
+
+    The branch works on its own scope: assignments would leak from it. It also costs
+    less than to choose between new and old values, which copies all of them.
+    """
+    finite, changing = jax.numpy.isfinite(norm), [*variables, *optimizer_variables]
+    branch(finite, lambda: apply(grads, variables, norm), lambda: None, changing)
+
+
+def branch(condition, then, otherwise, changing):
+    """Do one of two things to the variables, in branches of the program."""
+    if not isinstance(condition, jax.core.Tracer):
+        # Outside `jit`, a branch would be compiled anew each time.
+        then() if condition else otherwise()
+        return
+    before = [variable.value for variable in changing]
+
+    def after(do):
+        with keras.StatelessScope(zip(changing, before, strict=True)) as scope:
+            do()
+        return [scope.get_current_value(variable) for variable in changing]
+
+    values = jax.lax.cond(condition, lambda: after(then), lambda: after(otherwise))
+    for variable, value in zip(changing, values, strict=True):
+        variable.assign(value)
+
+
+def scope(model):
+    """Return an empty context."""
+    return contextlib.nullcontext()
+
+
+def fetch(variables):
+    """Return for each variable a list of its value as an array, in one transfer."""
+    return [[value] for value in jax.device_get([v.value for v in variables])]
+
+
+def fill(variables, values):
+    """Set each variable to a value."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def square_sums(tensors):
+    """Return the sum of squares of each tensor; compilation makes one loop of each."""
+    widened = [jax.numpy.asarray(t, "float32") for t in tensors]
+    return jax.numpy.stack([jax.numpy.sum(jax.numpy.square(t)) for t in widened])
+
+
+def synchronize(model):
+    """Bring the state that `fit` carries along back into the model."""
+    model.jax_state_sync()
+
+
+def replica():
+    """Return 0: one program is traced for all devices."""
+    return 0
+
+
+def keep_random_state():
+    """Return an empty context: all state of random numbers is in variables."""
+    return contextlib.nullcontext()

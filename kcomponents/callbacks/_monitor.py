@@ -1,0 +1,132 @@
+"""Monitor: a callback that reads a probe and puts findings where they are wanted."""
+
+import abc
+
+import keras
+import numpy as np
+
+from kcomponents._check import fail, positive_int
+from kcomponents.record import Reading, Record
+
+JOINS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "last": lambda a, b: b}
+
+
+class Monitor(keras.callbacks.Callback, abc.ABC):
+    """Base: attaches a probe while a model trains, reads it, hands on what it read.
+
+    A monitor gives `_make_probe()`, `_see_epoch(epoch, reading, logs)` and `report`;
+    `_see_reading(reading)` too, if it acts within an epoch.
+    """
+
+    def __init__(self, every=None, record=None, verbose=0):
+        super().__init__()
+        self.every = None if every is None else positive_int("every", every)
+        if record is not None and not isinstance(record, Record):
+            fail("`record` must be a `kcomponents.record.Record`.", record=record)
+        self.record, self.verbose = record, verbose
+        # Without a look inside the epoch, training need not wait for this callback.
+        self.async_safe = every is None
+        self._forget()
+
+    def _forget(self):
+        self.readings = []
+        self._probe, self._parts = None, []
+        self._epoch = self._batches = self._batches_read = self._batches_before = 0
+        self._accumulated, self._steps_at_begin = 1, 0
+        self._next_reading = self.every
+
+    @abc.abstractmethod
+    def _make_probe(self):
+        """Return the probe for the model at hand."""
+
+    @abc.abstractmethod
+    def _see_epoch(self, epoch, reading, logs):
+        """Take note of what was measured over an epoch."""
+
+    def _see_reading(self, reading):
+        """Take note of one reading."""
+
+    @property
+    @abc.abstractmethod
+    def report(self):
+        """What was found in the last fit, as a table."""
+
+    def on_train_begin(self, logs=None):
+        """Attach the probe, with nothing left of an earlier fit."""
+        self._forget()
+        self._probe = self._make_probe()
+        self._probe.attach(self.model)
+        self._steps_at_begin = self._iterations()
+        optimizer = getattr(self.model, "optimizer", None)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        self._accumulated = getattr(optimizer, "gradient_accumulation_steps", 0) or 1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Count the batches of this epoch."""
+        self._batches_before += self._batches
+        self._batches, self._batches_read, self._epoch = 0, 0, epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Read within the epoch, if that was asked for."""
+        self._batches = max(self._batches, batch + 1)
+        if self.every is None or self._steps_due() < self._next_reading:
+            return
+        self._next_reading = self._steps_due() + self.every
+        self._read()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Read the rest of the epoch and add what was found to the logs."""
+        if not self._parts or self._batches > self._batches_read:
+            self._read()
+        merges = {s.name: s.merge for s in self._probe.statistics}
+        whole = _joined(self._parts, merges)
+        self._parts = []
+        self._see_epoch(epoch, whole, {} if logs is None else logs)
+
+    def on_train_end(self, logs=None):
+        """Take the probe off."""
+        self._probe.detach()
+        self._probe = None
+        if self.verbose:
+            # Where the user looks while `fit` shows its progress.
+            print(self.report)
+
+    def _read(self):
+        reading = self._probe.read(epoch=self._epoch, step=self._steps())
+        self._probe.reset()
+        self._batches_read = self._batches
+        self._parts.append(reading)
+        self.readings.append(reading)
+        if self.record is not None:
+            self.record.add(reading)
+        self._see_reading(reading)
+
+    def _iterations(self):
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is None:
+            return 0
+        return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+    def _steps(self):
+        """Return how many times this fit has moved the weights."""
+        return self._iterations() - self._steps_at_begin
+
+    def _steps_due(self):
+        """Return how many times it would have, had no step been skipped."""
+        return (self._batches_before + self._batches) // self._accumulated
+
+    def __getstate__(self):
+        # Tuners copy callbacks: a copy has neither the model nor taps on it.
+        return {**self.__dict__, "_probe": None, "_model": None}
+
+
+def _joined(readings, merges):
+    """Return one reading for all: of sums the sum, of largest the largest."""
+    values = {name: dict(found) for name, found in readings[0].values.items()}
+    for reading in readings[1:]:
+        for name, found in reading.values.items():
+            join = JOINS[merges[name]]
+            for path, value in found.items():
+                values[name][path] = join(values[name][path], value)
+    last = readings[-1]
+    return Reading(epoch=last.epoch, step=last.step, values=values)

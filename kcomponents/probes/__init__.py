@@ -1,0 +1,6 @@
+"""Probes: what happens inside the compiled training step, without changing it."""
+
+from kcomponents.probes.probe import Probe
+from kcomponents.probes.structure import structure
+
+__all__ = ["Probe", "structure"]

@@ -1,0 +1,104 @@
+"""What a layer applies: the name of its activation function."""
+
+import keras
+
+from kcomponents import _keras
+
+# By registered name: our own layers stand above this module.
+BARE = {
+    "Activation": None,
+    "ELU": "elu",
+    "LeakyReLU": "leaky_relu",
+    "PReLU": "prelu",
+    "ReLU": "relu",
+    "Softmax": "softmax",
+    "kcomponents>Maxout": "maxout",
+    "kcomponents>PReLU": "prelu",
+    "kcomponents>RReLU": "rrelu",
+}
+WHOLE = {
+    "ConvLSTMCell": "lstm",
+    "GRUCell": "gru",
+    "LSTMCell": "lstm",
+    "kcomponents>MaxoutConv1D": "maxout",
+    "kcomponents>MaxoutConv2D": "maxout",
+    "kcomponents>MaxoutConv3D": "maxout",
+    "kcomponents>MaxoutDense": "maxout",
+}
+ALIASES = {"hard_swish": "hard_silu", "swish": "silu", "<lambda>": "custom"}
+
+
+def activation_of(layer):
+    """Return the name of the activation whose result a layer puts out, or None.
+
+    A layer made of others has none of its own: they are looked at one by one.
+    """
+    if runs_in_scan(layer):
+        return _of_the_inner(layer)
+    if isinstance(layer, keras.layers.ReLU) and layer.negative_slope:
+        return "leaky_relu"
+    known = _registered(layer, {**BARE, **WHOLE})
+    if known:
+        return known
+    if not hasattr(layer, "activation") or _others(layer):
+        return None
+    return _name(layer.activation)
+
+
+def is_bare(layer):
+    """Tell a layer that only applies an activation to what it is given."""
+    return bool(_names(layer) & set(BARE))
+
+
+def runs_in_scan(layer):
+    """Tell a layer that runs the layers inside it step by step."""
+    kinds = "Bidirectional", "RNN", "StackedRNNCells", "TimeDistributed"
+    return isinstance(layer, tuple(getattr(keras.layers, kind) for kind in kinds))
+
+
+def _of_the_inner(layer):
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return _of_the_last(layer.layer)
+    if isinstance(layer, keras.layers.Bidirectional):
+        return activation_of(layer.forward_layer)
+    stacked = isinstance(layer, keras.layers.StackedRNNCells)
+    cell = layer.cells[-1] if stacked else layer.cell
+    if runs_in_scan(cell):
+        return activation_of(cell)
+    if isinstance(cell, keras.layers.SimpleRNNCell):
+        return _name(cell.activation)
+    # What a cell does with its activations is its own affair.
+    return _registered(cell, WHOLE) or type(cell).__name__.lower()
+
+
+def _of_the_last(layer):
+    while activation_of(layer) is None and _keras.sublayers(layer):
+        layer = _keras.sublayers(layer)[-1]
+    return activation_of(layer)
+
+
+def _names(layer):
+    return {keras.saving.get_registered_name(cls) for cls in type(layer).__mro__}
+
+
+def _registered(layer, table):
+    names = map(keras.saving.get_registered_name, type(layer).__mro__)
+    return next((table[name] for name in names if table.get(name)), None)
+
+
+def _others(layer):
+    """List the layers within one, but that which is its activation."""
+    within = _keras.sublayers(layer)
+    return [inner for inner in within if inner is not layer.activation]
+
+
+def _name(activation):
+    if activation is None:
+        return "linear"
+    if isinstance(activation, keras.layers.Layer):
+        return _of_the_last(activation) or type(activation).__name__.lower()
+    if not isinstance(activation, str) and not callable(activation):
+        return None
+    named = isinstance(activation, str)
+    name = activation if named else getattr(activation, "__name__", "custom")
+    return ALIASES.get(name.lower(), name.lower())

@@ -1,0 +1,47 @@
+"""Loss tap: the loss of each batch, seen in `compute_loss`."""
+
+import warnings
+
+from keras import ops
+
+from kcomponents import _backends, _keras
+from kcomponents.probes._tally import Tally
+from kcomponents.probes._views import LossView
+from kcomponents.statistics import Statistic
+
+# The optimizer's own count is out of reach in the forward pass of a carried state.
+BATCHES = Statistic("batches", "losses", lambda view: 1.0)
+
+
+class LossTap:
+    """Shows the loss of each training batch to the tallies that `listeners` gives."""
+
+    def __init__(self, model, shadow, listeners):
+        self.listeners = listeners
+        self.count = Tally({BATCHES: ()}, replicas=True)
+        shadow.cover(model, "compute_loss", self._cover)
+
+    def _cover(self, original):
+        def compute_loss(*args, **kwargs):
+            loss = original(*args, **kwargs)
+            if tallies := self.listeners("losses"):
+                self._see(loss, tallies)
+            return loss
+
+        return compute_loss
+
+    def _see(self, loss, tallies):
+        if _backends.carries_state and not _keras.in_stateless_scope():
+            warnings.warn(
+                "The loss of this model cannot be watched: its `train_step` calls "
+                "`compute_loss` outside of a `keras.StatelessScope`; "
+                "`stateless_compute_loss` opens one.",
+                stacklevel=3,
+            )
+            return
+        [count] = self.count.variables
+        step = count.value[0] + 1.0
+        self.count.add(LossView(loss=loss, step=step))
+        view = LossView(loss=ops.stop_gradient(loss), step=step)
+        for tally in tallies:
+            tally.add(view)

@@ -1,0 +1,192 @@
+"""Optimizer tap: gradients and updates, seen where they are applied.
+
+`apply` gets the gradients; after accumulation and without loss scale, all optimizers
+of Keras pass them through one more method, which clips. Both are covered.
+"""
+
+import dataclasses
+import functools
+import operator
+from typing import Any
+
+from keras import ops
+
+from kcomponents import _backends, _keras
+from kcomponents._sparse import merge, values
+from kcomponents.probes._squares import square_sums
+from kcomponents.probes._views import ClippedView, GradientView, UpdateView
+
+
+@dataclasses.dataclass
+class _Step:
+    """A step in the middle: the variables it moves, what was seen of it so far."""
+
+    variables: tuple
+    gradients: Any = None
+    latest: Any = None
+
+
+class OptimizerTap:
+    """Shows each step of one optimizer to `listeners`.
+
+    Args:
+        optimizer: Keras optimizer, built.
+        shadow: `Shadow` that covers its methods.
+        listeners: Function of a source that returns the tallies that want it.
+        skips: Function that tells whether gradients that are not finite are kept from
+            the optimizer.
+    """
+
+    def __init__(self, optimizer, shadow, listeners, skips):
+        self.optimizer = optimizer
+        self.listeners, self.skips = listeners, skips
+        self.variables = _keras.optimized_variables(optimizer)
+        self.places = {id(v): i for i, v in enumerate(self.variables)}
+        # One for each replica: they take turns in the middle of a step.
+        self._steps = {}
+        shadow.cover(optimizer, "apply", self._cover_apply)
+        shadow.cover(optimizer, _keras.CLIPPING, self._cover_clipping)
+
+    def _cover_apply(self, original):
+        def apply(grads, trainable_variables=None):
+            grads, variables = list(grads), trainable_variables or self.variables
+            pairs = zip(grads, variables, strict=False)
+            kept = [(g, v) for g, v in pairs if g is not None and _is_moved(v)]
+            if not kept:
+                # Keras says what is wrong with them.
+                return original(grads, trainable_variables)
+            given, moved = zip(*kept, strict=True)
+            step = self._steps[_backends.replica()] = _Step(moved)
+            try:
+                if not self._accumulates():
+                    self._see_gradients(step, self._unscaled(given))
+                total = self._see_batch(step, given)
+                apply = self._skipping(original, total) if self.skips() else original
+                return self._apply(apply, step, grads, trainable_variables)
+            finally:
+                # Not to keep a step's tensors alive through the next one.
+                del self._steps[_backends.replica()]
+
+        return apply
+
+    def _cover_clipping(self, original):
+        def clip(grads):
+            clipped = original(grads)
+            step = self._steps.get(_backends.replica())
+            if step is None:
+                return clipped
+            if self._accumulates():
+                self._see_gradients(step, grads)
+            if tallies := self.listeners("clipped_gradients"):
+                same = list(map(id, clipped)) == list(map(id, step.latest))
+                before = step.gradients
+                squares = before.squares if same else self._squares(step, clipped)
+                _add(tallies, ClippedView(squares=squares, before=before.total))
+            return clipped
+
+        return clip
+
+    def _see_gradients(self, step, grads):
+        tallies = self.listeners("gradients")
+        others = ["clipped_gradients"]
+        if not self._accumulates():
+            others.append("batch_gradients")
+        if not tallies and not any(map(self.listeners, others)):
+            return
+        step.latest = grads
+        step.gradients = self._view(step, grads)
+        _add(tallies, step.gradients)
+
+    def _see_batch(self, step, grads):
+        """Show the gradients of one batch, and return their squared norm."""
+        tallies = self.listeners("batch_gradients")
+        if not tallies:
+            return None
+        view = step.gradients
+        if self._accumulates():
+            view = self._view(step, self._unscaled(grads))
+        _add(tallies, view)
+        return view.total
+
+    def _view(self, step, grads):
+        number = ops.cast(self.optimizer.iterations, "float32") + 1.0
+        return GradientView(squares=self._squares(step, grads), step=number)
+
+    def _skipping(self, original, total):
+        """Return the method as one that does nothing where the total is not finite."""
+
+        def finite(grads, variables, total):
+            original(grads, variables)
+
+        def apply(grads, variables=None):
+            variables = variables or self.variables
+            state = self.optimizer.variables
+            _backends.apply_if_finite(total, finite, grads, variables, state)
+
+        return apply
+
+    def _apply(self, original, step, grads, trainable_variables):
+        tallies = self.listeners("updates")
+        if not tallies:
+            return original(grads, trainable_variables)
+        see = functools.partial(
+            self._see_updates, tallies, original, step, grads, trainable_variables
+        )
+        due = [tally.due() for tally in tallies]
+        if not _backends.cheap_branches or any(d is True for d in due):
+            see()
+        else:
+            changing = [*(trainable_variables or self.variables)]
+            changing += self.optimizer.variables
+            unseen = functools.partial(original, grads, trainable_variables)
+            some = functools.reduce(operator.or_, due)
+            _backends.branch(some, see, unseen, changing)
+        for tally in tallies:
+            tally.count()
+
+    def _see_updates(self, tallies, original, step, grads, trainable_variables):
+        before = [ops.copy(v) for v in step.variables]
+        steps = ops.cast(self.optimizer.iterations, "float32")
+        original(grads, trainable_variables)
+        moved = [v - b for v, b in zip(step.variables, before, strict=True)]
+        view = UpdateView(
+            squares=self._in_place(step, square_sums(moved)),
+            weights=self._in_place(step, square_sums(before)),
+            applied=ops.cast(self.optimizer.iterations, "float32") - steps,
+        )
+        _add(tallies, view)
+
+    def _accumulates(self):
+        return getattr(self.optimizer, "gradient_accumulation_steps", None)
+
+    def _unscaled(self, grads):
+        scale = self.optimizer.loss_scale_factor
+        if scale is None:
+            return grads
+        return [values(g) / scale for g in map(merge, grads)]
+
+    def _squares(self, step, grads):
+        grads = _backends.sum_over_replicas(list(grads))
+        return self._in_place(step, square_sums([values(merge(g)) for g in grads]))
+
+    def _in_place(self, step, found):
+        """Put numbers of the variables at hand in the order of all variables."""
+        places = [self.places[id(v)] for v in step.variables]
+        if places == list(range(len(self.variables))):
+            return found
+        found = ops.concatenate([found, ops.zeros((1,))])
+        where = {place: i for i, place in enumerate(places)}
+        missing = len(places)
+        return ops.take(
+            found, [where.get(i, missing) for i in range(len(self.variables))]
+        )
+
+
+def _is_moved(variable):
+    # Keras assigns some "gradients" to their variables: the scales of float8.
+    return not getattr(variable, "overwrite_with_gradient", False)
+
+
+def _add(tallies, view):
+    for tally in tallies:
+        tally.add(view)

@@ -1,0 +1,59 @@
+"""Where the statistics of a probe are kept: a tally for each place that measures."""
+
+import warnings
+
+from keras import ops
+
+from kcomponents.probes._sampled import SampledTally
+from kcomponents.probes._tally import Tally
+from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
+
+
+def tallies_by_source(statistics, variables, sample, window):
+    """Return source → list of its tally, for all sources but the outputs of layers.
+
+    Of updates each `sample`-th is looked at; `window` batches make one.
+    """
+    zeros = ops.zeros((max(len(variables), 1),))
+    # Views of the right shapes, to learn what is measured.
+    views = {
+        "gradients": GradientView(squares=zeros, step=1.0),
+        "batch_gradients": GradientView(squares=zeros, step=1.0),
+        "clipped_gradients": ClippedView(squares=zeros, before=0.0),
+        "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
+        "losses": LossView(loss=ops.zeros(()), step=1.0),
+    }
+    found = {}
+    for source, view in views.items():
+        if own := [s for s in statistics if s.source == source]:
+            shapes = {s: view.measured(s).shape for s in own}
+            if source == "updates" and sample > 1:
+                found[source] = [SampledTally(shapes, sample, window)]
+            else:
+                found[source] = [Tally(shapes, replicas=source == "losses")]
+    return found
+
+
+def tallies_by_site(statistics, hub, watch):
+    """Return site → tally and site → watched layer, of the outputs of layers."""
+    own = [s for s in statistics if s.source == "outputs"]
+    sites, shapes = {}, {}
+    if not own:
+        return {}, {}
+
+    def note(site, watched, view):
+        if watch(watched):
+            sites[site] = watched
+            shapes[site] = {s: view.measured(s).shape for s in own}
+
+    try:
+        hub.rehearse(note)
+    except Exception as error:
+        warnings.warn(f"No layer can be watched: {error}", stacklevel=4)
+    if refused := sorted(hub.layers.refused):
+        warnings.warn(
+            "These layers run inside a loop or a map and cannot be watched: "
+            f"{', '.join(refused)}.",
+            stacklevel=4,
+        )
+    return {site: Tally(found, replicas=True) for site, found in shapes.items()}, sites

@@ -1,0 +1,183 @@
+"""Probe: statistics of the training steps of a model, read when asked for."""
+
+import itertools
+
+from kcomponents import _backends, _keras
+from kcomponents._check import fail
+from kcomponents.probes._hub import hub_of, tapped_optimizer
+from kcomponents.probes._places import tallies_by_site, tallies_by_source
+from kcomponents.record import Reading
+
+OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updates")
+
+
+class Probe:
+    """Measures statistics inside the compiled training step of a model.
+
+    It is attached while a model trains, from a callback's `on_train_begin`, and taken
+    off when it ends. What is trained stays as it is. The numbers stay on the device
+    until they are read; only steps of `fit` count, not validation.
+
+    Args:
+        *statistics: `kcomponents.statistics.Statistic` objects of different names.
+        watch: Function of a watched layer (`path`, `layer`, `activation`, `axis`) that
+            says whether statistics of outputs are measured there. By default at every
+            layer with an activation function.
+        sample: Integer, each how many optimizer steps the updates are measured, from
+            the first one after a reset. Defaults to 1.
+        skip_nonfinite: Boolean, whether batches whose gradients are not finite leave
+            the weights and the optimizer as they are. Needs a statistic of
+            `"batch_gradients"`. Defaults to `False`.
+
+    Raises:
+        ValueError: If two statistics have one name.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.probes import Probe
+        >>> from kcomponents.statistics import Statistic
+        >>> largest = Statistic("largest", "gradients", lambda v: v.total, "max")
+        >>> probe = Probe(largest)
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> model.make_train_function()
+        >>> probe.attach(model)
+        >>> probe.read().values
+        {'largest': {'all': 0.0}}
+        >>> probe.detach()
+    """
+
+    def __init__(
+        self, *statistics, watch=lambda watched: True, sample=1, skip_nonfinite=False
+    ):
+        names = [statistic.name for statistic in statistics]
+        if len(set(names)) < len(names):
+            fail("Statistics must have different names.", names=names)
+        self.statistics, self.watch = statistics, watch
+        self.sample, self.skip_nonfinite = sample, skip_nonfinite
+        self._clear()
+
+    def _clear(self):
+        self.model = self._hub = None
+        # What the hub asks for: source → tallies, site of a layer → tally.
+        self.tallies, self.outputs, self.sites = {}, {}, {}
+
+    def attach(self, model):
+        """Begin to measure the steps of a model.
+
+        Args:
+            model: Keras model, compiled and built.
+
+        Raises:
+            ValueError: If the model has no weights yet, or no optimizer where one is
+                needed.
+        """
+        self.detach()
+        self._make_ready(model)
+        optimizer = tapped_optimizer(model)
+        window = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+        self.model, self._hub = model, hub_of(model)
+        try:
+            with _backends.scope(model):
+                self.tallies = tallies_by_source(
+                    self.statistics, self.variables, self.sample, window
+                )
+                found = tallies_by_site(self.statistics, self._hub, self.watch)
+                self.outputs, self.sites = found
+            self._hub.join(self)
+        except BaseException:
+            self.detach()
+            raise
+
+    def read(self, epoch=0, step=0):
+        """Return the numbers so far, as a `Reading` of plain values.
+
+        Args:
+            epoch: Integer, put into the reading. Defaults to 0.
+            step: Integer, put into the reading. Defaults to 0.
+        """
+        _backends.synchronize(self.model)
+        fetched = iter(_backends.fetch([v for t in self._all() for v in t.variables]))
+        places = [None] * len(self._named()) + list(self.outputs)
+        values = {statistic.name: {} for statistic in self.statistics}
+        for tally, site in zip(self._all(), places, strict=True):
+            found = tally.values([next(fetched) for _ in tally.variables])
+            for statistic, value in found.items():
+                names = self._names(statistic, value, site)
+                values[statistic.name].update(names)
+        return Reading(epoch=epoch, step=step, values=values)
+
+    def reset(self):
+        """Start all numbers anew."""
+        _backends.synchronize(self.model)
+        for tally in self._all():
+            tally.reset()
+
+    def detach(self):
+        """End measuring. The last probe of a model takes all taps off it."""
+        if self._hub is not None:
+            self._hub.leave(self)
+        self._clear()
+
+    @property
+    def variables(self):
+        """The variables whose gradients and updates are measured, in order."""
+        optimizer = tapped_optimizer(self.model)
+        return [] if optimizer is None else _keras.optimized_variables(optimizer)
+
+    @property
+    def paths(self):
+        """The paths of these variables; Keras may give one path to several."""
+        names = []
+        for variable in self.variables:
+            numbered = (f"{variable.path}:{n}" for n in itertools.count(2))
+            choices = itertools.chain([variable.path], numbered)
+            names.append(next(name for name in choices if name not in names))
+        return names
+
+    @property
+    def last_layers(self):
+        """The sites whose outputs are outputs of the model."""
+        return self._hub.layers.last & self.sites.keys()
+
+    @property
+    def of_optimizer(self):
+        """Tallies that the optimizer adds to."""
+        return [t for s in OPTIMIZER_SOURCES for t in self.tallies.get(s, ())]
+
+    @property
+    def of_model(self):
+        """Tallies that the forward pass adds to."""
+        return [*self.tallies.get("losses", ()), *self.outputs.values()]
+
+    def _names(self, statistic, value, site):
+        """Return name → plain value, of a layer, of each variable, or of all."""
+        if not statistic.per_variable:
+            return {site or "all": value.tolist()}
+        return dict(zip(self.paths, value.tolist(), strict=True))
+
+    def _named(self):
+        return [*self.of_optimizer, *self.tallies.get("losses", ())]
+
+    def _all(self):
+        return [*self._named(), *self.outputs.values()]
+
+    def _make_ready(self, model):
+        if not model.variables:
+            fail(
+                "`model` must be built before it can be probed: give it a `keras.Input`"
+                ", call `model.build(input_shape)`, or call it on a batch.",
+                model=model.name,
+            )
+        optimizer = tapped_optimizer(model)
+        if optimizer is None and any(
+            s.source in OPTIMIZER_SOURCES for s in self.statistics
+        ):
+            fail(
+                "`model` must be compiled with an optimizer for its gradients to be "
+                "seen.",
+                optimizer=None,
+            )
+        if optimizer is not None and not model.optimizer.built:
+            with _backends.scope(model):
+                model.optimizer.build(model.trainable_variables)

@@ -1,0 +1,420 @@
+"""DeadReLUMonitor: exactly the units that never fired, and what NaN is not."""
+
+import copy
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kcomponents import layers as ours
+from kcomponents.callbacks import DeadReLUMonitor
+from kcomponents.record import Record
+from kcomponents.testing import check_callback
+from tests.callbacks.watching import BATCH, apart, by_name, fit, frozen, replay
+from tests.probes.models import SAMPLES, normal
+
+# Every other unit can hardly fire.
+BIASES = [0.5, -4.0]
+RELUS = {
+    "sequential": {"first"},
+    "functional": {"convolution", "reader"},
+    "nested": {"first", "inner_first"},
+    "shared": {"twice"},
+    "subclassed": {"hidden_0", "hidden_1"},
+    "time_distributed": {"each"},
+    "activations": {"activation", "relu"},
+    "twice": {"relu", "relu:2"},
+    "custom_train_step": {"first"},
+}
+
+
+def silent(outputs, threshold=0.0):
+    return np.flatnonzero(~(outputs > threshold).any(axis=0)).tolist()
+
+
+def check_equals_replay(name, epochs=1, threshold=0.0, **settings):
+    monitor = DeadReLUMonitor(threshold=threshold, **settings)
+    logs = fit(*apart(name, BIASES), monitor, epochs=epochs)
+    outputs = replay(*apart(name, BIASES), epochs=epochs)
+    assert by_name(monitor.dead_units).keys() == RELUS[name]
+    for site, units in monitor.dead_units.items():
+        dead = [silent(found, threshold) for found in outputs[site]]
+        assert units == dead[-1]
+        size = outputs[site][0].shape[1]
+        shares = [len(units) / size for units in dead]
+        assert logs[f"dead_relu/{site}"] == pytest.approx(shares, abs=1e-9)
+    assert any(monitor.dead_units.values())
+    assert not any(monitor.nan_units.values())
+    return monitor
+
+
+@pytest.mark.parametrize("name", RELUS)
+def test_equals_what_outputs_show_in(name):
+    check_equals_replay(name)
+
+
+def test_fires_above_the_threshold():
+    at_zero = check_equals_replay("sequential")
+    above = check_equals_replay("sequential", threshold=2.5)
+    assert len(*above.dead_units.values()) > len(*at_zero.dead_units.values())
+
+
+def test_readings_within_the_epoch_join_to_the_same():
+    record = Record()
+    monitor = check_equals_replay("twice", epochs=2, every=3, record=record)
+    # 8 steps: after 3 and at the end of the epoch, then after 6 and at the end.
+    assert [reading.step for reading in monitor.readings] == [3, 4, 6, 8]
+    assert record.readings == monitor.readings
+
+
+RECTIFIERS = {
+    "relu": layers.Activation(keras.activations.relu),
+    "relu6": layers.Activation("relu6"),
+    "bounded": layers.ReLU(max_value=1.0),
+    "leaky_relu": layers.Activation("leaky_relu"),
+    "slope": layers.ReLU(negative_slope=0.1),
+    "prelu": layers.PReLU(trainable=False),
+    "our_prelu": ours.PReLU(trainable=False),
+    "rrelu": ours.RReLU(),
+    "elu": layers.ELU(),
+    "selu": layers.Activation("selu"),
+    "celu": layers.Activation("celu"),
+}
+OTHERS = ["gelu", "silu", "softplus", "tanh", "linear"]
+
+
+def named(known):
+    """Return fresh layers of these names."""
+    configs = {name: {**la.get_config(), "name": name} for name, la in known.items()}
+    return [type(known[name]).from_config(c) for name, c in configs.items()]
+
+
+def test_knows_rectifiers_of_all_kinds():
+    *data, before = frozen(6, *named(RECTIFIERS), biases=BIASES)
+    monitor = DeadReLUMonitor()
+    fit(*data, monitor)
+    expected = silent(before)
+    assert 0 < len(expected) < 6
+    assert by_name(monitor.dead_units) == dict.fromkeys(RECTIFIERS, expected)
+
+
+def test_shifted_relu_fires_above_its_own_threshold():
+    relu = layers.ReLU(threshold=1.0)
+    model, x, y, _ = frozen(3, relu, biases=[0.5, 2.0, -1.0])
+    model.get_layer("first").kernel.assign(np.zeros((3, 3)))
+    monitor = DeadReLUMonitor()
+    fit(model, x, y, monitor)
+    assert list(monitor.dead_units.values()) == [[0, 2]]
+
+
+def test_is_silent_about_other_activations():
+    *data, _ = frozen(6, *[layers.Activation(name) for name in OTHERS])
+    monitor = DeadReLUMonitor()
+    logs = fit(*data, monitor)
+    assert list(logs) == ["loss"] and monitor.dead_units == {}
+    assert monitor.report == "No rectifiers were watched."
+
+
+MAXOUTS = {
+    "contiguous": ({}, [0, 0, 1, 1, 2, 2]),
+    "strided": ({"grouping": "strided"}, [0, 1, 2, 0, 1, 2]),
+    "units": ({"num_units": 2}, [0, 0, 0, 1, 1, 1]),
+    "unequal": ({"group_sizes": [1, 3, 2]}, [0, 1, 1, 1, 2, 2]),
+    "zero": ({"min_zero": True}, [0, 0, 1, 1, 2, 2]),
+}
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_counts_pieces_that_never_win(policy):
+    keras.config.set_dtype_policy(policy)
+    # Far enough apart for what bfloat16 can tell.
+    biases = [0.0, 9.0, -9.0, 3.0, -20.0, -30.0]
+    pools = [ours.Maxout(**MAXOUTS[name][0], name=name) for name in MAXOUTS]
+    *data, before = frozen(6, *pools, biases=biases)
+    monitor = DeadReLUMonitor(warn_above=0)
+    fit(*data, monitor)
+    for name, units in by_name(monitor.dead_units).items():
+        arguments, groups = MAXOUTS[name]
+        least = 0.0 if arguments.get("min_zero") else -np.inf
+        best = [before[:, np.equal(groups, g)].max(axis=1) for g in groups]
+        wins = before.T >= np.maximum(best, least)
+        assert units == np.flatnonzero(~wins.any(axis=1)).tolist() != []
+    assert monitor.dead_units.keys() == {*MAXOUTS}
+    assert "its unit" in monitor.report and "fewer pieces" in monitor.report
+
+
+@pytest.mark.parametrize("grouping", ["contiguous", "strided"])
+def test_counts_pieces_of_fused_layers(grouping):
+    convolution = ours.MaxoutConv2D(3, 2, 2, grouping=grouping, name="convolution")
+    dense = ours.MaxoutDense(4, 2, grouping=grouping, name="maxout")
+    between = [convolution, layers.GlobalAveragePooling2D(), dense]
+    model = keras.Sequential([keras.Input((5, 5, 2)), *between, layers.Dense(1)])
+    for layer in between[::2]:
+        layer.bias.assign(np.resize([9.0, 0.0, -9.0, 0.0, 0.0], layer.bias.shape))
+        layer.trainable = False
+    model.compile("sgd", "mse", jit_compile=False)
+    x = normal(5, 5, 2)
+    monitor = DeadReLUMonitor()
+    fit(model, x, normal(1), monitor)
+    for site, layer in zip(monitor.dead_units, between[::2], strict=True):
+        pieces = keras.ops.convert_to_numpy(layer.linear(x))
+        groups = pieces.reshape(-1, pieces.shape[-1])
+        if grouping == "contiguous":
+            groups = groups.reshape(len(groups), -1, 2)
+            won = (groups == groups.max(axis=2, keepdims=True)).any(axis=0)
+        else:
+            groups = groups.reshape(len(groups), 2, -1)
+            won = (groups == groups.max(axis=1, keepdims=True)).any(axis=0)
+        assert monitor.dead_units[site] == np.flatnonzero(~won.ravel()).tolist() != []
+        x = layers.GlobalAveragePooling2D()(layer(x)) if layer is convolution else x
+
+
+def spoiled(rectifier, compiled):
+    """Return a model whose first layer has one unit of NaN weights and one dead."""
+    if rectifier == "inside":
+        model, x, y, _ = frozen(4, biases=[1.0, 0.0, -50.0, 2.0])
+        model.get_layer("first").activation = keras.activations.relu
+    else:
+        after = layers.Activation("relu", name="after")
+        model, x, y, _ = frozen(4, after, biases=[1.0, 0.0, -50.0, 2.0])
+    first = model.get_layer("first")
+    kernel = np.array(first.kernel.numpy())
+    kernel[0, 1] = np.nan
+    kernel[:, [0, 3]] = 0.0
+    first.kernel.assign(kernel)
+    model.compile("sgd", "mse", jit_compile=compiled)
+    return model, x, y
+
+
+# With torch, compiling takes longer than it is worth.
+COMPILED = [False] if keras.backend.backend() == "torch" else [False, True]
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+@pytest.mark.parametrize("rectifier", ["inside", "after"])
+def test_tells_nan_from_dead(rectifier, compiled):
+    model, x, y = spoiled(rectifier, compiled)
+    monitor = DeadReLUMonitor()
+    logs = fit(model, x, y, monitor)
+    [site] = monitor.dead_units
+    assert monitor.nan_units == {site: [1]}
+    assert monitor.dead_units == {site: [2]}
+    assert logs[f"dead_relu/{site}"] == [0.25]
+    assert "NaN weights: see FiniteGuard" in monitor.report
+
+
+def test_tells_nan_of_pieces():
+    model, x, y, _ = frozen(4, ours.Maxout(2), biases=[0.0, -50.0])
+    kernel = np.array(model.get_layer("first").kernel.numpy())
+    kernel[0, 1] = np.nan
+    model.get_layer("first").kernel.assign(kernel)
+    monitor = DeadReLUMonitor()
+    fit(model, x, y, monitor)
+    assert list(monitor.nan_units.values()) == [[0, 1]]
+    assert list(monitor.dead_units.values()) == [[3]]
+
+
+def all_dead(**settings):
+    model, x, y, _ = frozen(4, layers.ReLU(name="relu"), biases=[-50.0])
+    return model, x, y, DeadReLUMonitor(**settings)
+
+
+def test_is_quiet_unless_asked_and_names_the_remedy():
+    *data, monitor = all_dead()
+    fit(*data, monitor)
+    assert "lower the learning rate; HeNormal; LeakyReLU or PReLU" in monitor.report
+
+
+def test_warns_once_per_layer_and_fit():
+    *data, monitor = all_dead(warn_above=0.9)
+    for _ in range(2):
+        with pytest.warns(
+            UserWarning, match=r"100% of '\S*relu' never .*HeNor"
+        ) as seen:
+            fit(*data, monitor, epochs=3)
+        assert [w.category for w in seen].count(UserWarning) == 1
+
+
+def test_never_warns_of_units_that_still_learn():
+    after = [layers.Activation("leaky_relu"), layers.Activation("elu")]
+    model, x, y, _ = frozen(4, *after, biases=[-50.0])
+    monitor = DeadReLUMonitor(warn_above=0.0)
+    logs = fit(model, x, y, monitor)
+    assert list(logs.values())[1:] == [[1.0], [1.0]]
+    assert "remedy" in monitor.report and "learning rate" not in monitor.report
+
+
+def test_watches_an_output_and_has_a_remedy_of_its_own():
+    dense = layers.Dense(2, "relu", name="first")
+    model = keras.Sequential([keras.Input((3,)), dense])
+    model.get_layer("first").bias.assign([-50.0, -50.0])
+    model.compile("sgd", "mse")
+    monitor = DeadReLUMonitor()
+    fit(model, normal(3), normal(2), monitor)
+    assert list(monitor.dead_units.values()) == [[0, 1]]
+    assert "softplus or no activation at an output" in monitor.report
+
+
+def test_prints_the_report_if_asked(capsys):
+    *data, monitor = all_dead(verbose=1)
+    fit(*data, monitor)
+    assert capsys.readouterr().out == monitor.report + "\n"
+
+
+def test_validation_does_not_count():
+    model, x, y, _ = frozen(4, layers.ReLU(), biases=[0.0])
+    model.get_layer("first").kernel.assign(np.ones((3, 4)))
+    monitor = DeadReLUMonitor()
+    fit(model, -np.abs(x), y, monitor, validation_data=(np.abs(x), y))
+    assert list(monitor.dead_units.values()) == [[0, 1, 2, 3]]
+
+
+def test_layers_chooses_by_path():
+    monitor = DeadReLUMonitor(layers=["inner_f"])
+    fit(*apart("nested", BIASES), monitor)
+    assert [*by_name(monitor.dead_units)] == ["inner_first"]
+
+
+@pytest.mark.parametrize("name", ["nested", "activations"])
+def test_refuses_layers_that_match_nothing(name):
+    model, x, y = apart(name, BIASES)
+    with pytest.raises(ValueError, match="`layers` is found in no path"):
+        fit(model, x, y, DeadReLUMonitor(layers="tnah"))
+    assert "call" not in vars(model)
+
+
+class Rows(keras.utils.PyDataset):
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    @property
+    def num_batches(self):
+        return 2
+
+    def __getitem__(self, index):
+        return tuple(array[index * 4 : index * 4 + 4] for array in self.arrays)
+
+
+@pytest.mark.parametrize("name", ["sequential", "functional", "shared", "twice"])
+def test_looks_at_data_with_the_weights_of_the_end_of_each_epoch(name):
+    model, x, y = apart(name, BIASES)
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights())
+    )
+    # More rows than a batch, all equal to the 8 there are.
+    data = keras.tree.map_structure(lambda a: np.concatenate([a] * 5), x)
+    monitor = DeadReLUMonitor(data)
+    settings = {
+        "batch_size": 2,
+        "verbose": 0,
+        "epochs": 2,
+        "callbacks": [monitor, look],
+    }
+    logs = model.fit(x, y, **settings).history
+    assert monitor.dead_units.keys()
+    for epoch, weights in enumerate(seen):
+        again = apart(name, BIASES)[0]
+        again.set_weights(weights)
+        again.optimizer.learning_rate = 0.0
+        outputs = replay(again, x, y)
+        for site in monitor.dead_units:
+            dead = silent(outputs[site][0])
+            share = len(dead) / outputs[site][0].shape[1]
+            assert logs[f"dead_relu/{site}"][epoch] == pytest.approx(share)
+            assert epoch == 0 or monitor.dead_units[site] == dead
+
+
+def test_looks_at_datasets():
+    found = []
+    for wrap in (lambda x, y: x, lambda x, y: Rows(x, y), lambda x, y: Rows(x)):
+        model, x, y = apart("sequential", BIASES)
+        monitor = DeadReLUMonitor(wrap(x, y), every=2)
+        fit(model, x, y, monitor, epochs=2)
+        assert len(monitor.readings) == 4
+        found.append(monitor.dead_units)
+    assert found[0] == found[1] == found[2] and any(found[0].values())
+
+
+def test_monitors_stand_side_by_side():
+    model, x, y = apart("twice", BIASES)
+    monitors = DeadReLUMonitor(x), DeadReLUMonitor(), DeadReLUMonitor(x, every=1)
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=monitors)
+    alone = check_equals_replay("twice")
+    assert monitors[0].dead_units == monitors[2].dead_units
+    assert monitors[1].dead_units == alone.dead_units
+    relu = model.get_layer("relu")
+    assert not {"call", "train_step"} & (vars(model).keys() | vars(relu).keys())
+
+
+def test_what_is_looked_at_leaves_training_as_it_is():
+    def trained(*callbacks):
+        keras.utils.set_random_seed(0)
+        penalized = layers.Dense(6, "relu", activity_regularizer="l2")
+        between = [penalized, ours.MCDropout(0.5), layers.BatchNormalization()]
+        model = keras.Sequential([keras.Input((3,)), *between, layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=False)
+        x, y = normal(3), normal(1)
+        keras.utils.set_random_seed(1)
+        history = model.fit(x, y, epochs=3, verbose=0, callbacks=list(callbacks))
+        return model.get_weights(), history.history["loss"]
+
+    weights, loss = trained(DeadReLUMonitor(normal(3)))
+    plain, plain_loss = trained()
+    assert loss == pytest.approx(plain_loss, rel=1e-6)
+    for found, expected in zip(weights, plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("data", [None, np.ones((3, 3), "float32")])
+def test_keeps_the_promises_of_a_callback(data):
+    check_callback(lambda: DeadReLUMonitor(data, every=2))
+
+
+def test_a_copy_watches_on_its_own():
+    *data, monitor = all_dead()
+    fit(*data, monitor)
+    other = copy.deepcopy(monitor)
+    fit(*apart("sequential", BIASES), other)
+    assert [len(units) for units in monitor.dead_units.values()] == [4]
+    assert other.dead_units.keys() != monitor.dead_units.keys()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"threshold": "0"},
+        {"threshold": np.nan},
+        {"warn_above": 1.5},
+        {"warn_above": True},
+        {"every": 0},
+        {"layers": []},
+        {"layers": ["("]},
+        {"layers": [3]},
+        {"record": "record.jsonl"},
+        {"data": 3},
+        {"data": [[1.0, 2.0]]},
+        {"data": np.ones((0, 3))},
+        {"data": [np.ones((2, 3)), np.ones((3, 3))]},
+        {"data": (row for row in np.ones((2, 1, 3)))},
+    ],
+)
+def test_rejects(arguments):
+    [name] = arguments
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        DeadReLUMonitor(**arguments)
+
+
+def test_rejects_a_model_without_weights_and_data_that_does_not_suit():
+    unbuilt = keras.Sequential([layers.Dense(2, "relu")])
+    unbuilt.compile("sgd", "mse")
+    for monitor in (DeadReLUMonitor(), DeadReLUMonitor(np.ones((2, 3)))):
+        monitor.set_model(keras.Sequential([layers.Dense(2, "relu")]))
+        with pytest.raises(ValueError, match="must be built before"):
+            monitor.on_train_begin()
+    model, x, y = apart("sequential", BIASES)
+    with pytest.raises(ValueError):
+        fit(model, x, y, DeadReLUMonitor(np.ones((SAMPLES, 7))))
+    fit(model, x, y, DeadReLUMonitor())

@@ -1,0 +1,239 @@
+"""The update ratios of `UpdateRatioMonitor`, against a training loop by hand."""
+
+import copy
+
+import keras
+import numpy as np
+import pytest
+
+from kcomponents.callbacks import UpdateRatioMonitor
+from kcomponents.record import Record
+from kcomponents.testing import check_callback
+from tests.probes.replay import models, steps
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+    "adam": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
+    "decay": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "average": lambda: keras.optimizers.SGD(
+        0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2
+    ),
+    "accumulated": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
+}
+BATCH = 2
+
+
+def compiled(name="sequential", optimizer=None):
+    """Return a compiled model, its data, and its batches in order."""
+    model, x, y = models[name]()
+    model.compile(optimizer or keras.optimizers.SGD(0.1), "mse")
+    pick = keras.tree.map_structure
+    batches = [
+        pick(lambda values, i=i: values[i : i + BATCH], (x, y)) for i in range(0, 8, 2)
+    ]
+    return model, x, y, batches
+
+
+def fit(model, x, y, *callbacks, epochs=1):
+    options = {"batch_size": BATCH, "shuffle": False, "verbose": 0, "epochs": epochs}
+    return model.fit(x, y, callbacks=list(callbacks), **options).history
+
+
+def ratios(done):
+    """Return path → list of the ratio of each step, from what the loop did."""
+    found = {path: [] for path, weight in done[0].before.items() if weight.ndim > 1}
+    for path, values in found.items():
+        for step in done:
+            before, after = step.before[path], step.after[path]
+            if np.linalg.norm(before):
+                values.append(np.linalg.norm(after - before) / np.linalg.norm(before))
+    return found
+
+
+def close(found, expected):
+    assert set(found) == set(expected)
+    for path, values in expected.items():
+        np.testing.assert_allclose(found[path], np.mean(values), rtol=1e-4)
+
+
+def logged(history, epoch=0):
+    prefix = "update_ratio/"
+    return {
+        key.removeprefix(prefix): values[epoch]
+        for key, values in history.items()
+        if key.startswith(prefix)
+    }
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_is_the_mean_ratio_of_the_steps_that_moved_the_weights(kind):
+    model, x, y, batches = compiled(optimizer=OPTIMIZERS[kind]())
+    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    model, _, _, batches = compiled(optimizer=OPTIMIZERS[kind]())
+    close(logged(history), ratios(steps(model, batches)))
+
+
+@pytest.mark.parametrize("name", ["embedding", "functional", "shared", "nested"])
+def test_holds_for_all_kinds_of_models(name):
+    model, x, y, _ = compiled(name)
+    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    model, _, _, batches = compiled(name)
+    close(logged(history), ratios(steps(model, batches)))
+
+
+def test_a_constraint_is_part_of_the_update():
+    def make():
+        model, x, y, batches = compiled()
+        model.layers[0].kernel.constraint = keras.constraints.UnitNorm()
+        return model, x, y, batches
+
+    model, x, y, _ = make()
+    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    model, _, _, batches = make()
+    close(logged(history), ratios(steps(model, batches)))
+
+
+@pytest.mark.parametrize("sample", [2, 3, 16])
+@pytest.mark.parametrize("kind", ["adam", "accumulated"])
+def test_samples_from_the_first_step_of_each_epoch(kind, sample):
+    model, x, y, _ = compiled(optimizer=OPTIMIZERS[kind]())
+    history = fit(model, x, y, UpdateRatioMonitor(sample=sample), epochs=2)
+    model, _, _, batches = compiled(optimizer=OPTIMIZERS[kind]())
+    for epoch in range(2):
+        close(logged(history, epoch), ratios(steps(model, batches)[::sample]))
+
+
+@pytest.mark.parametrize("kind", ["adam", "accumulated"])
+def test_sampling_leaves_the_training_as_it_is(kind):
+    model, x, y, _ = compiled(optimizer=OPTIMIZERS[kind]())
+    fit(model, x, y, UpdateRatioMonitor(sample=3), epochs=2)
+    plain, *_ = compiled(optimizer=OPTIMIZERS[kind]())
+    fit(plain, x, y, epochs=2)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-7)
+
+
+def test_two_monitors_sample_each_for_itself():
+    model, x, y, _ = compiled()
+    record = Record()
+    often = UpdateRatioMonitor(sample=2, record=record)
+    history = fit(model, x, y, often, UpdateRatioMonitor(sample=3))
+    model, _, _, batches = compiled()
+    expected = ratios(steps(model, batches))
+    close(logged(history), {path: r[::3] for path, r in expected.items()})
+    found = record.readings[0].values
+    for path, values in expected.items():
+        np.testing.assert_allclose(
+            found["update_ratio"][path], sum(values[::2]), rtol=1e-4
+        )
+
+
+def test_each_reading_within_an_epoch_begins_with_a_measured_step():
+    model, x, y, _ = compiled()
+    monitor = UpdateRatioMonitor(every=2)
+    history = fit(model, x, y, monitor)
+    assert len(monitor.readings) == 2
+    model, _, _, batches = compiled()
+    close(logged(history), ratios(steps(model, batches)[::2]))
+
+
+def test_a_kernel_of_zeros_has_no_ratio_in_that_step():
+    def make():
+        model, x, y, batches = compiled()
+        kernel = model.layers[-1].kernel
+        kernel.assign(np.zeros(kernel.shape))
+        return model, x, y, batches
+
+    model, x, y, _ = make()
+    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    model, _, _, batches = make()
+    expected = ratios(steps(model, batches))
+    assert sorted(map(len, expected.values())) == [3, 4, 4]
+    close(logged(history), expected)
+
+
+def test_a_kernel_without_any_ratio_is_nan():
+    model, x, y, _ = compiled()
+    kernel = model.layers[-1].kernel
+    kernel.assign(np.zeros(kernel.shape))
+    monitor = UpdateRatioMonitor()
+    history = fit(model, x, y, monitor)
+    assert np.isnan(logged(history)["sequential/last/kernel"])
+    assert monitor.report.splitlines()[-1].split()[-1] == "none"
+
+
+def test_steps_that_are_skipped_do_not_count():
+    keras.config.set_dtype_policy("mixed_float16")
+    model, x, y, _ = compiled()
+    model.optimizer.initial_scale = 16.0
+    x = x.copy()
+    x[:BATCH] = np.inf
+    record = Record()
+    fit(model, x, y, UpdateRatioMonitor(sample=1, record=record))
+    counts = record.readings[0].values["update_steps"]
+    assert {counts[layer.kernel.path] for layer in model.layers} == {3.0}
+
+
+def test_variables_are_chosen_by_regular_expression():
+    model, x, y, _ = compiled()
+    history = fit(model, x, y, UpdateRatioMonitor(variables=["first", "last/kernel$"]))
+    assert set(logged(history)) == {
+        "sequential/first/kernel",
+        "sequential/last/kernel",
+    }
+
+
+def test_reports_a_verdict_by_the_band():
+    model, x, y, _ = compiled()
+    model.layers[0].trainable = False
+    monitor = UpdateRatioMonitor(band=(1e-9, 1e-8))
+    fit(model, x, y, monitor)
+    lines = monitor.report.splitlines()
+    assert lines[0].split()[-1] == "verdict" and lines[1].split()[-1] == "high"
+    for band, verdict in {(1e-9, 1e9): "ok", (1e8, 1e9): "low"}.items():
+        monitor.band = band
+        assert monitor.report.splitlines()[1].split()[-1] == verdict
+
+
+def test_keeps_the_promises_of_a_callback(capsys):
+    check_callback(UpdateRatioMonitor)
+    check_callback(lambda: UpdateRatioMonitor(every=2, sample=1))
+    assert capsys.readouterr().out == ""
+
+
+def test_one_instance_forgets_the_fit_before():
+    model, x, y, _ = compiled()
+    monitor = UpdateRatioMonitor(verbose=1)
+    fit(model, x, y, monitor)
+    other, x, y, _ = compiled("nested")
+    fit(other, x, y, monitor)
+    assert "sequential" not in monitor.report
+    assert copy.deepcopy(monitor).report == monitor.report
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"every": 0}, "every"),
+        ({"sample": 0}, "sample"),
+        ({"sample": 1.5}, "sample"),
+        ({"band": 1e-3}, "band"),
+        ({"band": (1e-2, 1e-4)}, "band"),
+        ({"band": (0, 1e-4)}, "band"),
+        ({"band": (1e-4, float("nan"))}, "band"),
+        ({"variables": "("}, "variables"),
+        ({"variables": []}, "variables"),
+        ({"variables": 3}, "variables"),
+        ({"record": {}}, "record"),
+    ],
+)
+def test_refuses_wrong_arguments(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        UpdateRatioMonitor(**wrong)
+
+
+def test_refuses_variables_that_are_not_there_and_leaves_the_model_as_it_was():
+    model, x, y, _ = compiled()
+    with pytest.raises(ValueError, match="sequential/first/kernel"):
+        fit(model, x, y, UpdateRatioMonitor(variables="sequential/first/kernle"))
+    assert "apply" not in vars(model.optimizer)

@@ -1,0 +1,200 @@
+"""Probes under each way to train: equal to a loop by hand, and nothing changed."""
+
+import keras
+import numpy as np
+import pytest
+from keras import optimizers
+
+from kcomponents.optimizers import clipped
+from tests.probes.reading import Reader, expected_of, near
+from tests.probes.replay import models, steps
+
+BACKEND = keras.backend.backend()
+OPTIMIZERS = {
+    "adam": lambda: optimizers.Adam(0.01),
+    "clipnorm": lambda: optimizers.SGD(0.1, clipnorm=0.1),
+    "global_clipnorm": lambda: optimizers.Adam(0.01, global_clipnorm=0.1),
+    "clipvalue": lambda: optimizers.SGD(0.1, clipvalue=0.02),
+    "accumulation": lambda: optimizers.SGD(
+        0.1, momentum=0.9, gradient_accumulation_steps=2, global_clipnorm=0.1
+    ),
+    "loss scale": lambda: optimizers.SGD(0.1, loss_scale_factor=64.0, clipnorm=0.1),
+    "decay": lambda: optimizers.AdamW(0.01, weight_decay=0.1),
+    "average": lambda: optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=3),
+    # Overflows in the first steps, which are skipped.
+    "dynamic scale": lambda: optimizers.LossScaleOptimizer(
+        optimizers.Adam(0.01, global_clipnorm=0.1), 3e38
+    ),
+}
+MODES = {
+    "eager": {"run_eagerly": True},
+    "graph": {"jit_compile": False},
+    "XLA": {"jit_compile": True},
+    "auto": {"jit_compile": "auto"},
+    "several steps": {"steps_per_execution": 3},
+}
+if BACKEND == "torch":
+    # `torch.compile` takes minutes on a small machine; Keras refuses several steps.
+    MODES = {mode: MODES[mode] for mode in ("eager", "auto")}
+if BACKEND == "jax":
+    # Without compilation JAX dispatches each operation by itself.
+    MODES = {mode: MODES[mode] for mode in ("auto", "several steps")}
+OPTIONS = {"batch_size": 2, "shuffle": False, "verbose": 0}
+
+
+def compiled(optimizer, name="sequential", **settings):
+    model, x, y = models[name]()
+    settings = {"jit_compile": BACKEND == "jax", **settings}
+    if settings.get("run_eagerly"):
+        del settings["jit_compile"]
+    model.compile(optimizer, "mse", **settings)
+    return model, x, y
+
+
+def batches_of(x, y):
+    return [(x[i : i + 2], y[i : i + 2]) for i in range(0, len(x), 2)]
+
+
+def check(reading, replayed):
+    for statistic, expected in expected_of(replayed).items():
+        # A change of weights is a difference of near numbers in float32.
+        loose = {"rtol": 1e-3, "atol": 1e-9} if statistic == "moved" else {}
+        near(reading.values[statistic], expected, statistic, **loose)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_readings_equal_a_loop_by_hand_with(name):
+    model, x, y = compiled(OPTIMIZERS[name]())
+    replayed = steps(model, batches_of(x, y))
+    assert any(step.skipped for step in replayed) == (name == "dynamic scale")
+    watched, x, y = compiled(OPTIMIZERS[name]())
+    reader = Reader()
+    watched.fit(x, y, callbacks=[reader], **OPTIONS)
+    check(reader.readings[0], replayed)
+    for ours, theirs in zip(watched.weights, model.weights, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_readings_equal_a_loop_by_hand_in_mode(mode):
+    model, x, y = compiled(optimizers.SGD(0.1, clipnorm=0.1))
+    replayed = steps(model, batches_of(x, y))
+    watched, x, y = compiled(optimizers.SGD(0.1, clipnorm=0.1), **MODES[mode])
+    reader = Reader()
+    watched.fit(x, y, callbacks=[reader], **OPTIONS)
+    check(reader.readings[0], replayed)
+    assert reader.values["batches"]["all"] == 4
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_gives_unscaled_gradients(policy):
+    keras.config.set_dtype_policy(policy)
+
+    def optimizer():
+        # `compile` wraps it in one that scales the loss under mixed_float16.
+        inner = optimizers.SGD(0.1)
+        if policy == "mixed_float16":
+            return optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+        return inner
+
+    # Compiled half precision keeps more bits than eager: compared within its own.
+    model, x, y = compiled(optimizer(), run_eagerly=BACKEND == "tensorflow")
+    replayed = steps(model, batches_of(x, y))
+    watched, x, y = compiled(optimizer(), run_eagerly=BACKEND == "tensorflow")
+    reader = Reader()
+    watched.fit(x, y, callbacks=[reader], **OPTIONS)
+    check(reader.readings[0], replayed)
+
+
+@pytest.mark.parametrize("steps_accumulated", [None, 2])
+@pytest.mark.parametrize("bounds", [{"global_norm": 0.1}, {"norm": 0.05}])
+def test_a_clipped_optimizer_shows_both_norms(bounds, steps_accumulated):
+    settings = {"gradient_accumulation_steps": steps_accumulated}
+    arguments = {"global_norm": "global_clipnorm", "norm": "clipnorm"}
+    theirs = {arguments[name]: value for name, value in bounds.items()}
+    model, x, y = compiled(optimizers.SGD(0.1, **theirs, **settings))
+    replayed = steps(model, batches_of(x, y))
+    ours = clipped(optimizers.SGD(0.1, **settings), **bounds)
+    watched, x, y = compiled(ours)
+    reader = Reader()
+    watched.fit(x, y, callbacks=[reader], **OPTIONS)
+    check(reader.readings[0], replayed)
+
+
+def test_a_step_that_a_clipped_optimizer_skips_is_seen_but_not_applied():
+    watched, x, y = compiled(clipped(optimizers.SGD(0.1), global_norm=1.0))
+    x[2] = np.inf
+    reader = Reader()
+    watched.fit(x, y, callbacks=[reader], **OPTIONS)
+    found = {name: reader.values[name]["all"] for name in ("steps", "applied")}
+    assert found == {"steps": 4, "applied": 3}
+    assert not np.isfinite(reader.values["total_max"]["all"])
+    assert np.isfinite(reader.values["before"]["all"])
+
+
+def test_each_epoch_and_each_fit_starts_anew():
+    model, x, y = compiled(optimizers.SGD(0.1))
+    reader = Reader()
+    for _ in range(3):
+        model.fit(x, y, epochs=2, callbacks=[reader], **OPTIONS)
+        assert [r.values["steps"]["all"] for r in reader.readings] == [4, 4]
+
+
+def test_validation_and_evaluation_do_not_count():
+    model, x, y = compiled(optimizers.SGD(0.1))
+
+    class Between(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            model.evaluate(x, y, verbose=0)
+            model.predict(x, verbose=0)
+
+    reader, alone = Reader(), Reader()
+    data = {"validation_data": (x, y)}
+    model.fit(x, y, epochs=2, callbacks=[reader, Between()], **data, **OPTIONS)
+    model, x, y = compiled(optimizers.SGD(0.1))
+    model.fit(x, y, epochs=2, callbacks=[alone], **OPTIONS)
+    for ours, theirs in zip(reader.readings, alone.readings, strict=True):
+        for name in ours.values:
+            near(ours.values[name], theirs.values[name], name)
+
+
+def test_several_probes_share_the_taps():
+    model, x, y = compiled(optimizers.SGD(0.1))
+    one, other = Reader(), Reader()
+    calls = []
+
+    class Count(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append(model.train_step.__wrapped__)
+
+    model.fit(x, y, callbacks=[one, other, Count()], **OPTIONS)
+    # One cover, and beneath it the method itself.
+    assert calls == [type(model).train_step.__get__(model)]
+    for name in one.values:
+        near(one.values[name], other.values[name], name)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, index):
+        return self.data[index]
+
+
+def generate(batches):
+    yield from batches
+
+
+@pytest.mark.parametrize("kind", [Batches, generate])
+def test_datasets_and_generators_are_counted_as_they_come(kind):
+    model, x, y = compiled(optimizers.SGD(0.1))
+    reader = Reader()
+    data = kind(batches_of(x, y))
+    options = {"steps_per_epoch": 4, "shuffle": False, "verbose": 0}
+    model.fit(data, callbacks=[reader], **options)
+    assert reader.values["steps"]["all"] == reader.values["batches"]["all"] == 4
