@@ -26,12 +26,13 @@ from kcomponents._check import one_of
 
 __all__ = ["Statistic"]
 
-# Merge → the value to start from, and how the next step's value joins it.
+# Merge → the value to start from, how the next step's value joins it, and how many
+# steps, the first axis, become one.
 MERGES = {
-    "sum": (0.0, ops.add),
-    "max": (0.0, ops.maximum),
-    "min": (float("inf"), ops.minimum),
-    "last": (0.0, lambda old, new: new),
+    "sum": (0.0, ops.add, lambda steps: ops.sum(steps, axis=0)),
+    "max": (0.0, ops.maximum, lambda steps: ops.max(steps, axis=0)),
+    "min": (float("inf"), ops.minimum, lambda steps: ops.min(steps, axis=0)),
+    "last": (0.0, lambda old, new: new, lambda steps: steps[-1]),
 }
 SOURCES = (
     "gradients",

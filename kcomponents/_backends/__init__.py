@@ -11,9 +11,14 @@
   measure each of its steps; branches of JAX copy what they change.
 - `counts_in_python`: whether a number that Python decides by is kept by Python, which
   would have to wait for the device.
+- `defers`: whether small work is put off and done for many steps at once, since each
+  operation is called from Python.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: set each variable, on every replica.
 - `keep_random_state()`: the context after which random numbers go on as before it.
+- `max_may_drop_nan`: whether a maximum over NaN and numbers may be a number.
+- `measured_together(statistics, waiting)`: what was put off, each statistic with the
+  steps on its first axis.
 - `on_first_replica(tensors)`: the tensors there, zeros on the other replicas.
 - `replica()`: the number of the replica at work.
 - `scope(model)`: the context in which variables of a model's kind are made.
@@ -39,9 +44,12 @@ branch = backend.branch
 carries_state = backend.carries_state
 cheap_branches = backend.cheap_branches
 counts_in_python = backend.counts_in_python
+defers = backend.defers
 fetch = backend.fetch
 fill = backend.fill
 keep_random_state = backend.keep_random_state
+max_may_drop_nan = backend.max_may_drop_nan
+measured_together = backend.measured_together
 on_first_replica = backend.on_first_replica
 replica = backend.replica
 scope = backend.scope

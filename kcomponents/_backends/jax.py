@@ -11,8 +11,10 @@ except ImportError:  # before JAX 0.8
     from jax.core import get_opaque_trace_state
 
 carries_state = True
+defers = False
 cheap_branches = False
 counts_in_python = False
+max_may_drop_nan = False
 worth_stacking = 4096
 trace_level = get_opaque_trace_state
 
@@ -90,3 +92,8 @@ def replica():
 def keep_random_state():
     """Return an empty context: all state of random numbers is in variables."""
     return contextlib.nullcontext()
+
+
+def measured_together(statistics, waiting):
+    """Not called: a compiled step puts nothing off."""
+    raise NotImplementedError

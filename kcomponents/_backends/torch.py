@@ -1,14 +1,17 @@
 """PyTorch runs eagerly, so plain Python decides; it has one replica a process."""
 
 import contextlib
+import dataclasses
 
 import numpy as np
 import torch
 from keras import ops
 
 carries_state = False
+defers = True
 cheap_branches = True
 counts_in_python = True
+max_may_drop_nan = False
 worth_stacking = 0
 
 
@@ -77,3 +80,29 @@ def replica():
 def keep_random_state():
     """Return a context for the generators of torch, which unseeded dropout uses."""
     return torch.random.fork_rng(range(torch.cuda.device_count()))
+
+
+@torch.no_grad()
+def measured_together(statistics, waiting):
+    """Return each statistic of many steps, these on a new first axis."""
+    if isinstance(waiting[0], list):
+        return [torch.stack(found) for found in zip(*waiting, strict=True)]
+    kind = type(waiting[0])
+    names = [field.name for field in dataclasses.fields(kind)]
+    held = [[getattr(view, name) for view in waiting] for name in names]
+    [device, *_] = [v.device for [v, *_] in held if isinstance(v, torch.Tensor)]
+    tensors = [
+        torch.stack([torch.as_tensor(v, device=device) for v in values])
+        for values in held
+    ]
+
+    def measure(*values):
+        view = kind(*values)
+        return tuple(view.measured(statistic) for statistic in statistics)
+
+    try:
+        return torch.vmap(measure)(*tensors)
+    except Exception:
+        # A measure of the user's own may not work on many steps at once.
+        found = [measure(*values) for values in zip(*tensors, strict=True)]
+        return [torch.stack(steps) for steps in zip(*found, strict=True)]

@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from kcomponents import _backends
 from kcomponents._check import number
 from kcomponents.callbacks._outputs import OutputMonitor, per_unit
 from kcomponents.callbacks._rectifiers import (
@@ -109,20 +110,33 @@ class DeadReLUMonitor(OutputMonitor):
         return is_rectifier(watched)
 
     def _statistics(self):
+        # A maximum that a compiler computes may pass over NaN.
+        self._drops_nan = _backends.max_may_drop_nan and self.model.jit_compile
         return (
             Statistic("unit_fired", "outputs", self._fired, "max"),
-            Statistic("unit_nan", "outputs", _nan, "max"),
+            Statistic("unit_nan", "outputs", self._nan, "max"),
         )
 
     def _fired(self, view):
         if view.activation == "maxout":
             wins = ops.equal(view.inputs, every_piece(view, view.outputs))
             return per_unit(ops.any, wins, view.axis)
-        return per_unit(ops.max, view.outputs, view.axis) > self.threshold
+        return view.once(_highest) > self.threshold
+
+    def _nan(self, view):
+        if view.activation != "maxout" and not self._drops_nan:
+            return ops.isnan(view.once(_highest))
+        # A NaN weight shows in every sample, so that one will do.
+        first = view.outputs[:1]
+        if view.activation == "maxout":
+            first = every_piece(view, first)
+        return per_unit(ops.any, ops.isnan(first), view.axis)
 
     def _see_site(self, site, watched, fired, nan):
         fired, nan = fired > 0, nan > 0
-        nan |= nan_weights(self.model, watched.layer, fired)
+        if not fired.all():
+            # Hidden NaN comes out as 0.
+            nan |= nan_weights(self.model, watched.layer, fired)
         dead = ~fired & ~nan
         self.dead_units[site] = np.flatnonzero(dead).tolist()
         self.nan_units[site] = np.flatnonzero(nan).tolist()
@@ -143,9 +157,5 @@ class DeadReLUMonitor(OutputMonitor):
         return remedy
 
 
-def _nan(view):
-    # A NaN weight shows in every sample; a maximum may pass over NaN.
-    first = view.outputs[:1]
-    if view.activation == "maxout":
-        first = every_piece(view, first)
-    return per_unit(ops.any, ops.isnan(first), view.axis)
+def _highest(view):
+    return per_unit(ops.max, view.outputs, view.axis)

@@ -16,17 +16,20 @@ from kcomponents.statistics import Statistic
 BINS, PER_OCTAVE, LOWEST = 512, 8, -32
 
 
-def _finite(view, value):
-    """Return the value where the step's gradient is finite, else 0."""
-    return ops.where(view.finite, value, ops.zeros_like(value))
+def _total(view):
+    """Return the squared norm of all gradients if it is finite, else 0."""
+    return ops.where(view.finite, view.total, 0.0)
 
 
 def _bin(view):
     """Return a vector with a 1 in the bin of the step's norm."""
     # log2 of a norm is half that of its square.
-    octave = ops.log2(ops.maximum(view.total, 1e-30)) / 2 - LOWEST
+    octave = ops.log2(ops.maximum(view.once(_total), 1e-30)) / 2 - LOWEST
     place = ops.clip(ops.floor(octave * PER_OCTAVE), 0, BINS - 1)
-    return _finite(view, ops.one_hot(ops.cast(place, "int32"), BINS))
+    # No bin has the number -1.
+    place = ops.where(view.finite, place, -1.0)
+    bins = ops.convert_to_tensor(np.arange(BINS, dtype="float32"))
+    return ops.cast(ops.equal(bins, place), "float32")
 
 
 def _is_clipped(view):
@@ -39,16 +42,10 @@ def _finite_total(view):
 
 
 TOTALS = (
-    Statistic("gradient_square", "gradients", lambda v: _finite(v, v.total)),
-    Statistic(
-        "gradient_norm_sum", "gradients", lambda v: ops.sqrt(_finite(v, v.total))
-    ),
-    Statistic("gradient_square_max", "gradients", lambda v: _finite(v, v.total), "max"),
+    Statistic("gradient_square", "gradients", lambda v: v.once(_total)),
+    Statistic("gradient_norm_sum", "gradients", lambda v: ops.sqrt(v.once(_total))),
+    Statistic("gradient_square_max", "gradients", lambda v: v.once(_total), "max"),
     Statistic("gradient_square_last", "gradients", lambda v: v.total, "last"),
-    Statistic("finite_steps", "gradients", lambda v: ops.cast(v.finite, "float32")),
-    Statistic(
-        "nonfinite_steps", "gradients", lambda v: 1 - ops.cast(v.finite, "float32")
-    ),
     Statistic("gradient_norm_bins", "gradients", _bin),
 )
 CLIPPED = (
@@ -59,7 +56,7 @@ CLIPPED = (
 PER_VARIABLE = Statistic(
     "gradient_squares",
     "gradients",
-    lambda v: _finite(v, v.squares),
+    lambda v: ops.where(v.finite, v.squares, 0.0),
     per_variable=True,
 )
 
@@ -122,7 +119,7 @@ class GradientNormLogger(Monitor):
 
     def _see_epoch(self, epoch, reading, logs):
         value = {n: v.get("all") for n, v in reading.values.items()}
-        steps, applied = value["finite_steps"], value["applied_steps"]
+        steps, applied = sum(value["gradient_norm_bins"]), value["applied_steps"]
         found = {
             "grad_norm": _root_mean(value["gradient_square"], steps),
             "grad_norm_max": math.sqrt(value["gradient_square_max"]),

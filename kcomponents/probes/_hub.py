@@ -91,7 +91,7 @@ class Hub:
 
     def rehearse(self, observer):
         """Show the calls of layers, on shapes alone, to an observer."""
-        self.layers.observer = observer
+        self.layers.observer, self.layers.wanted = observer, None
         try:
             dry_run(self._model())
         finally:
@@ -114,7 +114,8 @@ class Hub:
         def train_step(*args, **kwargs):
             # Counted, since replicas take turns in the middle of a step.
             self._training += 1
-            self.layers.observer = self._observe
+            self.layers.wanted = {s for probe in self.probes for s in probe.outputs}
+            self.layers.observer = self._observe if self.layers.wanted else None
             try:
                 return original(*args, **kwargs)
             finally:

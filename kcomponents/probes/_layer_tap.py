@@ -18,20 +18,27 @@ class _Pass(threading.local):
         self.level = _backends.trace_level()
         self.calls, self.outputs, self.pieces = {}, {}, {}
 
+    def end(self):
+        """Forget this one."""
+        self.level = None
+        self.outputs, self.pieces = {}, {}
+
 
 class LayerTaps:
     """Shows each call of the watched layers to `observer`, while one is set.
 
     `observer(site, watched, view)`: a site is the path of a layer; a layer without
     weights that is called several times in one pass has one for each, `path:2` the
-    second, since its units are others each time.
+    second, since its units are others each time. `wanted`, if it is not None, is the
+    set of sites to show.
     """
 
     def __init__(self, model, watched, shadow):
-        self.observer = None
+        self.observer = self.wanted = None
         self.refused = set()
         self.last = set()
         self._pass = _Pass()
+        self._with_weights = {item.path for item in watched if item.layer.weights}
         shadow.cover(model, "call", self._cover_model)
         for item in watched:
             shadow.cover(item.layer, "call", self._cover_layer(item))
@@ -51,7 +58,8 @@ class LayerTaps:
                 }
                 return outputs
             finally:
-                self._pass.level = None
+                # Not to keep a step's tensors alive through the next one.
+                self._pass.end()
 
         return call
 
@@ -81,15 +89,20 @@ class LayerTaps:
 
     def _see(self, watched, args, outputs):
         site = self._site(watched)
+        if self.wanted is not None and site not in self.wanted:
+            return
         if _backends.trace_level() != self._pass.level:
             # What is computed inside a loop or a map cannot leave it.
             self.refused.add(site)
             return
         pieces = self._pass.pieces.pop(watched.path, args[0] if args else None)
-        [first, *_] = keras.tree.flatten(outputs)
-        self._pass.outputs[site] = first
+        first = outputs
+        if isinstance(outputs, (list, tuple, dict)):
+            [first, *_] = keras.tree.flatten(outputs)
+        if self.wanted is None:
+            self._pass.outputs[site] = first
         view = OutputView(
-            inputs=keras.tree.map_structure(keras.ops.stop_gradient, pieces),
+            given=pieces,
             outputs=keras.ops.stop_gradient(first),
             activation=watched.activation,
             axis=watched.axis,
@@ -98,7 +111,7 @@ class LayerTaps:
         self.observer(site, watched, view)
 
     def _site(self, watched):
-        if watched.layer.weights:
+        if watched.path in self._with_weights:
             return watched.path
         calls = self._pass.calls
         number = calls[watched.path] = calls.get(watched.path, 0) + 1

@@ -63,7 +63,7 @@ class Look:
             if self.watch(watched):
                 self.sites[site] = watched
                 for statistic in self.statistics:
-                    _, join = MERGES[statistic.merge]
+                    _, join, _ = MERGES[statistic.merge]
                     new, key = view.measured(statistic), (statistic, site)
                     found[key] = join(found[key], new) if key in found else new
 

@@ -79,9 +79,9 @@ class OptimizerTap:
                 self._see_gradients(step, grads)
             if tallies := self.listeners("clipped_gradients"):
                 same = list(map(id, clipped)) == list(map(id, step.latest))
-                before = step.gradients
-                squares = before.squares if same else self._squares(step, clipped)
-                _add(tallies, ClippedView(squares=squares, before=before.total))
+                before = step.gradients.squares
+                squares = before if same else self._squares(step, clipped)
+                _add(tallies, ClippedView(squares=squares, unclipped=before))
             return clipped
 
         return clip

@@ -9,7 +9,7 @@ from kcomponents.probes._tally import Tally
 from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
 
 
-def tallies_by_source(statistics, variables, sample, window):
+def tallies_by_source(statistics, variables, sample, window, defers):
     """Return source → list of its tally, for all sources but the outputs of layers.
 
     Of updates each `sample`-th is looked at; `window` batches make one.
@@ -19,7 +19,7 @@ def tallies_by_source(statistics, variables, sample, window):
     views = {
         "gradients": GradientView(squares=zeros, step=1.0),
         "batch_gradients": GradientView(squares=zeros, step=1.0),
-        "clipped_gradients": ClippedView(squares=zeros, before=0.0),
+        "clipped_gradients": ClippedView(squares=zeros, unclipped=zeros),
         "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
         "losses": LossView(loss=ops.zeros(()), step=1.0),
     }
@@ -30,11 +30,12 @@ def tallies_by_source(statistics, variables, sample, window):
             if source == "updates" and sample > 1:
                 found[source] = [SampledTally(shapes, sample, window)]
             else:
-                found[source] = [Tally(shapes, replicas=source == "losses")]
+                replicas = source == "losses"
+                found[source] = [Tally(shapes, replicas=replicas, defers=defers)]
     return found
 
 
-def tallies_by_site(statistics, hub, watch):
+def tallies_by_site(statistics, hub, watch, defers):
     """Return site → tally and site → watched layer, of the outputs of layers."""
     own = [s for s in statistics if s.source == "outputs"]
     sites, shapes = {}, {}
@@ -56,4 +57,5 @@ def tallies_by_site(statistics, hub, watch):
             f"{', '.join(refused)}.",
             stacklevel=4,
         )
-    return {site: Tally(found, replicas=True) for site, found in shapes.items()}, sites
+    options = {"replicas": True, "defers": defers}
+    return {site: Tally(found, **options) for site, found in shapes.items()}, sites

@@ -1,6 +1,7 @@
 """Views of a training step: what statistics look at."""
 
 import dataclasses
+import functools
 from typing import Any
 
 from keras import ops
@@ -9,6 +10,9 @@ from keras import ops
 @dataclasses.dataclass
 class View:
     """What a statistic sees; each statistic is measured once, whoever asks."""
+
+    # Whether all it holds is a few numbers, which may be kept for a while.
+    small = True
 
     def __post_init__(self):
         """Start without results."""
@@ -21,6 +25,12 @@ class View:
             self._results[statistic] = ops.cast(found, "float32")
         return self._results[statistic]
 
+    def once(self, reduce):
+        """Return `reduce(self)`, computed once for all statistics that ask."""
+        if reduce not in self._results:
+            self._results[reduce] = reduce(self)
+        return self._results[reduce]
+
 
 @dataclasses.dataclass
 class GradientView(View):
@@ -29,24 +39,33 @@ class GradientView(View):
     squares: Any
     step: Any
 
-    def __post_init__(self):
-        """Sum up once."""
-        super().__post_init__()
-        self.total = ops.sum(self.squares)
-        self.finite = ops.isfinite(self.total)
+    @functools.cached_property
+    def total(self):
+        """The squared norm of all of them."""
+        return ops.sum(self.squares)
+
+    @functools.cached_property
+    def finite(self):
+        """Whether all of them are."""
+        return ops.isfinite(self.total)
 
 
 @dataclasses.dataclass
 class ClippedView(View):
-    """Gradients as they are applied, and the squared norm of all before clipping."""
+    """Gradients as they are applied, and what they were before clipping."""
 
     squares: Any
-    before: Any
+    unclipped: Any
 
-    def __post_init__(self):
-        """Sum up once."""
-        super().__post_init__()
-        self.total = ops.sum(self.squares)
+    @functools.cached_property
+    def total(self):
+        """The squared norm of all of them."""
+        return ops.sum(self.squares)
+
+    @functools.cached_property
+    def before(self):
+        """The squared norm of all of them before clipping."""
+        return ops.sum(self.unclipped)
 
 
 @dataclasses.dataclass
@@ -70,8 +89,15 @@ class LossView(View):
 class OutputView(View):
     """One call of a layer."""
 
-    inputs: Any
+    small = False
+
+    given: Any
     outputs: Any
     activation: str
     axis: int
     layer: Any
+
+    @functools.cached_property
+    def inputs(self):
+        """What the layer got; of a fused maxout its pieces."""
+        return ops.stop_gradient(self.given)

@@ -76,13 +76,14 @@ class Probe:
         self._make_ready(model)
         optimizer = tapped_optimizer(model)
         window = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+        defers = _backends.defers and not model.jit_compile
         self.model, self._hub = model, hub_of(model)
         try:
             with _backends.scope(model):
                 self.tallies = tallies_by_source(
-                    self.statistics, self.variables, self.sample, window
+                    self.statistics, self.variables, self.sample, window, defers
                 )
-                found = tallies_by_site(self.statistics, self._hub, self.watch)
+                found = tallies_by_site(self.statistics, self._hub, self.watch, defers)
                 self.outputs, self.sites = found
             self._hub.join(self)
         except BaseException:
@@ -97,6 +98,8 @@ class Probe:
             step: Integer, put into the reading. Defaults to 0.
         """
         _backends.synchronize(self.model)
+        for tally in self._all():
+            tally.settle()
         fetched = iter(_backends.fetch([v for t in self._all() for v in t.variables]))
         places = [None] * len(self._named()) + list(self.outputs)
         values = {statistic.name: {} for statistic in self.statistics}

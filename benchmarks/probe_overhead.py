@@ -1,0 +1,518 @@
+"""Time training steps with monitors against the same steps of plain `fit`.
+
+Each row is a ratio, with callbacks over without, of the time of an epoch, the reading
+at its end included. The epochs are short, so a real one pays less for that reading.
+
+The fits of a model live side by side: on JAX each in a thread of its own, elsewhere the
+loop of `fit` by hand, since threads of PyTorch do not run alike. Each compiles once;
+then they take turns of a few steps in random order, one at a time, so that the
+machine's drift falls on all. The median over the rounds, one epoch of each fit, counts.
+The row "plain again" is the noise of the run: as far as it is from 1.00, so far may
+the others be off. The last columns are the seconds by which the first epoch was longer
+than the rest (tracing, compiling), plain / with callbacks; no ratio holds them.
+Exits with 1 if a ratio is beyond its bound.
+
+    KERAS_BACKEND=jax python benchmarks/probe_overhead.py --pairs 31 --only MLP
+
+Rows without a bound are there for scale: the gradient norm computed once more by hand,
+on one batch. Cockpit (Schneider et al., 2021, https://arxiv.org/abs/2102.06604), which
+hooks into the backward pass of torch, reports 1.02x a step for the gradient norm on a
+GPU, and 1.00-1.03x on a CPU.
+
+With --memory each row is the peak of a fresh process that trains a few steps with all
+monitors over that of one without: of the GPU where there is one, else of the process.
+"""
+
+import argparse
+import dataclasses
+import gc
+import itertools
+import json
+import os
+import queue
+import random
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from kcomponents.callbacks import (
+    DeadReLUMonitor,
+    FiniteGuard,
+    GradientNormLogger,
+    SaturationMonitor,
+    UpdateRatioMonitor,
+)
+
+layers = keras.layers
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+PLAIN, AGAIN, EVERYTHING = "plain", "plain again", "everything on"
+MEMORY_BOUND = 1.02
+
+
+@dataclasses.dataclass
+class Case:
+    """The hidden layers of a model, and the steps of an epoch and of a turn."""
+
+    hidden: Callable
+    shape: tuple
+    batch: int
+    steps: int
+    turn: int
+
+
+def perceptron(x):
+    """Return four wide layers of ReLU."""
+    for _ in range(4):
+        x = layers.Dense(512, "relu")(x)
+    return x
+
+
+def convolutions(x):
+    """Return a small network for digits."""
+    for filters in (32, 64):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+    return layers.Dense(128, "relu")(layers.Flatten()(layers.MaxPooling2D()(x)))
+
+
+def recurrent(x):
+    """Return the last state of an LSTM."""
+    return layers.LSTM(128)(x)
+
+
+def transformer(x):
+    """Return the mean over two encoder blocks."""
+    for _ in range(2):
+        attended = layers.MultiHeadAttention(4, 32)(x, x)
+        x = layers.LayerNormalization()(x + attended)
+        wide = layers.Dense(256, "relu")(x)
+        x = layers.LayerNormalization()(x + layers.Dense(128)(wide))
+    return layers.GlobalAveragePooling1D()(x)
+
+
+CASES = {
+    "MLP": Case(perceptron, (784,), batch=128, steps=240, turn=12),
+    "CNN": Case(convolutions, (28, 28, 1), batch=64, steps=20, turn=1),
+    "LSTM": Case(recurrent, (100, 32), batch=32, steps=40, turn=2),
+    "Transformer": Case(transformer, (64, 128), batch=32, steps=40, turn=2),
+}
+
+
+def compiled(case):
+    """Return the model of a case, ready for `fit`."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(case.shape)
+    model = keras.Model(inputs, layers.Dense(10)(case.hidden(inputs)))
+    model.compile(keras.optimizers.Adam(), LOSS)
+    return model
+
+
+def data(case):
+    """Return a few batches of random inputs and labels."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(4, case.batch, *case.shape)).astype("float32")
+    return list(zip(x, generator.integers(10, size=x.shape[:2]), strict=True))
+
+
+def forever(batches):
+    """Yield the batches again and again."""
+    while True:
+        yield from batches
+
+
+def tensorflow_norm(model):
+    """Return a function of a batch: the norm of the gradient, on TensorFlow."""
+    import tensorflow as tf
+
+    @tf.function(jit_compile=model.jit_compile)
+    def norm(x, y):
+        with tf.GradientTape() as tape:
+            loss = LOSS(y, model(x, training=True))
+        return tf.linalg.global_norm(tape.gradient(loss, model.trainable_variables))
+
+    return norm
+
+
+def jax_norm(model):
+    """Return a function of a batch: the norm of the gradient, on JAX."""
+    import jax
+
+    def loss(trainable, other, x, y):
+        return LOSS(y, model.stateless_call(trainable, other, x, training=True)[0])
+
+    @jax.jit
+    def norm(*state_and_batch):
+        _, gradients = jax.value_and_grad(loss)(*state_and_batch)
+        return sum((g**2).sum() for g in gradients) ** 0.5
+
+    def norm_now(x, y):
+        sides = (model.trainable_variables, model.non_trainable_variables)
+        return norm(*([v.value for v in side] for side in sides), x, y)
+
+    return norm_now
+
+
+def torch_norm(model):
+    """Return a function of a batch: the norm of the gradient, on torch."""
+    import torch
+
+    def norm(x, y):
+        loss = LOSS(y, model(x, training=True))
+        weights = [v.value for v in model.trainable_variables]
+        gradients = torch.autograd.grad(loss, weights)
+        return torch.stack([g.norm() for g in gradients]).norm().detach()
+
+    return norm
+
+
+NORMS = {"tensorflow": tensorflow_norm, "jax": jax_norm, "torch": torch_norm}
+
+
+class NormByHand(keras.callbacks.Callback):
+    """Compute the norm of the gradient on one batch, once an epoch or after each step.
+
+    On JAX, asking for `self.model` brings the state of the running epoch into it.
+    """
+
+    def __init__(self, case, every_step):
+        """Take the batch from the data of the case."""
+        super().__init__()
+        self.every_step = every_step
+        self.batch = data(case)[0]
+
+    def on_train_begin(self, logs=None):
+        self.batch = [keras.ops.convert_to_tensor(values) for values in self.batch]
+        self.norm = NORMS[keras.backend.backend()](self.model)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.every_step and self.model:
+            float(self.norm(*self.batch))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.every_step and self.model:
+            float(self.norm(*self.batch))
+
+
+def rows(case):
+    """Return what is compared with plain `fit`: maker of the callbacks, and bound."""
+
+    def norms():
+        return [GradientNormLogger(per_variable=True)]
+
+    def everything():
+        others = DeadReLUMonitor, SaturationMonitor, UpdateRatioMonitor, FiniteGuard
+        return [*norms(), *(monitor() for monitor in others)]
+
+    return {
+        AGAIN: (list, None),
+        "GradientNormLogger(per_variable=True)": (norms, 1.02),
+        "DeadReLUMonitor()": (lambda: [DeadReLUMonitor()], 1.02),
+        EVERYTHING: (everything, 1.05),
+        "norm by hand, once an epoch": (lambda: [NormByHand(case, False)], None),
+        "norm by hand, each step": (lambda: [NormByHand(case, True)], None),
+    }
+
+
+class LiveFit(keras.callbacks.Callback):
+    """A `fit` in a thread that waits every few steps until it is asked to go on.
+
+    It is the last of the callbacks and times from a request to the next wait, so that
+    all they do counts. The last turn of an epoch takes in the epoch's end.
+    """
+
+    def __init__(self, case, batches, callbacks):
+        """Build the model; training starts with the first turn."""
+        super().__init__()
+        self.requests, self.answers = queue.SimpleQueue(), queue.SimpleQueue()
+        self.ends = range(case.turn, case.steps, case.turn)
+        # One endless iterator: TensorFlow takes up to a second to start another.
+        options = {"steps_per_epoch": case.steps, "shuffle": False, "verbose": 0}
+        options |= {"epochs": sys.maxsize, "callbacks": [*callbacks, self]}
+        work = (compiled(case), forever(batches), options)
+        self.thread = threading.Thread(target=self.run, args=work, daemon=True)
+        self.thread.start()
+
+    def run(self, model, batches, options):
+        try:
+            if self.wait():
+                model.fit(batches, **options)
+        except Exception as error:
+            self.answers.put(error)
+
+    def wait(self):
+        asked = self.requests.get()
+        self.begin = time.perf_counter()
+        return asked
+
+    def answer(self, value):
+        # Steps may still be under way on the device: a value waits for the last.
+        keras.ops.convert_to_numpy(value)
+        self.answers.put(time.perf_counter() - self.begin)
+        return self.wait()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 in self.ends:
+            asked = self.answer(logs["loss"])
+            if not asked:
+                self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        asked = self.answer(self.model.trainable_variables[-1])
+        self.model.stop_training = not asked
+
+    def turn(self):
+        """Train until the next wait and return the seconds."""
+        self.requests.put(True)
+        answer = self.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self):
+        """End the fit, at once or, within an epoch, at two waits."""
+        self.requests.put(False)
+        self.requests.put(False)
+        self.thread.join()
+
+
+class LiveLoop:
+    """The loop of `fit` by hand, where a step keeps its state in the model."""
+
+    def __init__(self, case, batches, callbacks):
+        """Build the model; training starts with the first turn."""
+        self.ends = range(case.turn, case.steps, case.turn)
+        self.work = self.train(case, compiled(case), batches, callbacks)
+
+    def train(self, case, model, batches, callbacks):
+        """Train for ever, and pause where a turn ends."""
+        data = endless(batches)
+        model.make_train_function()
+        options = {"epochs": sys.maxsize, "steps": case.steps, "verbose": 0}
+        hooks = keras.callbacks.CallbackList(callbacks, model=model, **options)
+        hooks.on_train_begin()
+        for epoch in itertools.count():
+            model.reset_metrics()
+            hooks.on_epoch_begin(epoch)
+            for step in range(case.steps):
+                hooks.on_train_batch_begin(step)
+                logs = model.train_function(next(data))
+                hooks.on_train_batch_end(step, logs)
+                if step + 1 in self.ends:
+                    keras.ops.convert_to_numpy(logs["loss"])
+                    yield
+            hooks.on_epoch_end(epoch, model.get_metrics_result())
+            keras.ops.convert_to_numpy(model.trainable_variables[-1])
+            yield
+
+    def turn(self):
+        """Train until the next pause and return the seconds."""
+        begin = time.perf_counter()
+        next(self.work)
+        return time.perf_counter() - begin
+
+    def close(self):
+        """End the fit."""
+        self.work.close()
+
+
+def endless(batches):
+    """Yield what the train function of this backend takes."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        tensors = [[tuple(map(torch.as_tensor, batch))] for batch in batches]
+        yield from itertools.cycle(tensors)
+    import tensorflow as tf
+
+    x, y = (np.concatenate(part) for part in zip(*batches, strict=True))
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(len(batches[0][0]))
+    iterator = iter(dataset.cache().repeat().prefetch(2))
+    yield from itertools.repeat(iterator)
+
+
+def progress(message):
+    """Say where the run is, apart from the table."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def one_epoch(fits, order):
+    """Return the seconds that an epoch of each fit takes, all of them in turns."""
+    took = dict.fromkeys(fits, 0.0)
+    for _ in range(len(next(iter(fits.values())).ends) + 1):
+        for name in order(fits):
+            took[name] += fits[name].turn()
+    return took
+
+
+def epoch_seconds(name, sides, rounds):
+    """Return the seconds of the epochs of each side, the first of which compiled."""
+    case = CASES[name]
+    batches, chance = data(case), random.Random(0)
+    live = LiveFit if keras.backend.backend() == "jax" else LiveLoop
+    fits = {name: live(case, batches, make()) for name, make in sides.items()}
+
+    def shuffled(fits):
+        return chance.sample(list(fits), len(fits))
+
+    try:
+        progress(f"{name}: compiling {len(fits)} fits")
+        epochs = [one_epoch(fits, list)]
+        # One epoch more to warm up, then no walks through the objects of other models.
+        one_epoch(fits, shuffled)
+        gc.collect()
+        gc.freeze()
+        for done in range(rounds):
+            progress(f"{name}: round {done + 1} of {rounds}")
+            epochs.append(one_epoch(fits, shuffled))
+    finally:
+        for fit in fits.values():
+            fit.close()
+        gc.unfreeze()
+    return {name: [epoch[name] for epoch in epochs] for name in fits}
+
+
+def compile_seconds(took):
+    """Return how much longer the first epoch was than the others."""
+    return took[0] - statistics.median(took[1:])
+
+
+def time_rows(name, chosen, pairs):
+    """Yield a row for each side of a model."""
+    case = CASES[name]
+    # The first one pays what a process pays once, so plain comes second.
+    sides = {AGAIN: list, PLAIN: list}
+    sides |= {what: make for what, (make, _) in chosen.items()}
+    took = epoch_seconds(name, sides, pairs)
+    plain = took[PLAIN]
+    for what, (_, bound) in chosen.items():
+        ratios = [a / b for a, b in zip(took[what][1:], plain[1:], strict=True)]
+        yield {
+            "model": name,
+            "what": what,
+            "quartiles": statistics.quantiles(ratios, n=4),
+            "bound": bound,
+            "step_ms": 1e3 * statistics.median(took[what][1:]) / case.steps,
+            "compile_s": [compile_seconds(plain), compile_seconds(took[what])],
+        }
+
+
+def peak():
+    """Return the most memory used so far, in MiB: of the GPU if any, else all."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        used = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    elif backend == "torch":
+        import torch
+
+        used = torch.cuda.is_available() and torch.cuda.max_memory_allocated()
+    else:
+        import tensorflow as tf
+
+        gpu = tf.config.list_physical_devices("GPU")
+        used = gpu and tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    if used:
+        return used / 2**20
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def peak_of_fit(name, side):
+    """Train two epochs and return the peak of this process."""
+    case = CASES[name]
+    callbacks = [] if side == PLAIN else rows(case)[side][0]()
+    options = {"steps_per_epoch": case.steps, "epochs": 2, "shuffle": False}
+    batches = forever(data(case))
+    compiled(case).fit(batches, callbacks=callbacks, verbose=0, **options)
+    return peak()
+
+
+def memory_row(name, pairs):
+    """Return the row of a model: peaks of fresh processes, in turn."""
+    peaks = {PLAIN: [], EVERYTHING: []}
+    for done in range(pairs):
+        progress(f"{name}: processes {done + 1} of {pairs}")
+        for side, found in peaks.items():
+            command = [sys.executable, __file__, "--peak-of", name, side]
+            answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            found.append(float(answer.stdout.split()[-1]))
+    ratios = [a / b for a, b in zip(peaks[EVERYTHING], peaks[PLAIN], strict=True)]
+    return {
+        "model": name,
+        "what": "memory, " + EVERYTHING,
+        "quartiles": statistics.quantiles(ratios, n=4),
+        "bound": MEMORY_BOUND,
+        "mib": [statistics.median(peaks[side]) for side in (PLAIN, EVERYTHING)],
+    }
+
+
+def text(row):
+    """Return a row of the table."""
+    low, ratio, high = row["quartiles"]
+    head = f"{row['model']:<12}{row['what']:<39}{ratio:>6.3f}{low:>8.3f}-{high:.3f}"
+    head += f"{row['bound'] or '-':>6}{'MISSED' if missed(row) else '':>7}"
+    if "mib" in row:
+        return head + "".join(f"{mib:>8.0f}" for mib in row["mib"])
+    plain, ours = row["compile_s"]
+    return head + f"{row['step_ms']:>8.2f}{plain:>7.1f} /{ours:>5.1f}"
+
+
+def missed(row):
+    """Tell whether the median is beyond its bound."""
+    return row["bound"] is not None and row["quartiles"][1] > row["bound"]
+
+
+def results(args):
+    """Yield the rows asked for."""
+    for name, case in CASES.items():
+        chosen = rows(case).items()
+        wanted = args.only.lower()
+        chosen = {w: row for w, row in chosen if wanted in f"{name}, {w}".lower()}
+        if chosen:
+            chosen = {AGAIN: rows(case)[AGAIN], **chosen}
+        if args.memory and EVERYTHING in chosen:
+            yield memory_row(name, args.pairs or 5)
+        elif chosen and not args.memory:
+            yield from time_rows(name, chosen, args.pairs or 7)
+
+
+def main(argv=None):
+    """Print the table of ratios; return 1 if one is beyond its bound."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--pairs", type=int, help="rounds: of epochs (7), of processes (5)")
+    add("--only", default="", help='part of "model, what", such as "MLP, everything"')
+    add("--json", action="store_true", help="print one line per row")
+    add("--memory", action="store_true", help="compare peaks of memory, not times")
+    add("--turn", type=int, help="steps of a turn; 1000 if a wait costs, as on a GPU")
+    add("--peak-of", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.peak_of:
+        print(peak_of_fit(*args.peak_of))
+        return 0
+    for case in CASES.values():
+        case.turn = args.turn or case.turn
+    backend = keras.backend.backend()
+    if not args.json:
+        print(f"Keras {keras.version()} on {backend}, {os.cpu_count()} cores")
+        last = "  MiB plain / with" if args.memory else " ms/step compile s"
+        print(f"{'with / without':<51}{'ratio':>6}{'quartiles':>14}{'bound':>6}{last}")
+    beyond = False
+    for row in results(args):
+        beyond |= missed(row)
+        print(json.dumps({"backend": backend, **row}) if args.json else text(row))
+        sys.stdout.flush()
+    return int(beyond)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
