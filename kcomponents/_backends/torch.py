@@ -65,6 +65,9 @@ def square_sums(tensors):
 
 def trace_level():
     """Return whether a function transform such as `vmap` is at work."""
+    if torch.compiler.is_compiling():
+        # Which looks through such transforms, and may not ask.
+        return False
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 

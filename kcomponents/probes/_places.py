@@ -52,10 +52,15 @@ def tallies_by_site(statistics, hub, watch, defers):
     except Exception as error:
         warnings.warn(f"No layer can be watched: {error}", stacklevel=4)
     if refused := sorted(hub.layers.refused):
-        warnings.warn(
-            "These layers run inside a loop or a map and cannot be watched: "
-            f"{', '.join(refused)}.",
-            stacklevel=4,
-        )
+        warn_of(refused)
     options = {"replicas": True, "defers": defers}
     return {site: Tally(found, **options) for site, found in shapes.items()}, sites
+
+
+def warn_of(sites):
+    """Name layers that cannot be watched."""
+    warnings.warn(
+        "These layers run inside a loop or a map and cannot be watched: "
+        f"{', '.join(sites)}.",
+        stacklevel=5,
+    )

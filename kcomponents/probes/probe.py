@@ -5,7 +5,7 @@ import itertools
 from kcomponents import _backends, _keras
 from kcomponents._check import fail
 from kcomponents.probes._hub import hub_of, tapped_optimizer
-from kcomponents.probes._places import tallies_by_site, tallies_by_source
+from kcomponents.probes._places import tallies_by_site, tallies_by_source, warn_of
 from kcomponents.record import Reading
 
 OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updates")
@@ -98,6 +98,7 @@ class Probe:
             step: Integer, put into the reading. Defaults to 0.
         """
         _backends.synchronize(self.model)
+        self._drop_refused()
         for tally in self._all():
             tally.settle()
         fetched = iter(_backends.fetch([v for t in self._all() for v in t.variables]))
@@ -152,6 +153,12 @@ class Probe:
     def of_model(self):
         """Tallies that the forward pass adds to."""
         return [*self.tallies.get("losses", ()), *self.outputs.values()]
+
+    def _drop_refused(self):
+        """Leave out layers that turned out to run inside a loop or a map."""
+        for site in self._hub.layers.refused & self.outputs.keys():
+            del self.outputs[site], self.sites[site]
+            warn_of([site])
 
     def _names(self, statistic, value, site):
         """Return name → plain value, of a layer, of each variable, or of all."""
