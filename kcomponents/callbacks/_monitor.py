@@ -96,6 +96,9 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._probe.reset()
         self._batches_read = self._batches
         self._parts.append(reading)
+        # Lists of units add up over many epochs: kept where they were asked for.
+        if self.every is None:
+            self.readings.clear()
         self.readings.append(reading)
         if self.record is not None:
             self.record.add(reading)
