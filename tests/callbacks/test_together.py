@@ -21,7 +21,7 @@ from tests.probes.replay import models
 
 BACKEND = keras.backend.backend()
 OPTIONS = {"batch_size": 2, "epochs": 3, "verbose": 0}
-KINDS = ["sequential", "functional", "subclassed", "nested", "time_distributed"]
+KINDS = ["sequential", "functional", "time_distributed"]
 
 
 def monitors(**options):
