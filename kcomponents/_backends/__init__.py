@@ -18,7 +18,7 @@
 - `keep_random_state()`: the context after which random numbers go on as before it.
 - `max_may_drop_nan`: whether a maximum over NaN and numbers may be a number.
 - `measured_together(statistics, waiting)`: what was put off, each statistic with the
-  steps on its first axis.
+  steps on its first axis; `None` where nothing is.
 - `on_first_replica(tensors)`: the tensors there, zeros on the other replicas.
 - `replica()`: the number of the replica at work.
 - `scope(model)`: the context in which variables of a model's kind are made.
@@ -49,7 +49,7 @@ fetch = backend.fetch
 fill = backend.fill
 keep_random_state = backend.keep_random_state
 max_may_drop_nan = backend.max_may_drop_nan
-measured_together = backend.measured_together
+measured_together = getattr(backend, "measured_together", None)
 on_first_replica = backend.on_first_replica
 replica = backend.replica
 scope = backend.scope

@@ -92,8 +92,3 @@ def replica():
 def keep_random_state():
     """Return an empty context: all state of random numbers is in variables."""
     return contextlib.nullcontext()
-
-
-def measured_together(statistics, waiting):
-    """Not called: a compiled step puts nothing off."""
-    raise NotImplementedError

@@ -52,10 +52,10 @@ class LayerTaps:
             self._pass.begin()
             try:
                 outputs = original(*args, **kwargs)
-                given = {id(y) for y in keras.tree.flatten(outputs)}
-                self.last |= {
-                    s for s, y in self._pass.outputs.items() if id(y) in given
-                }
+                if self.wanted is None:
+                    given = {id(y) for y in keras.tree.flatten(outputs)}
+                    seen = self._pass.outputs.items()
+                    self.last |= {site for site, y in seen if id(y) in given}
                 return outputs
             finally:
                 # Not to keep a step's tensors alive through the next one.
