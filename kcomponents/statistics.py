@@ -26,14 +26,8 @@ from kcomponents._check import one_of
 
 __all__ = ["Statistic"]
 
-# Merge → the value to start from, how the next step's value joins it, and how many
-# steps, the first axis, become one.
-MERGES = {
-    "sum": (0.0, ops.add, lambda steps: ops.sum(steps, axis=0)),
-    "max": (0.0, ops.maximum, lambda steps: ops.max(steps, axis=0)),
-    "min": (float("inf"), ops.minimum, lambda steps: ops.min(steps, axis=0)),
-    "last": (0.0, lambda old, new: new, lambda steps: steps[-1]),
-}
+# Merge → the value to start from.
+STARTS = {"sum": 0.0, "max": 0.0, "min": float("inf"), "last": 0.0}
 SOURCES = (
     "gradients",
     "batch_gradients",
@@ -81,4 +75,15 @@ class Statistic:
     def __post_init__(self):
         """Refuse words that no tap knows."""
         one_of("source", self.source, SOURCES)
-        one_of("merge", self.merge, MERGES)
+        one_of("merge", self.merge, STARTS)
+
+
+def join(merge, old, new, library=ops):
+    """Return what two steps become; `library` is `keras.ops` or numpy."""
+    functions = {"sum": "add", "max": "maximum", "min": "minimum"}
+    return new if merge == "last" else getattr(library, functions[merge])(old, new)
+
+
+def join_all(merge, steps, library=ops):
+    """Return what many steps, the first axis, become."""
+    return steps[-1] if merge == "last" else getattr(library, merge)(steps, axis=0)

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from kcomponents._check import fail, positive_int
+from kcomponents.probes._hub import tapped_optimizer
 from kcomponents.record import Reading, Record
-
-JOINS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "last": lambda a, b: b}
+from kcomponents.statistics import join
 
 
 class Monitor(keras.callbacks.Callback, abc.ABC):
@@ -57,8 +57,7 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._probe = self._make_probe()
         self._probe.attach(self.model)
         self._steps_at_begin = self._iterations()
-        optimizer = getattr(self.model, "optimizer", None)
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = tapped_optimizer(self.model)
         self._accumulated = getattr(optimizer, "gradient_accumulation_steps", 0) or 1
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -128,8 +127,7 @@ def _joined(readings, merges):
     values = {name: dict(found) for name, found in readings[0].values.items()}
     for reading in readings[1:]:
         for name, found in reading.values.items():
-            join = JOINS[merges[name]]
             for path, value in found.items():
-                values[name][path] = join(values[name][path], value)
+                values[name][path] = join(merges[name], values[name][path], value, np)
     last = readings[-1]
     return Reading(epoch=last.epoch, step=last.step, values=values)

@@ -5,6 +5,7 @@ import numpy as np
 
 from kcomponents import _keras
 from kcomponents._check import fail
+from kcomponents.probes._hub import tapped_optimizer
 
 
 class Snapshot:
@@ -27,8 +28,7 @@ class Snapshot:
 
 def check_rate(model):
     """Refuse a learning rate that cannot be lowered."""
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = tapped_optimizer(model)
     source = optimizer and _keras.learning_rate_source(optimizer)
     if source is not None:
         fail(

@@ -3,6 +3,7 @@
 import weakref
 
 from kcomponents import _backends, _keras
+from kcomponents.probes._compiled import unscaled
 from kcomponents.probes._dry_run import dry_run
 from kcomponents.probes._guard import calling_list, guard_callbacks, guarded
 from kcomponents.probes._layer_tap import LayerTaps
@@ -29,8 +30,7 @@ def hub_of(model):
 
 def tapped_optimizer(model):
     """Return the optimizer that sees gradients without loss scale, or None."""
-    optimizer = getattr(model, "optimizer", None)
-    return getattr(optimizer, "inner_optimizer", optimizer)
+    return unscaled(getattr(model, "optimizer", None))
 
 
 class Hub:

@@ -9,7 +9,7 @@ from kcomponents.probes._layer_tap import LayerTaps
 from kcomponents.probes._shadow import Shadow
 from kcomponents.probes._watched import watched_layers
 from kcomponents.record import Reading
-from kcomponents.statistics import MERGES
+from kcomponents.statistics import join
 
 
 class Look:
@@ -63,9 +63,10 @@ class Look:
             if self.watch(watched):
                 self.sites[site] = watched
                 for statistic in self.statistics:
-                    _, join, _ = MERGES[statistic.merge]
                     new, key = view.measured(statistic), (statistic, site)
-                    found[key] = join(found[key], new) if key in found else new
+                    if key in found:
+                        new = join(statistic.merge, found[key], new)
+                    found[key] = new
 
         taps.observer = observe
         try:

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from kcomponents import _backends
-from kcomponents.statistics import MERGES
+from kcomponents.statistics import STARTS, join, join_all
 
 # How many steps are joined at once, where they are put off.
 TOGETHER = 64
@@ -59,7 +59,7 @@ class Tally:
                 parts = [ops.stack(scalars), *parts]
             new = parts[0] if len(parts) == 1 else ops.concatenate(parts)
             old = variable.value
-            variable.assign(self.chosen(old, MERGES[merge][1](old, new)))
+            variable.assign(self.chosen(old, join(merge, old, new)))
 
     def _join(self, found):
         """Join the statistics of several steps, in the order of `shapes`."""
@@ -68,10 +68,9 @@ class Tally:
             steps = [found[s] for s in self.members[merge]]
             flat = [ops.reshape(f, (f.shape[0], -1)) for f in steps]
             rows = flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=1)
-            _, join, over_steps = MERGES[merge]
-            new = rows[0] if rows.shape[0] == 1 else over_steps(rows)
+            new = rows[0] if rows.shape[0] == 1 else join_all(merge, rows)
             old = variable.value
-            variable.assign(self.chosen(old, join(old, new)))
+            variable.assign(self.chosen(old, join(merge, old, new)))
 
     def chosen(self, old, new):
         """Return the value to go on with."""
@@ -93,7 +92,9 @@ class Tally:
         """Return statistic → array, from what was fetched of the variables."""
         found = {}
         for merge, replicas in zip(self.members, fetched, strict=True):
-            value = _together(merge, replicas if self.replicas else replicas[:1])
+            # Of what all see, and of what came last, the first replica's counts.
+            one = merge == "last" or not self.replicas
+            value = replicas[0] if one else join_all(merge, np.stack(replicas), np)
             for statistic in self.members[merge]:
                 size = self._size(statistic)
                 found[statistic] = value[:size].reshape(self.shapes[statistic])
@@ -104,7 +105,7 @@ class Tally:
         """Start anew."""
         self.waiting = []
         values = [
-            np.full(variable.shape, MERGES[merge][0], "float32")
+            np.full(variable.shape, STARTS[merge], "float32")
             for variable, merge in zip(self.variables, self.members, strict=True)
         ]
         _backends.fill(self.variables, values)
@@ -114,7 +115,7 @@ class Tally:
 
     def _variable(self, merge):
         size = sum(self._size(s) for s in self.members[merge])
-        return self._new_variable((size,), MERGES[merge][0])
+        return self._new_variable((size,), STARTS[merge])
 
     def _new_variable(self, shape, start):
         return keras.Variable(
@@ -128,8 +129,3 @@ class Tally:
             aggregation="sum" if self.replicas else "only_first_replica",
             name="tally",
         )
-
-
-def _together(merge, replicas):
-    joins = {"sum": np.sum, "max": np.max, "min": np.min}
-    return joins.get(merge, lambda values, axis: values[0])(np.stack(replicas), axis=0)

@@ -6,15 +6,13 @@ run as a script, prints its answers as JSON.
 
 import functools
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 
 from kcomponents.optimizers import clipped
+from tests.two_devices import answers_of
 
 BACKEND = keras.backend.backend()
 tensorflow_only = pytest.mark.skipif(
@@ -25,15 +23,7 @@ jax_only = pytest.mark.skipif(BACKEND != "jax", reason="DataParallel needs JAX")
 
 @functools.cache
 def answers():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env={**os.environ, **flags} if BACKEND == "jax" else None,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return answers_of(__file__)
 
 
 @tensorflow_only

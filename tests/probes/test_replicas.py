@@ -6,9 +6,6 @@ run as a script, prints its answers as JSON.
 
 import functools
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -18,6 +15,7 @@ from keras import ops
 from kcomponents.optimizers import clipped
 from kcomponents.probes import Probe
 from kcomponents.statistics import Statistic
+from tests.two_devices import answers_of
 
 BACKEND = keras.backend.backend()
 STATISTICS = (
@@ -37,15 +35,7 @@ pytestmark = pytest.mark.skipif(
 
 @functools.cache
 def answers():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env={**os.environ, **flags} if BACKEND == "jax" else None,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return answers_of(__file__)
 
 
 CASES = ["plain", "clipped by Keras", "clipped by ours", "loss scale"]
