@@ -6,7 +6,9 @@ at its end included. The epochs are short, so a real one pays less for that read
 The fits of a model live side by side: on JAX each in a thread of its own, elsewhere the
 loop of `fit` by hand, since threads of PyTorch do not run alike. Each compiles once;
 then they take turns of a few steps in random order, one at a time, so that the
-machine's drift falls on all. The median over the rounds, one epoch of each fit, counts.
+machine's drift falls on all. All that is repeated with new models, since a fit may run
+a few percent faster or slower than its like for as long as it lives. The median over
+all rounds, one epoch of each fit, counts.
 The row "plain again" is the noise of the run: as far as it is from 1.00, so far may
 the others be off. The last columns are the seconds by which the first epoch was longer
 than the rest (tracing, compiling), plain / with callbacks; no ratio holds them.
@@ -381,23 +383,25 @@ def compile_seconds(took):
     return took[0] - statistics.median(took[1:])
 
 
-def time_rows(name, chosen, pairs):
+def time_rows(name, chosen, pairs, repeats):
     """Yield a row for each side of a model."""
     case = CASES[name]
     # The first one pays what a process pays once, so plain comes second.
     sides = {AGAIN: list, PLAIN: list}
     sides |= {what: make for what, (make, _) in chosen.items()}
-    took = epoch_seconds(name, sides, pairs)
-    plain = took[PLAIN]
+    runs = [epoch_seconds(name, sides, pairs) for _ in range(repeats)]
     for what, (_, bound) in chosen.items():
-        ratios = [a / b for a, b in zip(took[what][1:], plain[1:], strict=True)]
+        both = [(run[what], run[PLAIN]) for run in runs]
+        pairs = [pair for run in both for pair in list(zip(*run, strict=True))[1:]]
+        with_callbacks = statistics.median(with_ for with_, _ in pairs)
+        compiling = [[compile_seconds(took) for took in run[::-1]] for run in both]
         yield {
             "model": name,
             "what": what,
-            "quartiles": statistics.quantiles(ratios, n=4),
+            "quartiles": statistics.quantiles([a / b for a, b in pairs], n=4),
             "bound": bound,
-            "step_ms": 1e3 * statistics.median(took[what][1:]) / case.steps,
-            "compile_s": [compile_seconds(plain), compile_seconds(took[what])],
+            "step_ms": 1e3 * with_callbacks / case.steps,
+            "compile_s": [statistics.median(s) for s in zip(*compiling, strict=True)],
         }
 
 
@@ -480,7 +484,7 @@ def results(args):
         if args.memory and EVERYTHING in chosen:
             yield memory_row(name, args.pairs or 5)
         elif chosen and not args.memory:
-            yield from time_rows(name, chosen, args.pairs or 7)
+            yield from time_rows(name, chosen, args.pairs or 5, args.repeats)
 
 
 def main(argv=None):
@@ -489,7 +493,8 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--pairs", type=int, help="rounds: of epochs (7), of processes (5)")
+    add("--pairs", type=int, help="rounds: of epochs, of processes (5)")
+    add("--repeats", type=int, default=3, help="how often to begin with new models (3)")
     add("--only", default="", help='part of "model, what", such as "MLP, everything"')
     add("--json", action="store_true", help="print one line per row")
     add("--memory", action="store_true", help="compare peaks of memory, not times")

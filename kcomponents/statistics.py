@@ -17,6 +17,7 @@ the optimizer's variables; `total` is their sum.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ from kcomponents._check import one_of
 __all__ = ["Statistic"]
 
 # Merge → the value to start from.
-STARTS = {"sum": 0.0, "max": 0.0, "min": float("inf"), "last": 0.0}
+STARTS = {"sum": 0.0, "max": -math.inf, "min": math.inf, "last": 0.0}
 SOURCES = (
     "gradients",
     "batch_gradients",
@@ -51,8 +52,8 @@ class Statistic:
             with an activation function.
         measure: Function of one view of the step that returns a scalar or a vector,
             written with `keras.ops`.
-        merge: How steps add up: `"sum"`, `"max"` (of values from 0 up), `"min"` or
-            `"last"`. Defaults to `"sum"`.
+        merge: How steps add up: `"sum"`, `"max"`, `"min"` or `"last"`. Of no step at
+            all that is 0, minus infinity, infinity and 0. Defaults to `"sum"`.
         per_variable: Whether the vector holds a number for each variable of the
             optimizer, so that a reading names them. Defaults to `False`.
 

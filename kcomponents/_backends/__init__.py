@@ -9,8 +9,9 @@
   must know each of them beforehand.
 - `cheap_branches`: whether to branch around the work of an optimizer costs less than to
   measure each of its steps; branches of JAX copy what they change.
-- `counts_in_python`: whether a number that Python decides by is kept by Python, which
-  would have to wait for the device.
+- `counts`: what counts the steps of which some are looked at: Python at each call of
+  the optimizer (`"calls"`), or at each call of the train function, of which there is
+  one for those steps (`"steps"`), or a variable on the `"device"`.
 - `defers`: whether small work is put off and done for many steps at once, since each
   operation is called from Python.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
@@ -43,7 +44,7 @@ apply_if_finite = backend.apply_if_finite
 branch = backend.branch
 carries_state = backend.carries_state
 cheap_branches = backend.cheap_branches
-counts_in_python = backend.counts_in_python
+counts = backend.counts
 defers = backend.defers
 fetch = backend.fetch
 fill = backend.fill

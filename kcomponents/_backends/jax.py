@@ -13,7 +13,7 @@ except ImportError:  # before JAX 0.8
 carries_state = True
 defers = False
 cheap_branches = False
-counts_in_python = False
+counts = "steps"
 max_may_drop_nan = False
 worth_stacking = 4096
 trace_level = get_opaque_trace_state

@@ -7,7 +7,7 @@ import tensorflow as tf
 carries_state = False
 defers = False
 cheap_branches = True
-counts_in_python = False
+counts = "steps"
 max_may_drop_nan = True
 worth_stacking = 4096
 

@@ -10,7 +10,7 @@ from keras import ops
 carries_state = False
 defers = True
 cheap_branches = True
-counts_in_python = True
+counts = "calls"
 max_may_drop_nan = False
 worth_stacking = 0
 

@@ -29,6 +29,11 @@ class Snapshot:
 def check_rate(model):
     """Refuse a learning rate that cannot be lowered."""
     optimizer = tapped_optimizer(model)
+    if hasattr(optimizer, "optimizers"):
+        fail(
+            "To roll back, the optimizer must have one learning rate.",
+            optimizer=keras.saving.get_registered_name(type(optimizer)),
+        )
     source = optimizer and _keras.learning_rate_source(optimizer)
     if source is not None:
         fail(

@@ -110,30 +110,19 @@ class DeadReLUMonitor(OutputMonitor):
         return is_rectifier(watched)
 
     def _statistics(self):
+        own = (Statistic("unit_highest", "outputs", _highest, "max"),)
         # A maximum that a compiler computes may pass over NaN.
-        self._drops_nan = _backends.max_may_drop_nan and self.model.jit_compile
-        return (
-            Statistic("unit_fired", "outputs", self._fired, "max"),
-            Statistic("unit_nan", "outputs", self._nan, "max"),
-        )
+        if _backends.max_may_drop_nan and self.model.jit_compile:
+            own += (Statistic("unit_nan", "outputs", _nan, "max"),)
+        return own
 
-    def _fired(self, view):
-        if view.activation == "maxout":
-            wins = ops.equal(view.inputs, every_piece(view, view.outputs))
-            return per_unit(ops.any, wins, view.axis)
-        return view.once(_highest) > self.threshold
-
-    def _nan(self, view):
-        if view.activation != "maxout" and not self._drops_nan:
-            return ops.isnan(view.once(_highest))
-        # A NaN weight shows in every sample, so that one will do.
-        first = view.outputs[:1]
-        if view.activation == "maxout":
-            first = every_piece(view, first)
-        return per_unit(ops.any, ops.isnan(first), view.axis)
-
-    def _see_site(self, site, watched, fired, nan):
-        fired, nan = fired > 0, nan > 0
+    def _see_site(self, site, watched, highest, hidden=None):
+        # Of a piece it is whether it won.
+        above = 0 if watched.activation == "maxout" else self.threshold
+        fired, nan = highest > above, np.isnan(highest)
+        if hidden is not None:
+            nan |= hidden > 0
+        fired &= ~nan
         if not fired.all():
             # Hidden NaN comes out as 0.
             nan |= nan_weights(self.model, watched.layer, fired)
@@ -158,4 +147,17 @@ class DeadReLUMonitor(OutputMonitor):
 
 
 def _highest(view):
-    return per_unit(ops.max, view.outputs, view.axis)
+    """Return the highest output of each unit; of a piece, 1 if it won, else 0."""
+    if view.activation != "maxout":
+        return per_unit(ops.max, view.outputs, view.axis)
+    winner = every_piece(view, view.outputs)
+    won = ops.cast(ops.equal(view.inputs, winner), winner.dtype)
+    return per_unit(ops.max, ops.where(ops.isnan(winner), winner, won), view.axis)
+
+
+def _nan(view):
+    # A NaN weight shows in every sample, so that one will do.
+    first = view.outputs[:1]
+    if view.activation == "maxout":
+        first = every_piece(view, first)
+    return per_unit(ops.any, ops.isnan(first), view.axis)

@@ -1,8 +1,10 @@
 """Hub: the taps of one model, shared by all probes on it."""
 
+import functools
 import weakref
 
 from kcomponents import _backends, _keras
+from kcomponents.probes._choice import Choice
 from kcomponents.probes._compiled import unscaled
 from kcomponents.probes._dry_run import dry_run
 from kcomponents.probes._guard import calling_list, guard_callbacks, guarded
@@ -64,10 +66,24 @@ class Hub:
         """Show the step to one more probe."""
         self.probes.append(probe)
         self._passengers.change(self._tallies(True), self._tallies(False))
+        sampled = [
+            t for p in self.probes for t in p.of_optimizer if t.counts == "steps"
+        ]
+        function = Choice(self._make, sampled) if sampled else self._make()
+        self._made = guarded(function, self.take_off)
+        self._model().train_function = self._made
+
+    def _make(self):
+        """Return a train function that is compiled anew."""
         model = self._model()
-        model.make_train_function(force=True)
-        self._made = guarded(model.train_function, self.take_off)
-        model.train_function = self._made
+        before, step = model.train_function, model.train_step
+        # What was compiled is kept by the function it was made of.
+        model.__dict__["train_step"] = functools.partial(step)
+        try:
+            model.make_train_function(force=True)
+            return model.train_function
+        finally:
+            model.train_function, model.__dict__["train_step"] = before, step
 
     def leave(self, probe):
         """Show the step to one probe less; the last one takes all off."""

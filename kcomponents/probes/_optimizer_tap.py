@@ -133,16 +133,18 @@ class OptimizerTap:
             self._see_updates, tallies, original, step, grads, trainable_variables
         )
         due = [tally.due() for tally in tallies]
-        if not _backends.cheap_branches or any(d is True for d in due):
+        some = functools.reduce(operator.or_, due)
+        unseen = functools.partial(original, grads, trainable_variables)
+        if some is False:
+            unseen()
+        elif some is True or not _backends.cheap_branches:
             see()
         else:
             changing = [*(trainable_variables or self.variables)]
             changing += self.optimizer.variables
-            unseen = functools.partial(original, grads, trainable_variables)
-            some = functools.reduce(operator.or_, due)
             _backends.branch(some, see, unseen, changing)
         for tally in tallies:
-            tally.count()
+            tally.count("calls")
 
     def _see_updates(self, tallies, original, step, grads, trainable_variables):
         before = [ops.copy(v) for v in step.variables]

@@ -9,10 +9,10 @@ from kcomponents.probes._tally import Tally
 from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
 
 
-def tallies_by_source(statistics, variables, sample, window, defers):
+def tallies_by_source(statistics, variables, defers, **sampling):
     """Return source → list of its tally, for all sources but the outputs of layers.
 
-    Of updates each `sample`-th is looked at; `window` batches make one.
+    Of updates some are looked at: `sampling` are arguments of `SampledTally`.
     """
     zeros = ops.zeros((max(len(variables), 1),))
     # Views of the right shapes, to learn what is measured.
@@ -27,8 +27,8 @@ def tallies_by_source(statistics, variables, sample, window, defers):
     for source, view in views.items():
         if own := [s for s in statistics if s.source == source]:
             shapes = {s: view.measured(s).shape for s in own}
-            if source == "updates" and sample > 1:
-                found[source] = [SampledTally(shapes, sample, window)]
+            if source == "updates" and sampling["sample"] > 1:
+                found[source] = [SampledTally(shapes, **sampling)]
             else:
                 replicas = source == "losses"
                 found[source] = [Tally(shapes, replicas=replicas, defers=defers)]

@@ -8,12 +8,15 @@ from keras import ops
 from kcomponents import _backends
 from kcomponents._precision import widened
 
+# Fewer of one shape are measured one by one: to stack them takes operations too.
+MANY = 8
+
 
 def square_sums(tensors):
     """Return the sum of squares of each tensor, as one vector in float32.
 
-    Small tensors of one shape are stacked and measured at once, so that a model of many
-    layers costs a few operations more, not a few for each variable.
+    Many small tensors of one shape are stacked and measured at once, so that a model of
+    many layers costs a few operations more, not a few for each variable.
     """
     groups = collections.defaultdict(list)
     for place, tensor in enumerate(tensors):
@@ -21,8 +24,9 @@ def square_sums(tensors):
         small = None not in shape and math.prod(shape) <= _backends.worth_stacking
         groups[shape if small else None].append(place)
     alone = groups.pop(None, [])
-    alone += [places[0] for places in groups.values() if len(places) == 1]
-    stacks = [places for places in groups.values() if len(places) > 1]
+    stacks = [places for places in groups.values() if len(places) >= MANY]
+    alone += [i for places in groups.values() if len(places) < MANY for i in places]
+    alone.sort()
     parts = [_of_stack([tensors[i] for i in places]) for places in stacks]
     if alone:
         parts.append(_backends.square_sums([tensors[i] for i in alone]))

@@ -24,6 +24,7 @@ class Tally:
     def __init__(self, shapes, replicas=False, defers=False):
         self.shapes = {s: tuple(shape) for s, shape in shapes.items()}
         self.replicas, self.defers = replicas, defers
+        self.counts = None
         self.waiting = []
         self.members = {}
         # Scalars first: they become one vector in one operation.
@@ -85,7 +86,7 @@ class Tally:
         """Return whether this step is to be seen."""
         return True
 
-    def count(self):
+    def count(self, by):
         """Take note of one step more, seen or not."""
 
     def values(self, fetched):

@@ -60,7 +60,7 @@ class ClippedView(View):
     @functools.cached_property
     def total(self):
         """The squared norm of all of them."""
-        return ops.sum(self.squares)
+        return self.before if self.squares is self.unclipped else ops.sum(self.squares)
 
     @functools.cached_property
     def before(self):

@@ -4,6 +4,7 @@ import itertools
 
 from kcomponents import _backends, _keras
 from kcomponents._check import fail
+from kcomponents.probes._choice import counts_of
 from kcomponents.probes._hub import hub_of, tapped_optimizer
 from kcomponents.probes._places import tallies_by_site, tallies_by_source, warn_of
 from kcomponents.record import Reading
@@ -43,7 +44,7 @@ class Probe:
         >>> model.make_train_function()
         >>> probe.attach(model)
         >>> probe.read().values
-        {'largest': {'all': 0.0}}
+        {'largest': {'all': -inf}}
         >>> probe.detach()
     """
 
@@ -75,13 +76,17 @@ class Probe:
         self.detach()
         self._make_ready(model)
         optimizer = tapped_optimizer(model)
-        window = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+        sampling = {
+            "sample": self.sample,
+            "window": getattr(optimizer, "gradient_accumulation_steps", None) or 1,
+            "counts": counts_of(model),
+        }
         defers = _backends.defers and not model.jit_compile
         self.model, self._hub = model, hub_of(model)
         try:
             with _backends.scope(model):
                 self.tallies = tallies_by_source(
-                    self.statistics, self.variables, self.sample, window, defers
+                    self.statistics, self.variables, defers, **sampling
                 )
                 found = tallies_by_site(self.statistics, self._hub, self.watch, defers)
                 self.outputs, self.sites = found

@@ -13,6 +13,9 @@ from kcomponents.testing import check_callback
 
 SAMPLES, BATCH = 16, 2
 ACTIONS = ["stop", "skip", "rollback", "raise"]
+needs_several_optimizers = pytest.mark.skipif(
+    not hasattr(keras.optimizers, "MultiOptimizer"), reason="It came with Keras 3.15"
+)
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -64,6 +67,12 @@ def same(model, other):
         np.testing.assert_array_equal(a, b)
 
 
+def several_optimizers():
+    choices = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1))
+    choices["model/hidden/.*"] = keras.optimizers.Adam(0.01)
+    return keras.optimizers.MultiOptimizer(choices)
+
+
 @pytest.mark.parametrize("every", [None, 2])
 def test_names_the_batch_of_a_loss(every):
     guard = FiniteGuard(every=every)
@@ -73,6 +82,26 @@ def test_names_the_batch_of_a_loss(every):
     assert (found.what, found.path, found.step, found.epoch) == ("loss", None, 3, 0)
     # At the end of the epoch, or at the first look from step 3 on.
     assert len(guard.readings) == (2 if every else 1)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras refuses it with PyTorch"
+)
+def test_names_the_batch_where_several_steps_are_one_execution():
+    model, guard = make_model(), FiniteGuard()
+    model.compile("sgd", "mse", steps_per_execution=4)
+    with pytest.warns(UserWarning, match="The loss was not finite in batch 3, in"):
+        fit(model, *data(3), guard)
+    assert guard.finding.step == 3
+
+
+@needs_several_optimizers
+def test_skips_where_several_optimizers_are_one():
+    model, guard = make_model(several_optimizers()), FiniteGuard(action="skip")
+    with pytest.warns(UserWarning, match="Such steps are skipped."):
+        fit(model, *data(3), guard)
+    assert guard.skipped == 1
+    assert all(np.isfinite(value).all() for value in state(model))
 
 
 def test_names_the_step_of_a_gradient():
@@ -327,6 +356,12 @@ def test_prints_the_report_if_asked(capsys):
 def test_refuses_wrong_arguments(wrong, message):
     with pytest.raises(ValueError, match=message):
         FiniteGuard(**wrong)
+
+
+@needs_several_optimizers
+def test_refuses_to_roll_back_with_several_optimizers():
+    with pytest.raises(ValueError, match="one learning rate.* Received: optimizer="):
+        fit(make_model(several_optimizers()), *data(), FiniteGuard(action="rollback"))
 
 
 def test_refuses_to_roll_back_with_a_schedule():

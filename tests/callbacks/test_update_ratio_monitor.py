@@ -20,6 +20,10 @@ OPTIMIZERS = {
     ),
     "accumulated": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
 }
+MODES = {
+    "run_eagerly": {"run_eagerly": True},
+    "steps_per_execution": {"steps_per_execution": 2},
+}
 BATCH = 2
 
 
@@ -101,6 +105,18 @@ def test_samples_from_the_first_step_of_each_epoch(kind, sample):
     model, _, _, batches = compiled(optimizer=OPTIMIZERS[kind]())
     for epoch in range(2):
         close(logged(history, epoch), ratios(steps(model, batches)[::sample]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_samples_however_steps_are_run(mode):
+    if mode == "steps_per_execution" and keras.backend.backend() == "torch":
+        pytest.skip("Keras refuses it with PyTorch")
+    model, x, y, _ = compiled()
+    model.compile("sgd", "mse", **MODES[mode])
+    history = fit(model, x, y, UpdateRatioMonitor(sample=3), epochs=2)
+    model, _, _, batches = compiled(optimizer="sgd")
+    for epoch in range(2):
+        close(logged(history, epoch), ratios(steps(model, batches)[::3]))
 
 
 @pytest.mark.parametrize("kind", ["adam", "accumulated"])

@@ -26,6 +26,7 @@ def found(values):
         [(3,), (2, 2), (3,), ()],
         [(2, 3), (600, 700), (2, 3), (5,)],
         [(600, 700)] * 2,
+        [(3,), (2, 2)] * 9 + [(600, 700)],
     ],
 )
 def test_equals_numpy_in_order(shapes):
@@ -38,13 +39,11 @@ def test_half_precision_does_not_overflow():
     np.testing.assert_allclose(found([np.full(8, 300.0, "float16")] * 2), 8 * 300.0**2)
 
 
-def test_infinity_stays_with_its_tensor():
-    values = [
-        np.ones(3, "float32"),
-        np.full(3, np.inf, "float32"),
-        np.ones(3, "float32"),
-    ]
-    assert found(values).tolist() == [3.0, np.inf, 3.0]
+@pytest.mark.parametrize("count", [3, 30])
+def test_infinity_stays_with_its_tensor(count):
+    values = [np.ones(3, "float32") for _ in range(count)]
+    values[1][:] = np.inf
+    assert found(values).tolist() == [3.0, np.inf, *[3.0] * (count - 2)]
 
 
 def operations(values):
