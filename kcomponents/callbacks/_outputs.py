@@ -41,7 +41,10 @@ class OutputMonitor(Monitor):
 
     @abc.abstractmethod
     def _see_site(self, site, watched, *values):
-        """Return share, row of the report, and what to warn of (or None)."""
+        """Return share, row of the report, and what to warn of (or None).
+
+        Or None instead of all that, for a layer that was not called.
+        """
 
     def _hides(self, site):
         """Tell a site that is measured and yet not reported."""
@@ -67,7 +70,10 @@ class OutputMonitor(Monitor):
             if self._hides(site):
                 continue
             values = [np.array(found[site]) for found in reading.values.values()]
-            share, row, finding = self._see_site(site, watched, *values)
+            found = self._see_site(site, watched, *values)
+            if found is None:
+                continue
+            share, row, finding = found
             logs[f"{self.KEY}/{site}"] = share
             self._rows.append([site, watched.activation, *row])
             if finding and self.warn_above is not None and share > self.warn_above:

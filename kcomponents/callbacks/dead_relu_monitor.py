@@ -117,6 +117,8 @@ class DeadReLUMonitor(OutputMonitor):
         return own
 
     def _see_site(self, site, watched, highest, hidden=None):
+        if np.isneginf(highest).all():
+            return None
         # Of a piece it is whether it won.
         above = 0 if watched.activation == "maxout" else self.threshold
         fired, nan = highest > above, np.isnan(highest)

@@ -30,7 +30,8 @@ class FiniteGuard(Monitor):
             `"weights"`. Defaults to all.
         action: What to do. `"stop"` ends training. `"skip"` leaves weights and
             optimizer as they are in each batch with a gradient that is not finite, and
-            ends training only for weights, which that cannot mend. `"rollback"` goes
+            ends training only for weights, which that cannot mend; on PyTorch each
+            batch waits for the device to decide. `"rollback"` goes
             back to the last look at which all was finite, with weights and optimizer,
             and lowers the learning rate. `"raise"` raises `FloatingPointError`.
             Defaults to `"stop"`.

@@ -134,7 +134,9 @@ class SaturationMonitor(OutputMonitor):
         return per_unit(ops.sum, ops.cast(found, "float32"), view.axis)
 
     def _see_site(self, site, watched, saturated, outputs):
-        shares = saturated / np.maximum(outputs, 1)
+        if not outputs.any():
+            return None
+        shares = saturated / outputs
         self.unit_shares[site] = shares.tolist()
         share = float(shares.mean())
         worst = [u for u in np.argsort(-shares, kind="stable")[:3] if shares[u]]

@@ -18,6 +18,8 @@ def square_sums(tensors):
     Many small tensors of one shape are stacked and measured at once, so that a model of
     many layers costs a few operations more, not a few for each variable.
     """
+    if not _backends.worth_stacking:
+        return _backends.square_sums(tensors)
     groups = collections.defaultdict(list)
     for place, tensor in enumerate(tensors):
         shape = tuple(tensor.shape)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from typing import Any
 
+import keras
 from keras import ops
 
 
@@ -21,8 +22,7 @@ class View:
     def measured(self, statistic):
         """Return the statistic of this view."""
         if statistic not in self._results:
-            found = ops.convert_to_tensor(statistic.measure(self))
-            self._results[statistic] = ops.cast(found, "float32")
+            self._results[statistic] = _in_float32(statistic.measure(self))
         return self._results[statistic]
 
     def once(self, reduce):
@@ -101,3 +101,11 @@ class OutputView(View):
     def inputs(self):
         """What the layer got; of a fused maxout its pieces."""
         return ops.stop_gradient(self.given)
+
+
+def _in_float32(value):
+    # Where operations are called from Python, even those that do nothing cost.
+    if ops.is_tensor(value):
+        if keras.backend.standardize_dtype(value.dtype) == "float32":
+            return value
+    return ops.cast(ops.convert_to_tensor(value), "float32")

@@ -270,6 +270,25 @@ def test_validation_does_not_count():
     assert list(monitor.dead_units.values()) == [[0, 1, 2, 3]]
 
 
+def test_a_layer_that_training_does_not_call_is_not_dead():
+    class Skipping(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.always = keras.layers.Dense(4, "relu", name="always")
+            self.last = keras.layers.ReLU(name="only_after_training")
+
+        def call(self, x, training=False):
+            return self.always(x) if training else self.last(self.always(x))
+
+    model, monitor = Skipping(), DeadReLUMonitor()
+    x = np.ones((8, 3), "float32")
+    model(x)
+    model.compile("sgd", "mse")
+    logs = model.fit(x, x[:, :1], verbose=0, callbacks=[monitor]).history
+    [key] = [key for key in logs if key.startswith("dead_relu")]
+    assert key.endswith("always") and "only_after" not in monitor.report
+
+
 def test_layers_chooses_by_path():
     monitor = DeadReLUMonitor(layers=["inner_f"])
     fit(*apart("nested", BIASES), monitor)
