@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import inspect
 
 import keras
 from keras.src.backend.common import stateless_scope
@@ -125,3 +126,53 @@ def without(optimizer, variables):
         yield
     finally:
         optimizer._variables[:] = kept
+
+
+def built_metrics(model):
+    """Return the metrics of a model, of those from `compile` what is built by now."""
+    metrics = getattr(model, "metrics", ())
+    return [part for metric in metrics for part in getattr(metric, "metrics", [metric])]
+
+
+def metric_direction(metric):
+    """Return `"up"` or `"down"`, what makes a metric better, or None if it says not."""
+    return getattr(metric, "_direction", None)
+
+
+def passengers(model):
+    """Return the variables on board of a model."""
+    riders = model._seed_generators
+    return [rider.state for rider in riders if isinstance(rider, Passenger)]
+
+
+def validates_later():
+    """Return whether the `fit` that is running validates, but not after each epoch."""
+    frame = inspect.currentframe()
+    try:
+        while frame is not None:
+            known = frame.f_locals
+            if frame.f_code.co_name == "fit" and "validation_freq" in known:
+                return known["validation_data"] is not None and (
+                    known["validation_freq"] != 1
+                )
+            frame = frame.f_back
+    finally:
+        # A frame that refers to itself would keep alive all that it holds.
+        del frame
+    return False
+
+
+def averages(optimizer):
+    """Return pairs of a variable and its moving average, where there are any."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    pairs = []
+    for part in getattr(optimizer, "optimizers", [optimizer]):
+        kept = getattr(part, "_model_variables_moving_average", None) or []
+        if kept:
+            pairs += zip(optimized_variables(part), kept, strict=True)
+    return pairs
+
+
+def averages_in_model(swap):
+    """Return whether `SwapEMAWeights` has put the averages in the place of weights."""
+    return swap._ema_weights_in_model

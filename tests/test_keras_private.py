@@ -142,3 +142,53 @@ def test_a_stateless_scope_is_known():
     assert not _keras.in_stateless_scope()
     with keras.StatelessScope():
         assert _keras.in_stateless_scope()
+
+
+def test_metrics_are_known_once_built_with_their_direction():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae", keras.metrics.AUC(name="auc")])
+    x = ops.ones((2, 2))
+    model.fit(x, ops.ones((2, 1)), verbose=0)
+    found = {m.name: _keras.metric_direction(m) for m in _keras.built_metrics(model)}
+    assert found == {"loss": None, "mae": "down", "auc": "up"}
+
+
+def test_passengers_of_a_model_are_told_from_its_own_variables():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
+    variable = keras.Variable([0.0])
+    _keras.board_model(model, [variable])
+    assert _keras.passengers(model) == [variable]
+
+
+@pytest.mark.parametrize("freq, later", [(1, False), (2, True), ([2], True)])
+def test_a_fit_says_when_it_validates(freq, later):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, found = ops.ones((2, 2)), []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            found.append(_keras.validates_later())
+
+    options = {"callbacks": [Look()], "verbose": 0, "validation_freq": freq}
+    model.fit(x, x[:, :1], validation_data=(x, x[:, :1]), **options)
+    model.fit(x, x[:, :1], **options)
+    assert found == [later, False]
+    assert _keras.validates_later() is False
+
+
+def test_moving_averages_and_where_they_are_is_known():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True)
+    model.compile(optimizer, "mse")
+    swap, x = keras.callbacks.SwapEMAWeights(swap_on_epoch=True), ops.ones((2, 2))
+    model.fit(x, x[:, :1], verbose=0)
+    variables = [variable for variable, _ in _keras.averages(optimizer)]
+    assert variables == model.trainable_variables
+    assert all(a.shape == v.shape for v, a in _keras.averages(optimizer))
+    assert _keras.averages(keras.optimizers.SGD()) == []
+    swap.set_model(model)
+    swap.set_params({"epochs": 2})
+    assert _keras.averages_in_model(swap) is False
+    swap.on_epoch_end(0)
+    assert _keras.averages_in_model(swap) is True

@@ -65,16 +65,21 @@ NEEDED = {
 }
 # Book-keeping and test helpers of our own making: nobody to cite, nothing to refuse.
 NO_SOURCE = {
+    "Patience",
     "Probe",
     "Reading",
     "Record",
     "Statistic",
+    "StopCriterion",
+    "StopReason",
     "apply",
     "get",
     "report",
     "structure",
 }
-NO_ERRORS = {"gradient", "compiled"}
+# An enumeration's arguments are those of Python.
+ENUMERATIONS = {"StopReason"}
+NO_ERRORS = {"gradient", "compiled"} | ENUMERATIONS
 CLASSES = [
     (module, name)
     for module, name in NAMES
@@ -98,7 +103,9 @@ def test_the_docstring_opens_with_a_line_that_stands_alone(pair):
     assert not rest or rest[0] == ""
 
 
-@pytest.mark.parametrize("pair", NAMES, ids=ids)
+@pytest.mark.parametrize(
+    "pair", [p for p in NAMES if p[1] not in ENUMERATIONS], ids=ids
+)
 def test_the_docstring_names_every_argument(pair):
     documented = text(*pair)
     for argument in inspect.signature(getattr(*pair)).parameters.values():

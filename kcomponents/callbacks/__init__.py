@@ -1,15 +1,26 @@
 """Callbacks that watch training from within its step, and those that act on it."""
 
+from kcomponents.callbacks._stop_criterion import Patience, StopCriterion
+from kcomponents.callbacks._stop_reason import StopReason
 from kcomponents.callbacks.dead_relu_monitor import DeadReLUMonitor
+from kcomponents.callbacks.early_stopping import EarlyStopping
 from kcomponents.callbacks.finite_guard import FiniteGuard
 from kcomponents.callbacks.gradient_norm_logger import GradientNormLogger
 from kcomponents.callbacks.saturation_monitor import SaturationMonitor
+from kcomponents.callbacks.stop_criteria import GL, PQ, UP
 from kcomponents.callbacks.update_ratio_monitor import UpdateRatioMonitor
 
 __all__ = [
     "DeadReLUMonitor",
+    "EarlyStopping",
     "FiniteGuard",
+    "GL",
     "GradientNormLogger",
+    "PQ",
+    "Patience",
     "SaturationMonitor",
+    "StopCriterion",
+    "StopReason",
+    "UP",
     "UpdateRatioMonitor",
 ]

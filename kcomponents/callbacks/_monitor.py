@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kcomponents._check import fail, positive_int
+from kcomponents.callbacks._iterations import iterations_of
 from kcomponents.probes._hub import tapped_optimizer
 from kcomponents.record import Reading, Record
 from kcomponents.statistics import join
@@ -56,7 +57,7 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._forget()
         self._probe = self._make_probe()
         self._probe.attach(self.model)
-        self._steps_at_begin = self._iterations()
+        self._steps_at_begin = iterations_of(self.model)
         optimizer = tapped_optimizer(self.model)
         self._accumulated = getattr(optimizer, "gradient_accumulation_steps", 0) or 1
 
@@ -103,15 +104,9 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
             self.record.add(reading)
         self._see_reading(reading)
 
-    def _iterations(self):
-        optimizer = getattr(self.model, "optimizer", None)
-        if optimizer is None:
-            return 0
-        return int(keras.ops.convert_to_numpy(optimizer.iterations))
-
     def _steps(self):
         """Return how many times this fit has moved the weights."""
-        return self._iterations() - self._steps_at_begin
+        return iterations_of(self.model) - self._steps_at_begin
 
     def _steps_due(self):
         """Return how many times it would have, had no step been skipped."""

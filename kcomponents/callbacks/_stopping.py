@@ -1,0 +1,112 @@
+"""Stopping: look at the scores of each epoch, keep the best state, stop when due."""
+
+import math
+import time
+
+import keras
+
+from kcomponents import _keras
+from kcomponents._check import fail
+from kcomponents.callbacks._averaged import scored_places
+from kcomponents.callbacks._best_state import BestState
+from kcomponents.callbacks._iterations import iterations_of
+from kcomponents.callbacks._restoring import Restoring
+from kcomponents.callbacks._stop_reason import StopReason
+
+COMBINE = {"all": all, "any": any}
+
+
+class Stopping(Restoring, keras.callbacks.EarlyStopping):
+    """What `EarlyStopping` does while a model trains."""
+
+    def _forget(self):
+        self.wait = self.stopped_epoch = self.best_epoch = self.best_step = 0
+        self.best = self.best_weights = self.stop_reason = None
+        self._epoch = self._restored = None
+        self._running = False
+
+    def on_train_begin(self, logs=None):
+        """Begin anew, with nothing left of an earlier fit."""
+        self._forget()
+        for score in self._scores:
+            score.start(self.model)
+        first = self._scores[0]
+        better = {"min": keras.ops.less, "max": keras.ops.greater}
+        self.monitor_op = better[first.mode]
+        good, bad = self.stopping_threshold, self.divergence_threshold
+        if None not in (good, bad) and not first.is_beyond(good, bad):
+            fail(
+                "`stopping_threshold` must be better than `divergence_threshold`.",
+                stopping_threshold=good,
+                divergence_threshold=bad,
+            )
+        self._began, self._running = time.monotonic(), True
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the scores, keep the state if it is the best, and stop if due."""
+        logs, self._epoch = logs or {}, epoch
+        values = [score.value(logs) for score in self._scores]
+        if None in values:
+            self._check_missing(self._scores[values.index(None)], logs)
+        elif epoch >= self.start_from_epoch:
+            self._check(values, logs)
+        if self.max_seconds is not None and self.stop_reason is None:
+            if time.monotonic() - self._began >= self.max_seconds:
+                self._stop(StopReason.TIME)
+
+    def on_train_end(self, logs=None):
+        """Bring the best state back and say why training ended."""
+        self._running = False
+        if self.stop_reason is None:
+            stopped = self.model.stop_training
+            self.stop_reason = StopReason.OTHER if stopped else StopReason.END
+        end = "end" if self.stop_reason is StopReason.END else "stop"
+        self._restore_at(end, self.model)
+        if self.verbose:
+            # Where the user looks while `fit` shows its progress.
+            print(self.stop_message)
+
+    def _check(self, values, logs):
+        both = zip(self._scores, values, strict=True)
+        found = [score.update(value, logs) for score, value in both]
+        first, value = self._scores[0], values[0]
+        improved, _ = found[0]
+        if improved:
+            self._keep(value)
+        self.wait = getattr(first.criterion, "wait", 0)
+        good, bad = self.stopping_threshold, self.divergence_threshold
+        if self.check_finite and not all(map(math.isfinite, values)):
+            self._stop(StopReason.NOT_FINITE)
+        elif good is not None and first.is_beyond(value, good):
+            self._stop(StopReason.THRESHOLD)
+        elif bad is not None and first.is_beyond(bad, value):
+            self._stop(StopReason.DIVERGED)
+        elif COMBINE[self.combine](stop for _, stop in found):
+            self._stop(StopReason.CRITERION)
+
+    def _keep(self, value):
+        """Take note of the best score so far, and of the state that made it."""
+        self.best, self.best_epoch = value, self._epoch
+        self.best_step = iterations_of(self.model)
+        if self.restore_best_weights:
+            places = scored_places(self.model, self._scores[0])
+            self.best_weights = BestState(self.model, self.restore_optimizer, places)
+
+    def _stop(self, reason):
+        self.stop_reason, self.stopped_epoch = reason, self._epoch
+        self.model.stop_training = True
+
+    def _check_missing(self, score, logs):
+        """Refuse what does not appear, unless validation is still to come."""
+        awaited = score.name.startswith("val_") and _keras.validates_later()
+        if not awaited:
+            fail(
+                "`monitor` must be in the logs; there are "
+                f"{', '.join(map(repr, logs)) or 'none'}. List this callback after the "
+                "one that adds it.",
+                monitor=score.name,
+            )
+
+    def __getstate__(self):
+        # Tuners copy callbacks, not the models that these were set to.
+        return {**self.__dict__, "_model": None}
