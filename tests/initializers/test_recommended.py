@@ -39,14 +39,14 @@ GLOROT = {
 }
 
 
-@pytest.mark.parametrize(("activation", "scale"), HE.items(), ids=str)
+@pytest.mark.parametrize(("activation", "scale"), HE.items())
 def test_rectifiers_get_a_variance_over_the_inputs(activation, scale):
     config = recommended_for(activation).get_config()
     assert config["scale"] == pytest.approx(scale)
     assert config["mode"] == "fan_in"
 
 
-@pytest.mark.parametrize(("activation", "scale"), GLOROT.items(), ids=str)
+@pytest.mark.parametrize(("activation", "scale"), GLOROT.items())
 def test_sigmoids_get_a_variance_over_inputs_and_outputs(activation, scale):
     config = recommended_for(activation).get_config()
     assert config["scale"] == pytest.approx(scale)
