@@ -108,12 +108,18 @@ def board_optimizer(optimizer, variables):
     """Let the compiled step of an optimizer carry these variables too."""
     for variable in variables:
         optimizer._track_variable(variable)
+    # Past `__setattr__`, which would track the list.
+    optimizer.__dict__.setdefault("passengers", []).extend(variables)
 
 
 def leave_optimizer(optimizer, variables):
     """Take the variables out of the optimizer."""
     for variable in variables:
         optimizer._untrack_variable(variable)
+    ours = {id(variable) for variable in variables}
+    others = optimizer.__dict__.pop("passengers", [])
+    if others := [v for v in others if id(v) not in ours]:
+        optimizer.__dict__["passengers"] = others
 
 
 @contextlib.contextmanager
@@ -140,9 +146,11 @@ def metric_direction(metric):
 
 
 def passengers(model):
-    """Return the variables on board of a model."""
-    riders = model._seed_generators
-    return [rider.state for rider in riders if isinstance(rider, Passenger)]
+    """Return the variables on board of a model and of its optimizer."""
+    riders = [r for r in model._seed_generators if isinstance(r, Passenger)]
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return [r.state for r in riders] + getattr(optimizer, "passengers", [])
 
 
 def validates_later():

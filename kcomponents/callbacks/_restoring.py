@@ -29,6 +29,8 @@ class Restoring:
             >>> with stopper.guard(model):
             ...     history = model.fit(x, y, verbose=0, callbacks=[stopper])
         """
+        # Of an earlier fit that an exception ended outside of a guard.
+        self._running = False
         try:
             yield self
         except BaseException:

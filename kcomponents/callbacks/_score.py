@@ -37,7 +37,7 @@ class Score:
         return getattr(self.monitor, "__name__", None) or str(self.monitor)
 
     def start(self, model):
-        """Forget what was seen, and find out the direction if it can be known yet."""
+        """Forget what was seen, and find out the direction, or refuse it."""
         self.best, self.mode = None, None
         if self.given_mode != "auto":
             self._begin(self.given_mode)

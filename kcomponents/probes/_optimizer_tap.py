@@ -133,7 +133,7 @@ class OptimizerTap:
             self._see_updates, tallies, original, step, grads, trainable_variables
         )
         due = [tally.due() for tally in tallies]
-        some = functools.reduce(operator.or_, due)
+        some = any(d is True for d in due) or functools.reduce(operator.or_, due)
         unseen = functools.partial(original, grads, trainable_variables)
         if some is False:
             unseen()

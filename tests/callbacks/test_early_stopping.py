@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kcomponents.callbacks import GL, PQ, UP, EarlyStopping, Patience, StopReason
+from kcomponents.callbacks import (
+    GL,
+    PQ,
+    UP,
+    EarlyStopping,
+    GradientNormLogger,
+    Patience,
+    StopReason,
+)
 from kcomponents.testing import check_callback
 from tests.keras_own import cases, run, theirs_in
 
@@ -271,6 +279,36 @@ def test_all_that_a_model_is_comes_back(restore_optimizer):
     steps = int(keras.ops.convert_to_numpy(optimizer.iterations))
     assert steps == (8 if restore_optimizer else 16)
     assert stopper.best_step == 8
+
+
+@pytest.mark.parametrize("monitor_first", [True, False])
+def test_the_optimizer_comes_back_beside_a_monitor(monitor_first):
+    model = make_model(keras.optimizers.Adam(0.05))
+    score = script(1.0, 2.0, 3.0)
+    stopper = EarlyStopping(
+        "score",
+        mode="min",
+        patience=2,
+        restore_best_weights=True,
+        restore_optimizer=True,
+    )
+    both = [GradientNormLogger(), stopper]
+    fit(model, score, *(both if monitor_first else both[::-1]))
+    assert stopper.best_epoch == 0 and stopper.stopped_epoch == 2
+    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 4
+    fit(model, epochs=1)
+
+
+def test_an_error_before_training_brings_nothing_back():
+    model = make_model()
+    stopper = EarlyStopping("loss", patience=9, restore_best_weights=True)
+    with pytest.raises(RuntimeError):
+        fit(model, stopper, Interrupt(RuntimeError))
+    trained = state(model)
+    with pytest.raises(ZeroDivisionError), stopper.guard(model):
+        raise ZeroDivisionError
+    assert stopper.stop_reason is None
+    same(state(model), trained)
 
 
 def test_the_restored_model_scores_best():
