@@ -1,19 +1,25 @@
 """Files written whole or line by line, so that no reader meets a part."""
 
+import contextlib
+import glob
 import os
 import uuid
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from kcomponents._check import fail
 
 Path = str | os.PathLike[str]
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader finds the old content or the new, never a part.
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Return a context with a new binary file, which takes its place at the end of it.
+
+    A reader finds the old file or the new, never a part; an exception leaves the old.
 
     Args:
         path: Where to write. The folder must exist; a link is followed.
-        content: Text, written as UTF-8, or bytes.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -26,7 +32,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     beside = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(beside, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
@@ -34,6 +40,27 @@ def write_whole(path: Path, content: str | bytes) -> None:
         if os.path.exists(beside):
             os.remove(beside)
         raise
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader finds the old content or the new, never a part.
+
+    Args:
+        path: Where to write. The folder must exist; a link is followed.
+        content: Text, written as UTF-8, or bytes.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+    """
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def remove_torn(path: Path) -> None:
+    """Remove what killed processes left of files that they were writing there."""
+    folder, name = os.path.split(os.path.realpath(path))
+    for torn in glob.glob(f".{glob.escape(name)}.*.tmp", root_dir=folder):
+        os.remove(os.path.join(folder, torn))
 
 
 def append_line(path: Path, text: str) -> None:

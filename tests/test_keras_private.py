@@ -1,6 +1,9 @@
-"""The private Keras names that `kcomponents/_keras.py` leans on, one test each."""
+"""The private Keras names that `kcomponents/_keras` leans on, one test each."""
+
+import time
 
 import keras
+import numpy as np
 import pytest
 from keras import ops
 
@@ -192,3 +195,168 @@ def test_moving_averages_and_where_they_are_is_known():
     assert _keras.averages_in_model(swap) is False
     swap.on_epoch_end(0)
     assert _keras.averages_in_model(swap) is True
+
+
+class During(keras.callbacks.Callback):
+    """Calls a function in hooks of `fit`."""
+
+    def __init__(self, **hooks):
+        super().__init__()
+        for name, function in hooks.items():
+            setattr(self, name, function)
+
+
+def numbered(count=6):
+    x = np.arange(count, dtype="float32").reshape(-1, 1)
+    return np.repeat(x, 2, axis=1), x
+
+
+def fit(model, callback, **options):
+    x, y = numbered()
+    options = {"batch_size": 1, "shuffle": False, "verbose": 0, **options}
+    return model.fit(x, y, callbacks=[callback], **options)
+
+
+def test_a_running_fit_tells_what_it_was_given():
+    assert _keras.running_fit() == {}
+    seen = []
+    hook = During(on_train_begin=lambda logs: seen.append(_keras.running_fit()))
+    options = {"validation_batch_size": 3, "validation_steps": 1}
+    fit(small(), hook, validation_data=numbered(), initial_epoch=1, epochs=3, **options)
+    [known] = seen
+    assert (known["initial_epoch"], known["epochs"], known["batch_size"]) == (1, 3, 1)
+    assert len(known["validation_data"]) == 2 and known["validation_freq"] == 1
+    assert (known["validation_batch_size"], known["validation_steps"]) == (3, 1)
+    assert hasattr(known["epoch_iterator"], "steps_per_execution")
+
+
+def test_a_fit_begins_where_it_is_told_to():
+    model, seen = small(), []
+
+    def begin(logs):
+        seen.append(_keras.begins_at(model))
+        _keras.begin_at(model, 2)
+        seen.append(_keras.begins_at(model))
+
+    assert fit(model, During(on_train_begin=begin), epochs=4).epoch == [2, 3]
+    assert seen == [0, 2]
+    _keras.begun(model)
+    assert fit(model, During(), epochs=1).epoch == [0]
+
+
+def test_epochs_of_data_can_be_passed_by():
+    drawn = []
+
+    def batches():
+        for number in range(6):
+            drawn.append(number)
+            yield np.full((1, 2), number, "float32"), np.zeros((1, 1), "float32")
+
+    def begin(logs):
+        _keras.draw_epoch(_keras.running_fit()["epoch_iterator"])
+        assert drawn[:3] == [0, 1, 2]
+
+    model = small()
+    before = [v.numpy() for v in model.variables]
+    logs = []
+    keep = During(
+        on_train_begin=begin, on_epoch_end=lambda epoch, found: logs.append(found)
+    )
+    options = {"steps_per_epoch": 3, "verbose": 0, "shuffle": False}
+    model.optimizer.learning_rate = 0.0
+    model.fit(batches(), callbacks=[keep], **options)
+    # What is left to train on are the other three.
+    x = np.repeat(np.arange(3.0, 6.0).reshape(-1, 1), 2, axis=1)
+    expected = np.mean(np.square(x @ before[0] + before[1]))
+    assert logs[0]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_epoch_of_data_can_begin_in_its_middle():
+    model, seen, skipped = small(), [], []
+
+    def begin(epoch, logs):
+        if epoch == 0:
+            found = _keras.running_fit()["epoch_iterator"]
+            _keras.skip_steps(found, 4, skipped.append)
+
+    watching = During(
+        on_epoch_begin=begin, on_train_batch_end=lambda b, logs: seen.append(b)
+    )
+    fit(model, watching, epochs=2)
+    assert seen == [4, 5, 0, 1, 2, 3, 4, 5] and len(skipped) == 1
+    x, _ = skipped[0][:2]
+    assert ops.convert_to_numpy(x).tolist() == [[3, 3]]
+
+
+def test_data_that_is_shorter_than_before_is_told():
+    def begin(epoch, logs):
+        found = _keras.running_fit()["epoch_iterator"]
+        _keras.skip_steps(found, 4, lambda batch: None)
+
+    def batches():
+        for _ in range(2):
+            yield np.zeros((1, 2), "float32"), np.zeros((1, 1), "float32")
+
+    with pytest.raises(ValueError, match="shorter now. Received: steps_done=4"):
+        small().fit(
+            batches(),
+            steps_per_epoch=6,
+            shuffle=False,
+            verbose=0,
+            callbacks=[During(on_epoch_begin=begin)],
+        )
+
+
+def test_metrics_are_built_from_a_batch():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    before = len(model.metrics_variables)
+    _keras.build_metrics(model, tuple(ops.convert_to_tensor(v) for v in numbered()))
+    assert len(model.metrics_variables) == before + 2
+
+
+def test_callbacks_in_another_thread_are_waited_for():
+    done = []
+
+    class Slow(keras.callbacks.Callback):
+        async_safe = True
+
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(0.05)
+            done.append(batch)
+
+    running = keras.callbacks.CallbackList([Slow()], model=small())
+    running.on_train_begin()
+    running.on_train_batch_end(0, {})
+    _keras.wait_for_hooks(running)
+    assert done == [0]
+    running.on_train_end()
+
+
+def test_random_numbers_without_a_seed_come_from_one_variable():
+    keras.random.normal((1,))
+    seeds = _keras.global_seeds()
+    state = seeds.numpy()
+    first = ops.convert_to_numpy(keras.random.normal((3,)))
+    seeds.assign(state)
+    assert ops.convert_to_numpy(keras.random.normal((3,))).tolist() == first.tolist()
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        keras.callbacks.History(),
+        keras.callbacks.ReduceLROnPlateau("loss"),
+        keras.callbacks.EarlyStopping("loss"),
+        keras.callbacks.ModelCheckpoint("a.keras"),
+        keras.callbacks.SwapEMAWeights(),
+    ],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_callbacks_of_keras_remember_under_these_names(callback):
+    names = _keras.STATE_OF_CALLBACKS[type(callback)]
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(use_ema=True), "mse")
+    callback.set_model(model)
+    callback.on_train_begin({})
+    assert [name for name in names if not hasattr(callback, name)] == []

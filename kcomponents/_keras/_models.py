@@ -1,0 +1,32 @@
+"""Of models and metrics."""
+
+from keras.src.backend.common import stateless_scope
+
+
+def sublayers(layer):
+    """Return the layers directly below a layer or model, in order."""
+    return list(layer._layers)
+
+
+def asked_metrics(model):
+    """Return what `compile` was given as `metrics` and as `weighted_metrics`."""
+    for metric in model.metrics:
+        if hasattr(metric, "_user_weighted_metrics"):
+            return [metric._user_metrics, metric._user_weighted_metrics]
+    return []
+
+
+def built_metrics(model):
+    """Return the metrics of a model, of those from `compile` what is built by now."""
+    metrics = getattr(model, "metrics", ())
+    return [part for metric in metrics for part in getattr(metric, "metrics", [metric])]
+
+
+def metric_direction(metric):
+    """Return `"up"` or `"down"`, what makes a metric better, or None if it says not."""
+    return getattr(metric, "_direction", None)
+
+
+def in_stateless_scope():
+    """Return whether assignments to variables are collected instead of done."""
+    return stateless_scope.in_stateless_scope()
