@@ -69,6 +69,7 @@ NO_SOURCE = {
     "Probe",
     "Reading",
     "Record",
+    "Resume",
     "Statistic",
     "StopCriterion",
     "StopReason",

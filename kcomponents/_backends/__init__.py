@@ -21,11 +21,14 @@
 - `measured_together(statistics, waiting)`: what was put off, each statistic with the
   steps on its first axis; `None` where nothing is.
 - `on_first_replica(tensors)`: the tensors there, zeros on the other replicas.
+- `random_state()`: of the generators that unseeded random numbers come from.
 - `replica()`: the number of the replica at work.
 - `scope(model)`: the context in which variables of a model's kind are made.
+- `set_random_state(state)`: let them go on from that.
 - `square_sums(tensors)`: the sum of squares of each, as one vector in float32.
 - `sum_over_replicas(grads)`: the sum of each gradient over all replicas.
 - `synchronize(model)`: let its variables hold the values of the last step.
+- `to_training(model)`: let a model that was evaluated go on training.
 - `trace_level()`: equal at two places unless one is inside a loop, a map or a branch.
 - `worth_stacking`: up to this many elements, copying equal shapes into one tensor costs
   less than an operation for each.
@@ -52,10 +55,13 @@ keep_random_state = backend.keep_random_state
 max_may_drop_nan = backend.max_may_drop_nan
 measured_together = getattr(backend, "measured_together", None)
 on_first_replica = backend.on_first_replica
+random_state = backend.random_state
 replica = backend.replica
 scope = backend.scope
+set_random_state = backend.set_random_state
 square_sums = backend.square_sums
 sum_over_replicas = backend.sum_over_replicas
 synchronize = backend.synchronize
+to_training = backend.to_training
 trace_level = backend.trace_level
 worth_stacking = backend.worth_stacking

@@ -125,3 +125,16 @@ def replica():
 def keep_random_state():
     """Return an empty context: all state of random numbers is in variables."""
     return contextlib.nullcontext()
+
+
+def random_state():
+    """Return nothing: all state of random numbers is in variables."""
+    return {}
+
+
+def set_random_state(state):
+    """Do nothing."""
+
+
+def to_training(model):
+    """Do nothing: each call of a model says whether it is one of training."""

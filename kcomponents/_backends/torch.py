@@ -85,6 +85,27 @@ def keep_random_state():
     return torch.random.fork_rng(range(torch.cuda.device_count()))
 
 
+def random_state():
+    """Return the state of the generators of torch, as arrays."""
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {
+        "host": torch.get_rng_state().numpy(),
+        "devices": [state.numpy() for state in devices],
+    }
+
+
+def set_random_state(state):
+    """Let the generators of torch go on from a state."""
+    torch.set_rng_state(torch.from_numpy(np.array(state["host"])))
+    for device, found in enumerate(state["devices"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(torch.from_numpy(np.array(found)), device)
+
+
+def to_training(model):
+    """Set the mode of modules, which evaluation changed."""
+    model.train()
+
+
 @torch.no_grad()
 def measured_together(statistics, waiting):
     """Return each statistic of many steps, these on a new first axis."""

@@ -6,6 +6,7 @@ from kcomponents.callbacks.dead_relu_monitor import DeadReLUMonitor
 from kcomponents.callbacks.early_stopping import EarlyStopping
 from kcomponents.callbacks.finite_guard import FiniteGuard
 from kcomponents.callbacks.gradient_norm_logger import GradientNormLogger
+from kcomponents.callbacks.resume import Resume
 from kcomponents.callbacks.saturation_monitor import SaturationMonitor
 from kcomponents.callbacks.stop_criteria import GL, PQ, UP
 from kcomponents.callbacks.update_ratio_monitor import UpdateRatioMonitor
@@ -18,6 +19,7 @@ __all__ = [
     "GradientNormLogger",
     "PQ",
     "Patience",
+    "Resume",
     "SaturationMonitor",
     "StopCriterion",
     "StopReason",

@@ -125,6 +125,14 @@ def scores_of(monitor, mode, min_delta, delta_mode, baseline, patience, criterio
     ]
 
 
+def best_first(scores, name):
+    """Return the scores with the one that decides what is best in front."""
+    if name is None:
+        return scores
+    one_of("best_monitor", name, [score.name for score in scores])
+    return sorted(scores, key=lambda score: score.name != name)
+
+
 def _criterion(patience, criterion, baseline):
     if criterion is None:
         return Patience(patience)

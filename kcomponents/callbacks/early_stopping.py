@@ -1,9 +1,10 @@
 """EarlyStopping: end training when it gets no better, and bring the best state back."""
 
 import math
+import os
 
-from kcomponents._check import fail, number, one_of
-from kcomponents.callbacks._score import scores_of
+from kcomponents._check import fail, number, one_of, positive_int
+from kcomponents.callbacks._score import best_first, scores_of
 from kcomponents.callbacks._stopping import COMBINE, Stopping
 
 RESTORE_ON = ("stop", "end", "interrupt")
@@ -20,15 +21,14 @@ class EarlyStopping(Stopping):
     The best state is weights, statistics such as those of `BatchNormalization`, and the
     state of random numbers. It is kept on the device; list this callback before others
     that read the weights when training ends. With `keras.callbacks.SwapEMAWeights`
-    it is the averaged weights, if the (first) monitor is one of validation.
+    it is the averaged weights, if the monitor is one of validation.
 
-    `best`, `best_epoch`, `best_step` tell of the best score (of the first one, if there
-    are several monitors), `stop_reason` is a `StopReason`, `stop_message` a sentence.
+    `best`, `best_epoch`, `best_step` tell of the best score, `history` of all scores,
+    `stop_reason` is a `StopReason` and `stop_message` a sentence.
 
     Args:
         monitor: Name of a quantity in the logs, function of the logs, or list of
-            several of these, the first of which decides what is best. Defaults to
-            `"val_loss"`.
+            several of these. Defaults to `"val_loss"`.
         min_delta: Number, by how much a score must be better to count. Defaults to 0.
         patience: Integer, for how many epochs without a better score to wait. Defaults
             to 0, which is the same as 1.
@@ -47,10 +47,12 @@ class EarlyStopping(Stopping):
             the place of `patience`. Defaults to `None`.
         combine: `"all"` or `"any"`, of several monitors, must say stop. Defaults to
             `"all"`.
-        stopping_threshold: Optional number; training ends as soon as the (first) score
-            is better. Defaults to `None`.
-        divergence_threshold: Optional number; training ends as soon as the (first)
-            score is worse. Defaults to `None`.
+        best_monitor: Name of the one of several monitors that decides what is best, and
+            that the thresholds are for. Defaults to `None`, the first.
+        stopping_threshold: Optional number; training ends as soon as the score that
+            decides is better. Defaults to `None`.
+        divergence_threshold: Optional number; training ends as soon as the score
+            that decides is worse. Defaults to `None`.
         check_finite: Boolean, whether a score that is not finite ends training.
             Otherwise it counts as no better one. Defaults to `True`.
         max_seconds: Optional number; training ends after the epoch in which so much
@@ -60,11 +62,23 @@ class EarlyStopping(Stopping):
         restore_on: Which ends of training the state comes back at: `"stop"`, by
             whatever callback, `"end"`, after all epochs, `"interrupt"`, by an exception
             or Ctrl-C within `guard(model)`. Defaults to all.
+        check_every: Optional integer; the scores are looked at each so many steps, with
+            a validation there, in the place of each epoch. Training and the logs of
+            the epoch stay what they are without. Defaults to `None`.
+        validation_data: With `check_every`, what `fit` takes as `validation_data`.
+            Defaults to `None`, that of `fit`.
+        best_path: Optional path of a file (`.npz`), which holds the best state in the
+            place of the device's memory. Defaults to `None`.
+        state_path: Optional path of a file (`.npz`), which holds all this callback
+            knows, saved each epoch, so that a training that another callback resumes,
+            such as `keras.callbacks.BackupAndRestore`, finds it. `Resume` needs no such
+            file. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is unknown or out of range, or two contradict each
-            other; in `fit`, before the first batch if `mode` cannot be known, after the
-            first epoch if the logs have no such quantity.
+            other; in `fit`, before the first batch if `mode` cannot be known or a file
+            is damaged, another's or of another training, after the first epoch if the
+            logs have no such quantity.
 
     Example:
         >>> import keras
@@ -95,16 +109,22 @@ class EarlyStopping(Stopping):
         min_delta_mode="abs",
         criterion=None,
         combine="all",
+        best_monitor=None,
         stopping_threshold=None,
         divergence_threshold=None,
         check_finite=True,
         max_seconds=None,
         restore_optimizer=False,
         restore_on=RESTORE_ON,
+        check_every=None,
+        validation_data=None,
+        best_path=None,
+        state_path=None,
     ):
-        self._scores = scores_of(
+        scores = scores_of(
             monitor, mode, min_delta, min_delta_mode, baseline, patience, criterion
         )
+        self._scores = best_first(scores, best_monitor)
         shared = {"min_delta": min_delta, "patience": patience, "baseline": baseline}
         super().__init__(
             monitor,
@@ -128,7 +148,23 @@ class EarlyStopping(Stopping):
             )
         names = [restore_on] if isinstance(restore_on, str) else restore_on
         self.restore_on = tuple(one_of("restore_on", n, RESTORE_ON) for n in names)
+        if check_every is not None:
+            check_every = positive_int("check_every", check_every)
+        elif validation_data is not None:
+            rule = "Only `check_every` uses `validation_data`; give that to `fit`."
+            fail(rule, check_every=None)
+        if best_path is not None and not self.restore_best_weights:
+            rule = (
+                "The best state is kept to come back: give `restore_best_weights=True`."
+            )
+            fail(rule, best_path=best_path)
+        self.check_every, self.validation_data = check_every, validation_data
+        self.best_path, self.state_path = _path(best_path), _path(state_path)
         self._forget()
+
+
+def _path(path):
+    return None if path is None else os.path.abspath(os.fspath(path))
 
 
 def _limit(name, value, low=-math.inf):

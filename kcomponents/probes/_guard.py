@@ -33,13 +33,30 @@ def guard_callbacks(running, clean_up):
     """Guard all hooks of a list of callbacks, and its end."""
     for name in dir(running):
         if name.startswith("on_"):
-            setattr(running, name, guarded(_unbound(running, name), clean_up))
+            setattr(running, name, guarded(_hook(running, name), clean_up))
     weakref.finalize(running, clean_up).atexit = False
 
 
-def _unbound(thing, name):
-    """Return a method that does not keep its object alive."""
-    function, reference = getattr(type(thing), name), weakref.ref(thing)
+def around(running, name, before=None, after=None):
+    """Call functions before and after a hook of all callbacks of a list."""
+    hook = _hook(running, name)
+
+    @functools.wraps(hook)
+    def call(*args, **kwargs):
+        if before is not None:
+            before(*args, **kwargs)
+        hook(*args, **kwargs)
+        if after is not None:
+            after(*args, **kwargs)
+
+    setattr(running, name, call)
+
+
+def _hook(running, name):
+    """Return a hook, covered or not, that does not keep its list alive."""
+    if name in vars(running):
+        return vars(running)[name]
+    function, reference = getattr(type(running), name), weakref.ref(running)
     return lambda *args, **kwargs: function(reference(), *args, **kwargs)
 
 

@@ -222,6 +222,20 @@ def test_several_monitors_are_combined_and_the_first_is_best(combine, epoch):
     assert (stopper.stopped_epoch, stopper.best_epoch) == (epoch, 2)
 
 
+def test_a_named_one_of_several_monitors_decides_what_is_best():
+    both = {"monitor": ["a", "b"], "mode": "min", "combine": "all", "patience": 99}
+    stopper = EarlyStopping(best_monitor="b", **both)
+    replay(stopper, [1.0, 2.0, 3.0], name="a", b=[3.0, 1.0, 2.0])
+    assert (stopper.best, stopper.best_epoch) == (1.0, 1)
+    assert stopper.history == {
+        "epoch": [0, 1, 2],
+        "b": [3.0, 1.0, 2.0],
+        "a": [1.0, 2.0, 3.0],
+    }
+    with pytest.raises(ValueError, match="`best_monitor` is unknown.*'a'.*Received"):
+        EarlyStopping(best_monitor="c", **both)
+
+
 def test_monitors_a_function_of_the_logs():
     def gap(logs):
         return logs["val_loss"] - logs["loss"]

@@ -1,0 +1,65 @@
+"""Inner checks: evaluate a model within an epoch, while its training goes on."""
+
+import keras
+
+from kcomponents import _backends, _keras
+from kcomponents._check import fail
+from kcomponents.callbacks._variables import assign_all, copied
+
+
+class InnerChecks:
+    """Says each so many steps of a training what validation finds.
+
+    Args:
+        every: Integer, after how many steps.
+        data: Validation data, as `fit` takes it, or `None` for that of the `fit` that
+            is beginning.
+    """
+
+    def __init__(self, every, data):
+        self._every, self.steps, self._last = every, 0, -1
+        known = _keras.running_fit()
+        self._options = {}
+        if data is None:
+            data = known.get("validation_data")
+            size = known.get("validation_batch_size") or known.get("batch_size")
+            steps = known.get("validation_steps")
+            self._options = {"batch_size": size, "steps": steps}
+        if data is None:
+            rule = "`check_every` needs `validation_data`, here or in `fit`."
+            fail(rule, check_every=every)
+        self._data = keras.utils.unpack_x_y_sample_weight(data)
+
+    def is_due(self, batch):
+        """Count the steps up to a batch; is it time for a check?"""
+        before = self.steps // self._every
+        self.steps += batch - self._last if batch > self._last else batch + 1
+        self._last = batch
+        return self.steps // self._every > before
+
+    def get_state(self):
+        """Return what was counted."""
+        return [self.steps, self._last]
+
+    def set_state(self, state):
+        """Go on counting from there."""
+        self.steps, self._last = state
+
+    def logs(self, model, logs):
+        """Return the logs of training and of validation, as at the end of an epoch."""
+        _backends.synchronize(model)
+        kept = [*model.metrics_variables, *model.non_trainable_variables]
+        values = copied(kept)
+        x, y, weight = self._data
+        with _backends.keep_random_state():
+            found = model.evaluate(
+                x, y, sample_weight=weight, verbose=0, return_dict=True, **self._options
+            )
+        assign_all(kept, values)
+        _backends.to_training(model)
+        trained = {name: keras.ops.convert_to_numpy(v) for name, v in logs.items()}
+        return {**trained, **{f"val_{name}": v for name, v in found.items()}}
+
+    def release(self):
+        """Let go of the data."""
+        self._data = None

@@ -1,0 +1,30 @@
+"""Random state: of the generators that a process shares."""
+
+import random
+
+import numpy as np
+
+from kcomponents import _backends, _keras
+
+
+def random_state():
+    """Return the state of Python's, numpy's, Keras's and the backend's generators."""
+    state = {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),
+        "backend": _backends.random_state(),
+    }
+    if (seeds := _keras.global_seeds()) is not None:
+        state["keras"] = np.array(seeds.numpy())
+    return state
+
+
+def set_random_state(state):
+    """Let the generators go on from a state."""
+    version, numbers, following = state["python"]
+    random.setstate((version, tuple(numbers), following))
+    np.random.set_state(state["numpy"])
+    _backends.set_random_state(state["backend"])
+    seeds = _keras.global_seeds()
+    if seeds is not None and "keras" in state:
+        seeds.assign(state["keras"])

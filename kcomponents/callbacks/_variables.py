@@ -1,0 +1,76 @@
+"""Variables: what a training changes in a model, in a fixed order."""
+
+import keras
+import numpy as np
+
+from kcomponents import _keras
+from kcomponents._check import fail
+
+
+def variables_of(model, with_optimizer=False):
+    """List weights and the state of random numbers, and what the optimizers keep.
+
+    Metrics are left out, and so is what monitors let the model carry along.
+    """
+    found = [*model.variables]
+    for optimizer in optimizers_of(model) if with_optimizer else ():
+        found += optimizer.variables
+    left_out = [*model.metrics_variables, *_keras.passengers(model)]
+    seen, kept = {id(variable) for variable in left_out}, []
+    for variable in found:
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            kept.append(variable)
+    return kept
+
+
+def optimizers_of(model):
+    """Return the optimizer of `compile`, and those that the model holds by itself."""
+    held = [model.optimizer, *_holdings(model)]
+    optimizers, ids = [], set()
+    for thing in held:
+        if isinstance(thing, keras.optimizers.Optimizer) and id(thing) not in ids:
+            ids.add(id(thing))
+            optimizers.append(thing)
+    return optimizers
+
+
+def _holdings(model):
+    for value in list(vars(model).values()):
+        if isinstance(value, keras.optimizers.Optimizer):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from value
+        elif isinstance(value, dict):
+            yield from value.values()
+
+
+def build_optimizer(model):
+    """Let the optimizer of a model make its variables, if it has not yet."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
+
+
+def assign_all(variables, values):
+    """Set each variable to its value, or none if the shapes are others."""
+    shapes = [tuple(variable.shape) for variable in variables]
+    stored = [tuple(value.shape) for value in values]
+    if shapes != stored:
+        pairs = zip(variables, shapes, stored, strict=False)
+        odd = [f"{v.path} {mine}, not {its}" for v, mine, its in pairs if mine != its]
+        odd += [f"{len(shapes)} variables, not {len(stored)}"]
+        fail("The state must be that of a model like this one.", this_one=odd[0])
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def copied(variables):
+    """Return copies of variables, where these are, that no gradient flows through."""
+    ops = keras.ops
+    return [ops.stop_gradient(ops.copy(variable)) for variable in variables]
+
+
+def on_host(values):
+    """Return values as arrays of the host."""
+    return [np.asarray(keras.ops.convert_to_numpy(value)) for value in values]
