@@ -1,8 +1,10 @@
 """Train a deep sigmoid net on handwritten digits, then the same net with components.
 
 Both nets have the same layers and the same plain `model.fit`. The second one takes
-PReLU for the sigmoid, the initializer that suits it, and clips the gradient's norm. A
+PReLU for the sigmoid, the initializer that suits it, and clips the gradient's norm. One
 callback watches the gradients of both: in the first net they vanish on their way back.
+Another one stops each training when validation gets no better, and brings the best
+epoch back.
 """
 
 import argparse
@@ -16,7 +18,7 @@ from matplotlib.figure import Figure
 from recipe_data import images
 
 import kcomponents
-from kcomponents.callbacks import GradientNormLogger
+from kcomponents.callbacks import EarlyStopping, GradientNormLogger
 from kcomponents.layers import PReLU
 
 RESULTS = pathlib.Path("results")
@@ -65,6 +67,8 @@ def train(name, data, args):
     model.compile(optimizer, loss, metrics=["accuracy"])
     model.build((None, *x.shape[1:]))
     kernels = {"first": model.layers[0].kernel, "last": model.layers[-1].kernel}
+    stopper = EarlyStopping(patience=args.patience, restore_best_weights=True)
+    watching = GradientNormLogger(per_variable=True)
     begin = time.perf_counter()
     history = model.fit(
         x,
@@ -73,14 +77,18 @@ def train(name, data, args):
         epochs=args.epochs,
         validation_data=validation,
         verbose=0,
-        callbacks=[GradientNormLogger(per_variable=True), progress(name, args.epochs)],
+        callbacks=[stopper, watching, progress(name, args.epochs)],
     ).history
     seconds = time.perf_counter() - begin
+    print(f"\n{stopper.stop_message}")
     accuracy = model.evaluate(x, y, batch_size=1000, verbose=0)[1]
     return {
         "net": name,
         "train_accuracy": accuracy,
-        "val_accuracy": history["val_accuracy"][-1],
+        "val_accuracy": history["val_accuracy"][stopper.best_epoch],
+        "epochs": len(history["val_accuracy"]),
+        "restored_epoch": stopper.best_epoch + 1,
+        "stop_reason": stopper.stop_reason.value,
         "seconds": seconds,
         "curve": history["val_accuracy"],
         "grad_norms": {
@@ -93,14 +101,16 @@ def train(name, data, args):
 def table(rows):
     """Return the rows as a table for people."""
     lines = [
-        f"{'':<18}{'accuracy':>18}{'gradient norm, layer':>24}",
-        f"{'net':<18}{'train':>9}{'val':>9}{'first':>12}{'last':>12}{'seconds':>9}",
+        f"{'':<18}{'accuracy':>16}{'gradient, layer':>20}{'epochs':>18}",
+        f"{'net':<18}{'train':>8}{'val':>8}{'first':>10}{'last':>10}"
+        f"{'run':>8}{'restored':>10}{'seconds':>9}  stopped because",
     ]
     for row in rows:
         first, last = (norms[-1] for norms in row["grad_norms"].values())
         lines.append(
-            f"{row['net']:<18}{row['train_accuracy']:>9.1%}{row['val_accuracy']:>9.1%}"
-            f"{first:>12.2g}{last:>12.2g}{row['seconds']:>9.1f}"
+            f"{row['net']:<18}{row['train_accuracy']:>8.1%}{row['val_accuracy']:>8.1%}"
+            f"{first:>10.2g}{last:>10.2g}{row['epochs']:>8}{row['restored_epoch']:>10}"
+            f"{row['seconds']:>9.1f}  {row['stop_reason']}"
         )
     return "\n".join(lines)
 
@@ -111,13 +121,15 @@ def picture(rows, path):
     accuracy, gradients = figure.subplots(1, 2)
     for color, row in enumerate(rows):
         epochs = range(1, len(row["curve"]) + 1)
-        accuracy.plot(epochs, row["curve"], "o-", label=row["net"])
+        accuracy.plot(epochs, row["curve"], "o-", ms=3, label=row["net"])
+        best = row["restored_epoch"]
+        accuracy.plot(best, row["curve"][best - 1], "*", ms=14, color=f"C{color}")
         for place, style in (("first", "o-"), ("last", "s:")):
             label = f"{row['net']}, {place} layer"
             norms = row["grad_norms"][place]
             gradients.plot(epochs, norms, style, color=f"C{color}", label=label)
     accuracy.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
-    accuracy.set_title("The same deep net, with and without components")
+    accuracy.set_title("The same deep net; the star is the epoch restored")
     gradients.set(xlabel="epoch", ylabel="norm of the kernel's gradient")
     gradients.set_yscale("log")
     gradients.set_title("How much gradient gets back to the layers")
@@ -155,13 +167,21 @@ def main(argv=None):
         help="digits (shipped, the default), mnist or fashion_mnist (downloaded by "
         "Keras), or an .npz file with arrays x (images) and y (integer labels)",
     )
-    parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    parser.add_argument(
+        "--epochs", type=int, default=30, help="at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        default=3,
+        help="epochs without a better validation loss before training stops (3)",
+    )
     parser.add_argument("--depth", type=int, default=6, help="hidden layers")
     parser.add_argument("--width", type=int, default=100, help="units of each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     args = parser.parse_args(argv)
-    for name in ("epochs", "depth", "width"):
+    for name in ("epochs", "patience", "depth", "width"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(args, name)}")
     try:

@@ -21,10 +21,14 @@
 - `measured_together(statistics, waiting)`: what was put off, each statistic with the
   steps on its first axis; `None` where nothing is.
 - `on_first_replica(tensors)`: the tensors there, zeros on the other replicas.
+- `parts(variable)`: what holds its values, on each replica its own.
 - `random_state()`: of the generators that unseeded random numbers come from.
 - `replica()`: the number of the replica at work.
 - `scope(model)`: the context in which variables of a model's kind are made.
+- `serves_again(values)`: whether their memory does for another snapshot.
 - `set_random_state(state)`: let them go on from that.
+- `snapshot(variables, into)`: copies of variables, where these are; where copying into
+  memory that is there costs less, into that of an earlier snapshot, if it is given.
 - `square_sums(tensors)`: the sum of squares of each, as one vector in float32.
 - `sum_over_replicas(grads)`: the sum of each gradient over all replicas.
 - `synchronize(model)`: let its variables hold the values of the last step.
@@ -55,10 +59,13 @@ keep_random_state = backend.keep_random_state
 max_may_drop_nan = backend.max_may_drop_nan
 measured_together = getattr(backend, "measured_together", None)
 on_first_replica = backend.on_first_replica
+parts = backend.parts
 random_state = backend.random_state
 replica = backend.replica
 scope = backend.scope
+serves_again = backend.serves_again
 set_random_state = backend.set_random_state
+snapshot = backend.snapshot
 square_sums = backend.square_sums
 sum_over_replicas = backend.sum_over_replicas
 synchronize = backend.synchronize

@@ -4,6 +4,7 @@ import contextlib
 
 import jax
 import keras
+import numpy as np
 
 try:
     from jax.extend.core import get_opaque_trace_state
@@ -71,6 +72,32 @@ def fill(variables, values):
     """Set each variable to a value."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def parts(variable):
+    """Return the variable, which holds the values of all."""
+    return [variable]
+
+
+def snapshot(variables, into=None):
+    """Return copies of variables: on a CPU arrays of numpy, else on the device.
+
+    There new memory costs more than the copy, and a view would keep the compiled step
+    from working in place.
+    """
+    values = [getattr(variable, "value", variable) for variable in variables]
+    # All of them are on devices of one kind; to ask each costs as much as to copy it.
+    if next(iter(values[0].devices())).platform != "cpu":
+        return [jax.numpy.copy(value) for value in values]
+    into = [np.empty(v.shape, v.dtype) for v in values] if into is None else into
+    for copy, value in zip(into, values, strict=True):
+        np.copyto(copy, np.asarray(value))
+    return into
+
+
+def serves_again(values):
+    """Return whether a snapshot can be taken into the memory of these."""
+    return all(isinstance(value, np.ndarray) for value in values)
 
 
 def square_sums(tensors):

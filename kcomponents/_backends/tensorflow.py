@@ -2,6 +2,7 @@
 
 import contextlib
 
+import keras
 import tensorflow as tf
 
 carries_state = False
@@ -88,11 +89,32 @@ def fill(variables, values):
             local.assign(value)
 
 
+def parts(variable):
+    """Return what holds the values of a variable, on each replica its own.
+
+    Statistics of batches and states of metrics are not the same on all.
+    """
+    found = _locals(variable)
+    return found if len(found) > 1 else [variable]
+
+
 def _locals(variable):
     value = variable.value
     if not isinstance(value, tf.distribute.DistributedValues):
         return [value]
     return value.distribute_strategy.experimental_local_results(value)
+
+
+def snapshot(variables, into=None):
+    """Return tensors that share memory with variables until these change."""
+    values = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+    # Of replicas, the value on the first.
+    return [tf.identity(tf.convert_to_tensor(value)) for value in values]
+
+
+def serves_again(values):
+    """Return whether a snapshot can be taken into the memory of these."""
+    return False
 
 
 def square_sums(tensors):

@@ -57,6 +57,27 @@ def fill(variables, values):
         variable.assign(value)
 
 
+def parts(variable):
+    """Return the variable, which holds the values of all."""
+    return [variable]
+
+
+def snapshot(variables, into=None):
+    """Return copies of variables, on a CPU in memory that is there already."""
+    values = [getattr(v, "value", v).detach() for v in variables]
+    if any(value.device.type != "cpu" for value in values):
+        return [value.clone() for value in values]
+    into = [torch.empty_like(value) for value in values] if into is None else into
+    for copy, value in zip(into, values, strict=True):
+        copy.copy_(value)
+    return into
+
+
+def serves_again(values):
+    """Return whether a snapshot can be taken into the memory of these."""
+    return all(value.device.type == "cpu" for value in values)
+
+
 def square_sums(tensors):
     """Return the sum of squares of each tensor, in one call for all of them."""
     widened = [t.detach().to(torch.float32) for t in tensors]

@@ -21,6 +21,7 @@ class BestFile:
     """
 
     KIND = "the best state of a model"
+    serves_again = False
 
     def __init__(self, path, label, with_optimizer=False):
         self.path, self.label, self.with_optimizer = path, label, with_optimizer

@@ -6,7 +6,6 @@ from kcomponents import _backends
 from kcomponents.callbacks._variables import (
     assign_all,
     build_optimizer,
-    copied,
     variables_of,
 )
 
@@ -19,18 +18,31 @@ class BestState:
         with_optimizer: Whether those of the optimizers are among them.
     """
 
+    # Whether the values are a snapshot of its own.
+    in_place = False
+
     def __init__(self, values, with_optimizer=False):
         self.values, self.with_optimizer = values, with_optimizer
 
     @classmethod
-    def of(cls, model, with_optimizer=False, places=()):
+    def of(cls, model, with_optimizer=False, places=(), instead_of=None):
         """Copy what a model, or what has `get_weights`, is now.
 
         `places` is a dict, id of a variable → the one that holds its best value.
+        `instead_of` is a state that is needed no more, whose memory may serve.
         """
         if not isinstance(model, keras.Model):
             return cls(model.get_weights(), with_optimizer)
-        return cls(copied(best_of(model, with_optimizer, places)), with_optimizer)
+        found = best_of(model, with_optimizer, places)
+        into = None if instead_of is None else instead_of.values
+        state = cls(_backends.snapshot(found, into), with_optimizer)
+        state.in_place = True
+        return state
+
+    @property
+    def serves_again(self):
+        """Whether another state can be copied into the memory of this one."""
+        return self.in_place and _backends.serves_again(self.values)
 
     def restore(self, model):
         """Bring the model, or another one like it, to this state."""

@@ -4,7 +4,7 @@ import keras
 
 from kcomponents import _backends, _keras
 from kcomponents._check import fail
-from kcomponents.callbacks._variables import assign_all, copied
+from kcomponents.callbacks._variables import assign_all, parts_of
 
 
 class InnerChecks:
@@ -48,8 +48,8 @@ class InnerChecks:
     def logs(self, model, logs):
         """Return the logs of training and of validation, as at the end of an epoch."""
         _backends.synchronize(model)
-        kept = [*model.metrics_variables, *model.non_trainable_variables]
-        values = copied(kept)
+        kept = parts_of([*model.metrics_variables, *model.non_trainable_variables])
+        values = _backends.snapshot(kept)
         x, y, weight = self._data
         with _backends.keep_random_state():
             found = model.evaluate(

@@ -13,7 +13,8 @@ from kcomponents.callbacks._passed import Passed
 from kcomponents.callbacks._variables import (
     assign_all,
     build_optimizer,
-    copied,
+    parts_of,
+    settled,
     variables_of,
 )
 from kcomponents.probes._guard import around, calling_list
@@ -48,7 +49,7 @@ class Resuming(keras.callbacks.Callback):
 
     def _bring_back(self, state):
         build_optimizer(self.model)
-        assign_all(variables_of(self.model, True), state["variables"])
+        assign_all(parts_of(variables_of(self.model, True)), state["variables"])
 
     def _before_epoch(self, epoch, logs=None):
         if self._covered:
@@ -69,9 +70,9 @@ class Resuming(keras.callbacks.Callback):
             """Bring back what callbacks change at the begin of an epoch."""
             self._bring_back(state)
             set_states(self._running.callbacks, state["callbacks"])
-            if len(self.model.metrics_variables) < len(state["metrics"]):
+            if len(parts_of(self.model.metrics_variables)) < len(state["metrics"]):
                 _keras.build_metrics(self.model, batch)
-            assign_all(self.model.metrics_variables, state["metrics"])
+            assign_all(parts_of(self.model.metrics_variables), state["metrics"])
 
         self._passed.go_on(state["randoms"], self._step, undo)
 
@@ -92,15 +93,15 @@ class Resuming(keras.callbacks.Callback):
             return
         self._saved_at, steps = self._step, self.params["steps"]
         if steps is None:
-            self._pending = self._captured(copied)
+            self._pending = settled(self._captured())
         elif self._step < steps:
-            self._files.write_or_warn(self._captured(list))
+            self._files.write_or_warn(self._captured())
 
     def _after_epoch(self, epoch, logs=None):
         self._epoch, self._step, self._saved_at = epoch + 1, 0, 0
         self._pending = None
         self._passed.begin_epoch()
-        self._files.write_or_warn(self._captured(list))
+        self._files.write_or_warn(self._captured())
 
     def _before_end(self, logs=None):
         if (state := self._state) is not None:
@@ -117,25 +118,26 @@ class Resuming(keras.callbacks.Callback):
             self._bring_back(self._state)
         elif not self.delete_checkpoint:
             self._step = 0
-            self._files.write_or_warn({**self._captured(list), "ended": True})
+            self._files.write_or_warn({**self._captured(), "ended": True})
         if self.delete_checkpoint:
             self._files.remove()
             if not os.listdir(self.backup_dir):
                 os.rmdir(self.backup_dir)
         self._running = self._state = self._passed = None
 
-    def _captured(self, take):
-        """Return the state of training, its variables as `take` makes them."""
+    def _captured(self):
+        """Return the state of training, with its variables themselves."""
         _keras.wait_for_hooks(self._running)
         _backends.synchronize(self.model)
+        metrics = parts_of(self.model.metrics_variables)
         return {
             "epoch": self._epoch,
             "step": self._step,
             "first_epoch": self._first,
             "stopped": bool(self.model.stop_training),
             "ended": False,
-            "variables": take(variables_of(self.model, True)),
-            "metrics": take(self.model.metrics_variables) if self._step else [],
+            "variables": parts_of(variables_of(self.model, True)),
+            "metrics": metrics if self._step else [],
             "randoms": self._passed.get_state(),
             "callbacks": states_of(self._running.callbacks, without=self),
         }

@@ -11,7 +11,7 @@ from kcomponents.callbacks._last_to_begin import once_all_began
 from kcomponents.callbacks._stop_reason import StopReason
 
 KIND = "the state of early stopping"
-COUNTS = ("wait", "stopped_epoch", "best", "best_epoch", "best_step", "history")
+COUNTS = ("wait", "stopped_epoch", "best", "best_epoch", "history")
 # Ends that are none if training goes on after all.
 PASSING = (StopReason.END, StopReason.INTERRUPTED)
 
@@ -25,6 +25,7 @@ class StopState:
         return {
             **{name: getattr(self, name) for name in COUNTS},
             "history": {name: list(values) for name, values in self.history.items()},
+            "best_step": self.best_step,
             "epoch": self._epoch,
             "seconds": self._seconds(),
             "stop_reason": None if reason is None else reason.name,
@@ -38,7 +39,7 @@ class StopState:
         self._found = []
         for name in COUNTS:
             setattr(self, name, state[name])
-        self._epoch = state["epoch"]
+        self._epoch, self._best_step = state["epoch"], state["best_step"]
         self._began -= state["seconds"]
         reason = state["stop_reason"]
         reason = None if reason is None else StopReason[reason]

@@ -12,7 +12,7 @@ from kcomponents.callbacks._averaged import scored_places
 from kcomponents.callbacks._best_file import BestFile
 from kcomponents.callbacks._best_state import BestState
 from kcomponents.callbacks._inner_checks import InnerChecks
-from kcomponents.callbacks._iterations import iterations_of
+from kcomponents.callbacks._iterations import iterations_there
 from kcomponents.callbacks._restoring import Restoring
 from kcomponents.callbacks._stop_reason import StopReason
 from kcomponents.callbacks._stop_state import StopState
@@ -25,12 +25,17 @@ class Stopping(Restoring, StopState, keras.callbacks.EarlyStopping):
     """What `EarlyStopping` does while a model trains."""
 
     def _forget(self):
-        self.wait = self.stopped_epoch = self.best_epoch = self.best_step = 0
-        self.best = self.best_weights = self.stop_reason = None
+        self.wait = self.stopped_epoch = self.best_epoch = self._best_step = 0
+        self.best = self.best_weights = self.stop_reason = self._spare = None
         self.history = {}
         self._epoch = self._restored = self._checks = self._first = None
         self._running, self._found = False, []
         self._began = time.monotonic()
+
+    @property
+    def best_step(self):
+        """The steps that the optimizer had done when the score was best."""
+        return int(keras.ops.convert_to_numpy(self._best_step))
 
     def on_train_begin(self, logs=None):
         """Begin anew, with nothing left of an earlier fit."""
@@ -126,14 +131,18 @@ class Stopping(Restoring, StopState, keras.callbacks.EarlyStopping):
     def _keep(self, value):
         """Take note of the best score so far, and of the state that made it."""
         self.best, self.best_epoch = value, self._epoch
-        self.best_step = iterations_of(self.model)
+        self._best_step = iterations_there(self.model)
         if self.restore_best_weights:
             # Within an epoch, what is validated are the weights themselves.
             inner = self._checks is not None
             places = {} if inner else scored_places(self.model, self._scores[0])
-            self.best_weights = self._copied(places)
+            # Two memories take turns: an interruption leaves one of them whole.
+            spare, self._spare = self._spare, self.best_weights
+            self.best_weights = self._copied(places, spare)
+            if self._spare is not None and not self._spare.serves_again:
+                self._spare = None
 
-    def _copied(self, places):
+    def _copied(self, places, spare):
         """Return the state of the model, on disk if it should and can be there."""
         arguments = self.restore_optimizer, places
         if self.best_path is not None:
@@ -146,7 +155,7 @@ class Stopping(Restoring, StopState, keras.callbacks.EarlyStopping):
                     RuntimeWarning,
                     stacklevel=2,
                 )
-        return BestState.of(self.model, *arguments)
+        return BestState.of(self.model, *arguments, spare)
 
     def _note(self, values):
         """Add the scores to the history of these."""

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from kcomponents import _keras
+from kcomponents import _backends, _keras
 from kcomponents._check import fail
 
 
@@ -22,6 +22,14 @@ def variables_of(model, with_optimizer=False):
             seen.add(id(variable))
             kept.append(variable)
     return kept
+
+
+def parts_of(variables):
+    """List what holds the values of variables, each replica's where they may differ."""
+    found = []
+    for variable in variables:
+        found += [variable] if variable.trainable else _backends.parts(variable)
+    return found
 
 
 def optimizers_of(model):
@@ -58,19 +66,31 @@ def assign_all(variables, values):
     stored = [tuple(value.shape) for value in values]
     if shapes != stored:
         pairs = zip(variables, shapes, stored, strict=False)
-        odd = [f"{v.path} {mine}, not {its}" for v, mine, its in pairs if mine != its]
+        odd = [f"{_name(v)} {mine}, not {its}" for v, mine, its in pairs if mine != its]
         odd += [f"{len(shapes)} variables, not {len(stored)}"]
         fail("The state must be that of a model like this one.", this_one=odd[0])
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def copied(variables):
-    """Return copies of variables, where these are, that no gradient flows through."""
-    ops = keras.ops
-    return [ops.stop_gradient(ops.copy(variable)) for variable in variables]
+def _name(variable):
+    # Of what one replica holds there is no path.
+    return getattr(variable, "path", variable.name)
 
 
-def on_host(values):
-    """Return values as arrays of the host."""
-    return [np.asarray(keras.ops.convert_to_numpy(value)) for value in values]
+def settled(state):
+    """Return a state with copies of its arrays, tensors and variables."""
+    if isinstance(state, dict):
+        return {name: settled(part) for name, part in state.items()}
+    if isinstance(state, list | tuple):
+        return [settled(part) for part in state]
+    if isinstance(state, np.ndarray):
+        return state.copy()
+    if isinstance(state, keras.Variable) or keras.ops.is_tensor(state):
+        [state] = _backends.snapshot([state])
+    return state
+
+
+def _name(variable):
+    # Of what one replica holds there is no path.
+    return getattr(variable, "path", variable.name)

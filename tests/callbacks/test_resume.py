@@ -396,6 +396,20 @@ def test_data_need_not_be_drawn_again(tmp_path):
     assert 20 <= without < first
 
 
+@pytest.mark.skipif(
+    BACKEND == "tensorflow", reason="There, arrays are shuffled by a dataset"
+)
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_arrays_need_not_be_drawn_again(tmp_path, save_freq):
+    plain, history = fit()
+    with pytest.raises(Stopped):
+        fit(CrashAfter(13), Resume(tmp_path, save_freq, replay_data=False))
+    model, resumed = fit(Resume(tmp_path, save_freq, replay_data=False))
+    assert resumed.history == history.history
+    for a, b in zip(state(model), state(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_the_state_can_be_removed_at_the_end(tmp_path):
     fit(Resume(tmp_path / "run", delete_checkpoint=True))
     assert not (tmp_path / "run").exists()
@@ -512,9 +526,9 @@ class InKerasTests(Resume):
             1
         ]
 
-    def _captured(self, take):
+    def _captured(self):
         self._current_epoch, self._last_batch_seen = self._epoch, self._step - 1
-        return super()._captured(take)
+        return super()._captured()
 
 
 class Interrupting(keras.callbacks.Callback):

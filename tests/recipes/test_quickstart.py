@@ -16,6 +16,9 @@ def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
     before, after = (json.loads(line) for line in lines)
     assert before["val_accuracy"] < 0.2 and after["val_accuracy"] > 0.8
     assert (tmp_path / "quickstart.png").read_bytes()[1:4] == b"PNG"
+    for row in (before, after):
+        assert row["stop_reason"] in printed and 1 <= row["restored_epoch"] <= 3
+        assert row["val_accuracy"] == row["curve"][row["restored_epoch"] - 1]
     assert "points). Of the last layer's gradient norm" in printed
     # What makes the difference: the gradient does not get to the sigmoid net's start.
     for row, low, high in ((before, 0, 0.1), (after, 0.1, 100)):
@@ -61,6 +64,7 @@ def test_a_file_that_cannot_work_is_refused_before_training(tmp_path, arrays, ca
     [
         (["--data", "no-such-file"], "digits, mnist, fashion_mnist or an .npz file"),
         (["--epochs", "0"], "--epochs must be at least 1"),
+        (["--patience", "0"], "--patience must be at least 1"),
         (["--depth", "-2"], "--depth must be at least 1"),
     ],
 )

@@ -1,0 +1,126 @@
+"""`Resume` and `EarlyStopping` on two devices, in a process of its own."""
+
+import functools
+import json
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+import pytest
+
+from kcomponents.callbacks import EarlyStopping, Resume
+from tests.two_devices import answers_of
+
+BACKEND = keras.backend.backend()
+pytestmark = pytest.mark.skipif(
+    BACKEND == "torch", reason="Keras trains on one device a process with PyTorch"
+)
+
+
+@functools.cache
+def answers():
+    return answers_of(__file__)
+
+
+@pytest.mark.parametrize("case", ["steps", "files"])
+def test_a_training_on_two_devices_goes_on_as_if_nothing_had_happened(case):
+    whole, resumed = answers()[case]
+    assert whole["history"] == resumed["history"]
+    assert whole["checks"] == resumed["checks"]
+    for a, b in zip(whole["state"], resumed["state"], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_two_devices_take_part():
+    assert answers()["devices"] == 2
+
+
+class Stopped(Exception):
+    """Stands for a crash."""
+
+
+class CrashAfter(keras.callbacks.Callback):
+    """Ends training with an exception after so many batches of it."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise Stopped
+
+
+def fit(folder, case, *callbacks):
+    """Train, resumed from a folder, and return all that came of it."""
+    keras.utils.set_random_seed(0)
+    hidden = [
+        keras.layers.Dense(5, "relu"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.2),
+    ]
+    model = keras.Sequential([keras.Input((3,)), *hidden, keras.layers.Dense(1)])
+    model.compile("adam", "mse", metrics=["mae"])
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    path = folder / "best.npz" if case == "files" else None
+    stopper = EarlyStopping(
+        patience=99, check_every=3, restore_best_weights=True, best_path=path
+    )
+    resume = Resume(folder / "run", 2 if case == "steps" else "epoch")
+    history = model.fit(
+        x,
+        x[:, :1],
+        batch_size=8,
+        epochs=4,
+        verbose=0,
+        validation_data=(x, x[:, :1]),
+        callbacks=[stopper, resume, *callbacks],
+    )
+    variables = [*model.variables, *model.optimizer.variables]
+    return {
+        "history": history.history,
+        "checks": stopper.history,
+        "state": [v.numpy().tolist() for v in variables],
+    }
+
+
+def both(case):
+    """Train unharmed, then with crashes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "whole").mkdir()
+        whole = fit(folder / "whole", case)
+        (folder / "parts").mkdir()
+        for batches in (7, 6):
+            try:
+                fit(folder / "parts", case, CrashAfter(batches))
+            except Stopped:
+                continue
+            raise AssertionError("no crash")
+        return whole, fit(folder / "parts", case)
+
+
+def on_tensorflow():
+    import tensorflow as tf
+
+    [cpu] = tf.config.list_physical_devices("CPU")
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, halves)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = {"devices": strategy.num_replicas_in_sync}
+    for case in ("steps", "files"):
+        with strategy.scope():
+            found[case] = both(case)
+    return found
+
+
+def on_jax():
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    found = {"devices": len(keras.distribution.list_devices())}
+    return found | {case: both(case) for case in ("steps", "files")}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"tensorflow": on_tensorflow, "jax": on_jax}[BACKEND]()))
