@@ -1,5 +1,6 @@
 """Resuming: save the state of training at its places, and begin from it."""
 
+import logging
 import os
 
 import keras
@@ -105,7 +106,10 @@ class Resuming(keras.callbacks.Callback):
 
     def _before_end(self, logs=None):
         if (state := self._state) is not None:
-            # There was nothing left to train.
+            logging.getLogger(__name__).warning(
+                "Training had ended: nothing is trained. Remove %r to train anew.",
+                self.backup_dir,
+            )
             _keras.begun(self.model)
             self._epoch = state["epoch"]
             self._passed.go_on(state["randoms"])
@@ -143,5 +147,6 @@ class Resuming(keras.callbacks.Callback):
         }
 
     def __getstate__(self):
-        # Tuners copy callbacks, not the models and lists that these were set to.
-        return {**self.__dict__, "_model": None, "_running": None}
+        # Tuners copy callbacks, not the models and data that these were set to.
+        held = ("_model", "_running", "_state", "_passed", "_pending")
+        return {**self.__dict__, **dict.fromkeys(held)}

@@ -1,5 +1,6 @@
 """Stop state: all that early stopping knows, to be saved and taken up again."""
 
+import time
 import warnings
 
 from kcomponents import _keras
@@ -40,7 +41,7 @@ class StopState:
         for name in COUNTS:
             setattr(self, name, state[name])
         self._epoch, self._best_step = state["epoch"], state["best_step"]
-        self._began -= state["seconds"]
+        self._began = time.monotonic() - state["seconds"]
         reason = state["stop_reason"]
         reason = None if reason is None else StopReason[reason]
         self.stop_reason = None if reason in PASSING else reason

@@ -54,6 +54,9 @@ class Stopping(Restoring, StopState, keras.callbacks.EarlyStopping):
             )
         running = calling_list()
         if self.check_every is not None:
+            if running is None:
+                rule = "Checks within an epoch need a list of callbacks, as in `fit`."
+                fail(rule, check_every=self.check_every)
             self._checks = InnerChecks(self.check_every, self.validation_data)
             around(running, "on_train_batch_end", after=self._after_batch)
         self._open_state(running)
@@ -130,17 +133,17 @@ class Stopping(Restoring, StopState, keras.callbacks.EarlyStopping):
 
     def _keep(self, value):
         """Take note of the best score so far, and of the state that made it."""
-        self.best, self.best_epoch = value, self._epoch
-        self._best_step = iterations_there(self.model)
         if self.restore_best_weights:
             # Within an epoch, what is validated are the weights themselves.
             inner = self._checks is not None
             places = {} if inner else scored_places(self.model, self._scores[0])
-            # Two memories take turns: an interruption leaves one of them whole.
-            spare, self._spare = self._spare, self.best_weights
-            self.best_weights = self._copied(places, spare)
-            if self._spare is not None and not self._spare.serves_again:
-                self._spare = None
+            # Two memories take turns: an interruption leaves the best one whole.
+            found = self._copied(places, self._spare)
+            before, self.best_weights = self.best_weights, found
+            reused = before is not None and before.serves_again
+            self._spare = before if reused else None
+        self.best, self.best_epoch = value, self._epoch
+        self._best_step = iterations_there(self.model)
 
     def _copied(self, places, spare):
         """Return the state of the model, on disk if it should and can be there."""

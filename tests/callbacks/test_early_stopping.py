@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kcomponents import _backends
 from kcomponents.callbacks import (
     GL,
     PQ,
@@ -22,6 +23,9 @@ from tests.keras_own import cases, run, theirs_in
 
 early_stopping_test = theirs_in("callbacks.early_stopping_test")
 monitor_callback_test = theirs_in("callbacks.monitor_callback_test")
+
+
+RESTORING = {"patience": 99, "restore_best_weights": True}
 
 
 class Stub:
@@ -385,6 +389,28 @@ def test_an_interruption_brings_the_best_state_back(error):
     same(state(model), keep.states[0])
     assert stopper.stop_reason is StopReason.INTERRUPTED
     fit(model, epochs=1)
+
+
+def test_an_interruption_while_copying_leaves_the_best_state_before(monkeypatch):
+    stopper, keep = EarlyStopping("score", mode="max", **RESTORING), Keep()
+
+    def snapshot(variables, into=None):
+        if into is not None and len(variables) > 1:
+            # Half of it is done.
+            original(variables[:1], into[:1])
+            raise KeyboardInterrupt
+        return original(variables, into)
+
+    original = _backends.snapshot
+    monkeypatch.setattr(_backends, "snapshot", snapshot)
+    if keras.backend.backend() == "tensorflow":
+        # Which takes no memory that is there.
+        monkeypatch.setattr(_backends, "serves_again", lambda values: True)
+    model = make_model()
+    with pytest.raises(KeyboardInterrupt), stopper.guard(model):
+        fit(model, script(1, 2, 3, 4), keep, stopper, epochs=4)
+    assert (stopper.best, stopper.best_epoch) == (2, 1)
+    same(state(model), keep.states[1])
 
 
 def test_the_best_state_can_be_brought_back_later():

@@ -5,6 +5,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -279,6 +280,25 @@ def test_checks_within_an_epoch_go_on_too(tmp_path):
     assert whole.history == resumed.history and len(whole.history["step"]) == 6
 
 
+def test_the_time_that_went_by_counts_once(tmp_path):
+    def others():
+        return [EarlyStopping(patience=99, max_seconds=1e6)]
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.seconds = stopper.get_state()["seconds"]
+
+    with pytest.raises(Stopped):
+        [first] = others()
+        fit(first, CrashAfter(8), Resume(tmp_path, 1))
+    stored = next(Resume(tmp_path, 1)._files.read())
+    before = stored["callbacks"]["EarlyStopping-1"]["seconds"]
+    [stopper], clock = others(), Clock()
+    begin = time.monotonic()
+    fit(stopper, clock, Resume(tmp_path, 1))
+    assert before < clock.seconds < before + time.monotonic() - begin
+
+
 def test_averaged_weights_go_on_too(tmp_path):
     def others():
         return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
@@ -308,13 +328,14 @@ def test_training_is_what_it_is_without(tmp_path):
     check_callback(lambda: Resume(tmp_path / str(next(count)), 2))
 
 
-def test_a_training_that_ended_is_not_repeated(tmp_path):
+def test_a_training_that_ended_is_not_repeated(tmp_path, caplog):
     stopper = EarlyStopping("loss", stopping_threshold=1e9, restore_best_weights=True)
     first, history = fit(stopper, Resume(tmp_path))
     again = EarlyStopping("loss", stopping_threshold=1e9, restore_best_weights=True)
     model, resumed = fit(again, Resume(tmp_path), epochs=20)
     assert resumed.epoch == [0] and resumed.history == history.history
     assert again.stop_message == stopper.stop_message
+    assert "Remove" in caplog.text and str(tmp_path) in caplog.text
     for a, b in zip(state(model), state(first), strict=True):
         np.testing.assert_array_equal(a, b)
 
