@@ -15,4 +15,5 @@ from kcomponents import probes as probes
 from kcomponents import record as record
 from kcomponents import regularizers as regularizers
 from kcomponents import statistics as statistics
+from kcomponents import surgery as surgery
 from kcomponents._version import __version__ as __version__

@@ -29,7 +29,15 @@ WEIGHTS = {"activations", "clipping", "initializers", "regularizers", "constrain
 MAY_IMPORT = {
     "__init__": BASE
     | WEIGHTS
-    | {"callbacks", "layers", "optimizers", "probes", "record", "statistics"},
+    | {
+        "callbacks",
+        "layers",
+        "optimizers",
+        "probes",
+        "record",
+        "statistics",
+        "surgery",
+    },
     **{part: BASE for part in BASE},
     "record": BASE,
     "statistics": BASE,
@@ -38,6 +46,7 @@ MAY_IMPORT = {
     "optimizers": BASE | WEIGHTS,
     "probes": BASE | {"record", "statistics"},
     "callbacks": BASE | {"probes", "record", "statistics"},
+    "surgery": BASE | {"layers", "probes"},
     "testing": set(),
 }
 BACKEND_FOLDERS = {"backends", "_backends"}

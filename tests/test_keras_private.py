@@ -87,6 +87,29 @@ def test_a_layer_lists_those_directly_below_it():
     assert _keras.sublayers(dense) == []
 
 
+@pytest.mark.parametrize("chain", [True, False])
+def test_a_graph_lists_its_calls_with_what_goes_in_and_out(chain):
+    inputs, layer = keras.Input((2,)), keras.layers.Dense(2)
+    if chain:
+        model = keras.Sequential([inputs, layer])
+    else:
+        model = keras.Model(inputs, layer(layer(inputs)))
+    calls = [call for call in _keras.calls_of(model) if call[0] is layer]
+    assert len(calls) == (1 if chain else 2)
+    outputs = {id(out) for _, _, made in calls for out in made}
+    assert id(model.outputs[0]) in outputs
+    taken = {id(given) for _, tensors, _ in calls for given in tensors}
+    assert id(model.inputs[0]) in taken
+
+
+def test_a_subclassed_model_has_no_graph():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    assert _keras.calls_of(Own()) is None
+
+
 def test_what_compile_was_asked_to_measure_is_kept():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     assert _keras.asked_metrics(model) == []

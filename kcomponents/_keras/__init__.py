@@ -19,6 +19,7 @@ from kcomponents._keras._fit import (
 from kcomponents._keras._models import (
     asked_metrics,
     built_metrics,
+    calls_of,
     in_stateless_scope,
     metric_direction,
     sublayers,
@@ -57,6 +58,7 @@ __all__ = [
     "board_optimizer",
     "build_metrics",
     "built_metrics",
+    "calls_of",
     "carry_over",
     "draw_epoch",
     "global_seeds",

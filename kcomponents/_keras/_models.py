@@ -30,3 +30,15 @@ def metric_direction(metric):
 def in_stateless_scope():
     """Return whether assignments to variables are collected instead of done."""
     return stateless_scope.in_stateless_scope()
+
+
+def calls_of(model):
+    """Return layer or operation, tensors in and tensors out of each call in a graph.
+
+    `None` for a model that has no graph, such as a subclassed one.
+    """
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        return None
+    nodes = [node for level in graph._nodes_by_depth.values() for node in level]
+    return [(n.operation, n.input_tensors, n.outputs) for n in nodes]

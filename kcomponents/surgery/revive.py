@@ -1,0 +1,99 @@
+"""revive: give units that never say anything new a new start."""
+
+import keras
+import numpy as np
+
+from kcomponents.surgery._idle import can_hold_constants, put_into_bias
+from kcomponents.surgery._spans import spans_of
+from kcomponents.surgery._ways import ways_of
+from kcomponents.surgery._weights import Weights, reaches, spread
+
+
+def revive(model, x, *, seed=None, batch_size=128):
+    """Give units that say the same on all the data a new start, in place.
+
+    Their incoming weights are drawn anew from the layer's initializers; statistics of a
+    `BatchNormalization` behind them begin anew. Their outgoing weights become 0, and
+    what the units always added goes into the biases there, so that the model says what
+    it said; training then makes use of them. Other units are untouched. Momenta of the
+    optimizer stay.
+
+    Args:
+        model: Built `Sequential` or functional model, which is changed.
+        x: Inputs: an array, a list or dict of arrays, or an iterable of batches.
+        seed: Optional integer, for the same start each time. Defaults to `None`.
+        batch_size: Integer, samples looked at together. Defaults to 128.
+
+    Returns:
+        Dict of layer name to list of the numbers of its units that were revived.
+
+    Raises:
+        ValueError: If the model has no graph of layers or is not built, there is no
+            data, or `batch_size` is not a positive integer.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.surgery import revive
+        >>> hidden = keras.layers.Dense(3, "relu", name="hidden")
+        >>> model = keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(1)])
+        >>> dead = hidden.bias.assign([-9.0, 1.0, -9.0])
+        >>> revive(model, keras.random.uniform((64, 3)))
+        {'hidden': [0, 2]}
+
+    Reference: Sokar et al., "The Dormant Neuron Phenomenon in Deep Reinforcement
+    Learning", 2023, https://arxiv.org/abs/2302.12902
+    """
+    ways = ways_of(model)
+    spans = spans_of(model, ways, x, batch_size)
+    weights, revived = Weights(model), {}
+    random = np.random.default_rng(seed)
+    for way in ways:
+        dead = _dead(way, spans)
+        if dead.any():
+            put_into_bias(weights, way, spans, dead)
+            _start_anew(weights, way, dead, random)
+            revived[way.maker.name] = np.flatnonzero(dead).tolist()
+    weights.give(model)
+    return revived
+
+
+def _dead(way, spans):
+    """Return for each unit whether it says the same always, and can be made up for."""
+    dead = np.ones(way.units, bool)
+    for taker, _, low, high in reaches(way, spans):
+        steady, silent = (low == high).all(0), (high == 0).all(0)
+        dead &= steady & (silent | can_hold_constants(taker))
+    return dead
+
+
+def _start_anew(weights, way, dead, random):
+    maker, places = way.maker, np.flatnonzero(dead)
+    rules = {"kernel": maker.kernel_initializer}
+    if maker.use_bias:
+        rules["bias"] = maker.bias_initializer
+    for name, rule in rules.items():
+        variable = getattr(maker, name)
+        array = weights.get(maker, variable)
+        array[..., dead] = _drawn(rule, variable, random)[..., dead]
+    for layer in way.between:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for name, value in STATISTICS.items():
+                if (variable := getattr(layer, name, None)) is not None:
+                    array = weights.get(layer, variable)
+                    array[spread(places, way, array)] = value
+    for taker, _ in way.takers:
+        kernel = weights.get(taker, taker.kernel)
+        kernel[..., spread(places, way, np.moveaxis(kernel, -2, -1)), :] = 0
+
+
+STATISTICS = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
+
+
+def _drawn(rule, variable, random):
+    """Return values of an initializer, other ones than those it gave before."""
+    config = rule.get_config() if hasattr(rule, "get_config") else {}
+    if "seed" in config:
+        seed = int(random.integers(2**31))
+        rule = type(rule).from_config({**config, "seed": seed})
+    values = rule(tuple(variable.shape), dtype=variable.dtype)
+    return keras.ops.convert_to_numpy(values)
