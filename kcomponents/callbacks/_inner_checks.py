@@ -29,6 +29,9 @@ class InnerChecks:
             rule = "`check_every` needs `validation_data`, here or in `fit`."
             fail(rule, check_every=every)
         self._data = keras.utils.unpack_x_y_sample_weight(data)
+        if hasattr(self._data[0], "__next__"):
+            rule = "Data for `check_every` must be one to go through again and again."
+            fail(rule, validation_data=data)
 
     def is_due(self, batch):
         """Count the steps up to a batch; is it time for a check?"""

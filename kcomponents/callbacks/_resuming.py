@@ -2,6 +2,7 @@
 
 import logging
 import os
+import weakref
 
 import keras
 
@@ -31,9 +32,11 @@ class Resuming(keras.callbacks.Callback):
         if not self.model.built:
             rule = "The model must be built before `fit`: call it, or `model.build`."
             fail(rule, model=self.model.name)
-        self._running = calling_list()
-        if self._running is None:
+        running = calling_list()
+        if running is None:
             fail("`Resume` needs a list of callbacks that calls it, as in `fit`.")
+        # Weakly: the list holds this callback, and its end tells that training ended.
+        self._list = weakref.ref(running)
         check_writable(self.backup_dir)
         self._state = next(self._files.read(), None)
         self._passed, self._pending, self._covered = Passed(), None, False
@@ -44,9 +47,13 @@ class Resuming(keras.callbacks.Callback):
             self._bring_back(state)
             # What stopped has nothing left to do.
             done = self.params["epochs"] if state["stopped"] else state["epoch"]
-            once_all_began(self._running, lambda: _keras.begin_at(self.model, done))
-        around(self._running, "on_epoch_begin", before=self._before_epoch)
-        around(self._running, "on_train_end", self._before_end, self._after_end)
+            once_all_began(running, lambda: _keras.begin_at(self.model, done))
+        around(running, "on_epoch_begin", before=self._before_epoch)
+        around(running, "on_train_end", self._before_end, self._after_end)
+
+    @property
+    def _running(self):
+        return self._list()
 
     def _bring_back(self, state):
         build_optimizer(self.model)
@@ -127,7 +134,7 @@ class Resuming(keras.callbacks.Callback):
             self._files.remove()
             if not os.listdir(self.backup_dir):
                 os.rmdir(self.backup_dir)
-        self._running = self._state = self._passed = None
+        self._list = self._state = self._passed = None
 
     def _captured(self):
         """Return the state of training, with its variables themselves."""
@@ -148,5 +155,5 @@ class Resuming(keras.callbacks.Callback):
 
     def __getstate__(self):
         # Tuners copy callbacks, not the models and data that these were set to.
-        held = ("_model", "_running", "_state", "_passed", "_pending")
+        held = ("_model", "_list", "_state", "_passed", "_pending")
         return {**self.__dict__, **dict.fromkeys(held)}

@@ -442,6 +442,12 @@ def test_refuses_checks_without_data():
         fit(make_model(), EarlyStopping(check_every=2), validation_data=None)
 
 
+def test_refuses_data_that_can_be_gone_through_once():
+    stopper = EarlyStopping(check_every=2, validation_data=iter([data(8)]))
+    with pytest.raises(ValueError, match="again and again. Received: validation_data="):
+        fit(make_model(), stopper)
+
+
 def test_subclassed_models_are_checked_within_an_epoch():
     class Net(keras.Model):
         def __init__(self):
