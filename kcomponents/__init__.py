@@ -5,6 +5,7 @@ Importing the package registers every class that a saved model may hold, so that
 """
 
 from kcomponents import activations as activations
+from kcomponents import analysis as analysis
 from kcomponents import callbacks as callbacks
 from kcomponents import clipping as clipping
 from kcomponents import constraints as constraints

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "__init__": BASE
     | WEIGHTS
     | {
+        "analysis",
         "callbacks",
         "layers",
         "optimizers",
@@ -46,6 +47,7 @@ MAY_IMPORT = {
     "optimizers": BASE | WEIGHTS,
     "probes": BASE | {"record", "statistics"},
     "callbacks": BASE | {"probes", "record", "statistics"},
+    "analysis": BASE | {"layers", "probes"},
     "surgery": BASE | {"layers", "probes"},
     "testing": set(),
 }

@@ -65,11 +65,13 @@ NEEDED = {
 }
 # Book-keeping and test helpers of our own making: nobody to cite, nothing to refuse.
 NO_SOURCE = {
+    "LinearRegion",
     "Patience",
     "Probe",
     "Reading",
     "Record",
     "Resume",
+    "Shake",
     "Statistic",
     "StopCriterion",
     "StopReason",
@@ -80,7 +82,7 @@ NO_SOURCE = {
 }
 # An enumeration's arguments are those of Python.
 ENUMERATIONS = {"StopReason"}
-NO_ERRORS = {"gradient", "compiled"} | ENUMERATIONS
+NO_ERRORS = {"gradient", "compiled", "LinearRegion", "Shake"} | ENUMERATIONS
 CLASSES = [
     (module, name)
     for module, name in NAMES

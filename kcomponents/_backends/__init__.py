@@ -27,6 +27,7 @@
 - `scope(model)`: the context in which variables of a model's kind are made.
 - `serves_again(values)`: whether their memory does for another snapshot.
 - `set_random_state(state)`: let them go on from that.
+- `slopes(function, arrays)`: gradients of a scalar function by each of its arguments.
 - `snapshot(variables, into)`: copies of variables, where these are; where copying into
   memory that is there costs less, into that of an earlier snapshot, if it is given.
 - `square_sums(tensors)`: the sum of squares of each, as one vector in float32.
@@ -65,6 +66,7 @@ replica = backend.replica
 scope = backend.scope
 serves_again = backend.serves_again
 set_random_state = backend.set_random_state
+slopes = backend.slopes
 snapshot = backend.snapshot
 square_sums = backend.square_sums
 sum_over_replicas = backend.sum_over_replicas

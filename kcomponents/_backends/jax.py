@@ -79,6 +79,12 @@ def parts(variable):
     return [variable]
 
 
+def slopes(function, arrays):
+    """Return the gradients of a scalar function by its arguments, as arrays."""
+    found = jax.grad(function, argnums=tuple(range(len(arrays))))(*arrays)
+    return [np.asarray(slope) for slope in found]
+
+
 def snapshot(variables, into=None):
     """Return copies of variables: on a CPU arrays of numpy, else on the device.
 

@@ -105,6 +105,16 @@ def _locals(variable):
     return value.distribute_strategy.experimental_local_results(value)
 
 
+def slopes(function, arrays):
+    """Return the gradients of a scalar function by its arguments, as arrays."""
+    tensors = [tf.convert_to_tensor(array) for array in arrays]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = function(*tensors)
+    found = tape.gradient(value, tensors, unconnected_gradients="zero")
+    return [tf.convert_to_tensor(slope).numpy() for slope in found]
+
+
 def snapshot(variables, into=None):
     """Return tensors that share memory with variables until these change."""
     values = [v.value if isinstance(v, keras.Variable) else v for v in variables]

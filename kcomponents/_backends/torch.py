@@ -62,6 +62,16 @@ def parts(variable):
     return [variable]
 
 
+def slopes(function, arrays):
+    """Return the gradients of a scalar function by its arguments, as arrays."""
+    tensors = [ops.convert_to_tensor(a).detach().requires_grad_() for a in arrays]
+    with torch.enable_grad():
+        value = function(*tensors)
+    found = torch.autograd.grad(value, tensors, allow_unused=True)
+    pairs = zip(found, tensors, strict=True)
+    return [ops.convert_to_numpy(t * 0 if g is None else g) for g, t in pairs]
+
+
 def snapshot(variables, into=None):
     """Return copies of variables, on a CPU in memory that is there already."""
     values = [getattr(v, "value", v).detach() for v in variables]

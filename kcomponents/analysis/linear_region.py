@@ -1,0 +1,104 @@
+"""linear_region: the linear map that a net of rectifiers is at an input."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from kcomponents import _backends
+from kcomponents._check import fail
+from kcomponents.analysis._pieces import rectified
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearRegion:
+    """What a net computes around some inputs: `outputs = weights @ inputs + bias`.
+
+    Args:
+        weights: Array `(samples, outputs, *shape of an input)`.
+        bias: Array `(samples, outputs)`.
+        active: Dict of layer name, to a boolean array: which units fire for each
+            sample. Where a unit is at rest, it can be thought away: what is left is a
+            thinner linear net.
+
+    Example:
+        >>> import numpy as np
+        >>> from kcomponents.analysis import LinearRegion
+        >>> region = LinearRegion(np.ones((1, 1, 3)), np.ones((1, 1)), {})
+        >>> float(region(np.ones((1, 3)))[0, 0])
+        4.0
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    active: dict
+
+    def __call__(self, x):
+        """Return what the linear maps, one for each sample, make of inputs."""
+        samples, outputs = self.bias.shape
+        flat = self.weights.reshape(samples, outputs, -1)
+        return np.einsum("soi,si->so", flat, np.reshape(x, (samples, -1))) + self.bias
+
+
+def linear_region(model, x):
+    """Return the exact linear map that a piecewise linear net is at each input.
+
+    A net of rectifiers folds its inputs into regions, and is linear in each: with
+    `active` units given, `f(x') = weights x' + bias` for all `x'` of the region of `x`.
+
+    Args:
+        model: Built `Sequential` or functional model of one input and one output, with
+            activations such as `relu`, `leaky_relu`, `PReLU`, `Maxout`, or none.
+        x: Array of samples, with the batch in front.
+
+    Returns:
+        `LinearRegion`, with outputs flattened to `(samples, outputs)`.
+
+    Raises:
+        ValueError: If the model is another one, names the layer that is not linear.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras
+        >>> from kcomponents.analysis import linear_region
+        >>> hidden = keras.layers.Dense(8, "relu", name="hidden")
+        >>> model = keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(2)])
+        >>> x = np.ones((1, 3), "float32")
+        >>> region = linear_region(model, x)
+        >>> bool(np.allclose(region(x), model.predict(x, verbose=0), atol=1e-5))
+        True
+        >>> region.active["hidden"].shape
+        (1, 8)
+
+    Reference: Montúfar et al., "On the Number of Linear Regions of Deep Neural
+    Networks", 2014, https://arxiv.org/abs/1402.1869
+    """
+    layers = rectified(model)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        rule = "`model` must have one input and one output."
+        fail(rule, inputs=len(model.inputs), outputs=len(model.outputs))
+    x = np.asarray(x, "float32")
+    outputs = np.asarray(model.predict(x, verbose=0), "float32")
+    outputs = outputs.reshape(len(x), -1)
+    weights = np.stack([_row(model, x, k) for k in range(outputs.shape[1])], axis=1)
+    linear = LinearRegion(weights, np.zeros_like(outputs), {})
+    return LinearRegion(weights, outputs - linear(x), _active(model, layers, x))
+
+
+def _row(model, x, place):
+    """Return the gradient of one output of each sample by that sample."""
+
+    def total(inputs):
+        outputs = keras.ops.reshape(model(inputs, training=False), (len(x), -1))
+        return keras.ops.sum(outputs[:, place])
+
+    [row] = _backends.slopes(total, [x])
+    return row
+
+
+def _active(model, layers, x):
+    if not layers:
+        return {}
+    looking = keras.Model(model.inputs[0], list(layers.values()))
+    found = keras.tree.flatten(looking.predict(x, verbose=0))
+    return {name: values > 0 for name, values in zip(layers, found, strict=True)}
