@@ -4,7 +4,6 @@ Such a file is an `.npz` file, so that numpy reads the arrays, with the rest as 
 """
 
 import contextlib
-import json
 import zipfile
 import zlib
 
@@ -18,7 +17,8 @@ from kcomponents._plain import from_json, to_json
 FORMAT = 1
 HEADER = "kcomponents.json"
 ARRAY = "__array__"
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, json.JSONDecodeError)
+# What reading bytes of whatever kind may raise.
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError)
 
 
 class Damaged(ValueError):
@@ -50,6 +50,8 @@ def read_state(path, kind):
 @contextlib.contextmanager
 def opened_state(path, kind):
     """Return a context with what was written, arrays by number, to be read one by one.
+
+    The whole file is gone through first, and its checksums compared.
 
     Raises:
         Damaged: If the file is not whole or of another kind.

@@ -102,12 +102,14 @@ def test_a_graph_lists_its_calls_with_what_goes_in_and_out(chain):
     assert id(model.inputs[0]) in taken
 
 
-def test_a_subclassed_model_has_no_graph():
+def test_a_subclassed_or_unbuilt_model_has_no_graph():
     class Own(keras.Model):
         def call(self, x):
             return x
 
-    assert _keras.calls_of(Own()) is None
+    for model in (Own(), keras.Sequential([keras.layers.Dense(1)])):
+        with pytest.raises(ValueError, match="`Sequential` or functional"):
+            _keras.calls_of(model)
 
 
 def test_what_compile_was_asked_to_measure_is_kept():

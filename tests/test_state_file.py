@@ -88,11 +88,24 @@ def make_zip(path):
         archive.writestr("kcomponents.json", "not JSON")
 
 
+def make_list(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("kcomponents.json", "[1]")
+
+
+def make_bytes(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("kcomponents.json", bytes([255, 0]))
+
+
 def make_other_kind(path):
     write_state(path, "another kind", 1)
 
 
-@pytest.mark.parametrize("make", [make_text, make_npz, make_zip, make_other_kind])
+FOREIGN = [make_text, make_npz, make_zip, make_list, make_bytes, make_other_kind]
+
+
+@pytest.mark.parametrize("make", FOREIGN)
 def test_a_foreign_file_is_refused(path, make):
     make(path)
     with pytest.raises(Damaged, match="Move it away"):

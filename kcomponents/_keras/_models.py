@@ -2,6 +2,8 @@
 
 from keras.src.backend.common import stateless_scope
 
+from kcomponents._check import fail
+
 
 def sublayers(layer):
     """Return the layers directly below a layer or model, in order."""
@@ -35,10 +37,12 @@ def in_stateless_scope():
 def calls_of(model):
     """Return layer or operation, tensors in and tensors out of each call in a graph.
 
-    `None` for a model that has no graph, such as a subclassed one.
+    Raises:
+        ValueError: If there is no graph, as of a model that is subclassed or not built.
     """
     graph = getattr(model, "_functional", None) or model
-    if not hasattr(graph, "_nodes_by_depth"):
-        return None
+    if not model.built or not hasattr(graph, "_nodes_by_depth"):
+        rule = "`model` must be a built `Sequential` or functional model."
+        fail(rule, model=model.name)
     nodes = [node for level in graph._nodes_by_depth.values() for node in level]
     return [(n.operation, n.input_tensors, n.outputs) for n in nodes]

@@ -77,21 +77,24 @@ BENT_ACTIVATIONS = {
     "soft_shrink",
     "threshold",
 }
-RECTIFIERS = {keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU}
+# Whose units fire or rest, by the sign of what they say.
+RECTIFIERS = {
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    layers.PReLU,
+}
+RECTIFYING = {"relu", "leaky_relu"}
 
 
 def rectified(model):
-    """Return path → output of the layers that have rectifiers, in order.
+    """Return name → output of the layers that have rectifiers, in order.
 
     Raises:
         ValueError: If the model has no graph, or a layer is not linear but for bends.
     """
-    calls = _keras.calls_of(model) if model.built else None
-    if calls is None:
-        rule = "`model` must be a built `Sequential` or functional model."
-        fail(rule, model=model.name)
     found = {}
-    for layer, _, outputs in calls:
+    for layer, _, outputs in _keras.calls_of(model):
         if isinstance(layer, keras.Model):
             rule = "Models within a model cannot be looked into; give its layers."
             fail(rule, layer=layer.name)
@@ -101,7 +104,7 @@ def rectified(model):
                 layer=layer.name,
                 activation=_activation(layer),
             )
-        if type(layer) in RECTIFIERS | {layers.PReLU} or _activation(layer) == "relu":
+        if type(layer) in RECTIFIERS or _activation(layer) in RECTIFYING:
             found[layer.name] = outputs[0]
     return dict(reversed(found.items()))
 

@@ -73,11 +73,6 @@ def assign_all(variables, values):
         variable.assign(value)
 
 
-def _name(variable):
-    # Of what one replica holds there is no path.
-    return getattr(variable, "path", variable.name)
-
-
 def settled(state):
     """Return a state with copies of its arrays, tensors and variables."""
     if isinstance(state, dict):

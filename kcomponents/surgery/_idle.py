@@ -31,21 +31,13 @@ def can_hold_constants(taker):
     return bool(taker.use_bias) and padding == "valid"
 
 
-def constants(way, spans, units):
-    """Yield each taker with what these units add to its sums, where that is put."""
-    for taker, kernel, low, high in reaches(way, spans):
-        middle = ((low + high) / 2)[:, units]
-        if can_hold_constants(taker):
-            yield taker, np.einsum("pu,puo->o", *_paired(middle, kernel[:, units]))
-
-
-def _paired(middle, kernel):
-    """Let spans of all places together stand for each place of a kernel."""
-    return np.broadcast_to(middle, kernel.shape[:2]), kernel
-
-
 def put_into_bias(weights, way, spans, units):
-    """Let the biases add what these units added."""
-    for taker, added in constants(way, spans, units):
+    """Let the biases behind these units add what the units always added."""
+    for taker, kernel, low, high in reaches(way, spans):
+        if not can_hold_constants(taker):
+            continue
+        # Spans of all places together stand for each place of a kernel.
+        middle = np.broadcast_to((low + high) / 2, kernel.shape[:2])
+        added = np.einsum("pu,puo->o", middle[:, units], kernel[:, units])
         bias = weights.get(taker, taker.bias)
         weights.set(taker, taker.bias, bias + added.astype(bias.dtype))

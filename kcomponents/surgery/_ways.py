@@ -6,7 +6,6 @@ from typing import Any
 import keras
 
 from kcomponents import _keras, layers
-from kcomponents._check import fail
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 MAKERS = (keras.layers.Dense, *CONVOLUTIONS)
@@ -100,10 +99,7 @@ def ways_of(model):
     Raises:
         ValueError: If the model has no graph of layers.
     """
-    calls = _keras.calls_of(model) if model.built else None
-    if calls is None:
-        rule = "`model` must be a built `Sequential` or functional model."
-        fail(rule, model=model.name)
+    calls = _keras.calls_of(model)
     counts = {}
     for layer, _, _ in calls:
         counts[id(layer)] = counts.get(id(layer), 0) + 1

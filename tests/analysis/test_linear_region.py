@@ -93,6 +93,15 @@ def test_firing_units_are_told_by_layer_in_order():
     assert linear_region(images(), data(2, 6, 6, 2)).active["one"].shape == (2, 4, 4, 3)
 
 
+@pytest.mark.parametrize("name", ["leaky", "learned"])
+def test_units_of_other_rectifiers_are_told_too(name):
+    model = MODELS[name]()
+    x = data(3, 4)
+    [fires] = linear_region(model, x).active.values()
+    one = model.get_layer("one")
+    assert np.array_equal(fires, x @ one.kernel.numpy() + one.bias.numpy() > 0)
+
+
 def nested():
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     inputs = keras.Input((4,))

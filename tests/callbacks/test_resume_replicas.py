@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from kcomponents.callbacks import EarlyStopping, Resume
-from tests.two_devices import answers_of
+from tests.callbacks.crashing import CrashAfter, Stopped
+from tests.two_devices import answers_of, strategy_of_two
 
 BACKEND = keras.backend.backend()
 pytestmark = pytest.mark.skipif(
@@ -34,23 +35,6 @@ def test_a_training_on_two_devices_goes_on_as_if_nothing_had_happened(case):
 
 def test_two_devices_take_part():
     assert answers()["devices"] == 2
-
-
-class Stopped(Exception):
-    """Stands for a crash."""
-
-
-class CrashAfter(keras.callbacks.Callback):
-    """Ends training with an exception after so many batches of it."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise Stopped
 
 
 def fit(folder, case, *callbacks):
@@ -103,12 +87,7 @@ def both(case):
 
 
 def on_tensorflow():
-    import tensorflow as tf
-
-    [cpu] = tf.config.list_physical_devices("CPU")
-    halves = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, halves)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = strategy_of_two()
     found = {"devices": strategy.num_replicas_in_sync}
     for case in ("steps", "files"):
         with strategy.scope():

@@ -20,11 +20,8 @@ from kcomponents.callbacks import (
     StopReason,
 )
 from kcomponents.testing import check_callback
-from tests.callbacks.test_early_stopping import data, fit, make_model, same, state
-
-
-class Stopped(Exception):
-    """Stands for a crash."""
+from tests.callbacks.crashing import Stopped
+from tests.callbacks.test_early_stopping import Keep, data, fit, make_model, same, state
 
 
 class CrashAt(keras.callbacks.Callback):
@@ -39,18 +36,8 @@ class CrashAt(keras.callbacks.Callback):
             raise Stopped
 
 
-class Best(keras.callbacks.Callback):
-    """Keeps the state of the model in each epoch."""
-
-    def on_train_begin(self, logs=None):
-        self.states = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.states.append(state(self.model))
-
-
 def test_the_best_state_can_be_on_disk(tmp_path):
-    path, keep = tmp_path / "best.npz", Best()
+    path, keep = tmp_path / "best.npz", Keep()
     stopper = EarlyStopping(patience=2, restore_best_weights=True, best_path=path)
     model = make_model(keras.optimizers.SGD(2.0))
     fit(model, keep, stopper, epochs=20)
@@ -87,7 +74,7 @@ def test_a_full_disk_keeps_the_best_state_on_the_device(tmp_path, limits):
     stopper = EarlyStopping(
         "loss", restore_best_weights=True, best_path=tmp_path / "best.npz"
     )
-    model, keep = make_model(), Best()
+    model, keep = make_model(), Keep()
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     with pytest.warns(RuntimeWarning, match="kept on the device: .*File too large"):
         fit(model, keep, stopper, epochs=2)

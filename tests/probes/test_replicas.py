@@ -15,7 +15,7 @@ from keras import ops
 from kcomponents.optimizers import clipped
 from kcomponents.probes import Probe
 from kcomponents.statistics import Statistic
-from tests.two_devices import answers_of
+from tests.two_devices import answers_of, strategy_of_two
 
 BACKEND = keras.backend.backend()
 STATISTICS = (
@@ -96,12 +96,7 @@ def fit(case):
 
 
 def on_tensorflow():
-    import tensorflow as tf
-
-    [cpu] = tf.config.list_physical_devices("CPU")
-    halves = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, halves)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = strategy_of_two()
     found = {"devices": strategy.num_replicas_in_sync}
     for case in CASES:
         one = fit(case)
