@@ -9,6 +9,7 @@ from kcomponents import analysis as analysis
 from kcomponents import callbacks as callbacks
 from kcomponents import clipping as clipping
 from kcomponents import constraints as constraints
+from kcomponents import doctor as doctor
 from kcomponents import initializers as initializers
 from kcomponents import layers as layers
 from kcomponents import optimizers as optimizers

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     | {
         "analysis",
         "callbacks",
+        "doctor",
         "layers",
         "optimizers",
         "probes",
@@ -46,7 +47,8 @@ MAY_IMPORT = {
     "layers": BASE | WEIGHTS,
     "optimizers": BASE | WEIGHTS,
     "probes": BASE | {"record", "statistics"},
-    "callbacks": BASE | {"probes", "record", "statistics"},
+    "doctor": BASE | {"record"},
+    "callbacks": BASE | {"doctor", "probes", "record", "statistics"},
     "analysis": BASE | {"layers", "probes"},
     "surgery": BASE | {"layers", "probes"},
     "testing": set(),

@@ -313,6 +313,28 @@ def test_an_epoch_of_data_can_begin_in_its_middle():
     assert ops.convert_to_numpy(x).tolist() == [[3, 3]]
 
 
+@pytest.mark.parametrize("wanted", [1, 4, 99])
+def test_first_batches_are_shown_and_trained_on_all_the_same(wanted):
+    shown, ends = [], []
+
+    def see(batch):
+        shown.append(ops.convert_to_numpy(batch[0]).tolist())
+        return len(shown) < wanted
+
+    def begin(logs):
+        epochs = _keras.running_fit()["epoch_iterator"]
+        _keras.see_first(epochs, see, _backends.again)
+
+    for hooks in ({}, {"on_train_begin": begin}):
+        keras.utils.set_random_seed(0)
+        model = small()
+        fit(model, During(**hooks), epochs=2)
+        ends.append([v.numpy() for v in model.variables])
+    for without, with_it in zip(*ends, strict=True):
+        np.testing.assert_array_equal(without, with_it)
+    assert len(shown) == min(wanted, 6) and shown[0] == [[0, 0]]
+
+
 def test_data_that_is_shorter_than_before_is_told():
     def begin(epoch, logs):
         found = _keras.running_fit()["epoch_iterator"]

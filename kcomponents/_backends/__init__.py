@@ -1,5 +1,7 @@
 """What must be said differently on each backend, under the same names.
 
+- `again(batches, iterator)`: an iterator over batches that were drawn from another one,
+  which the train function takes in its place.
 - `apply_if_finite(norm, apply, grads, variables, optimizer_variables)`: `apply(grads,
   variables, norm)` if the scalar `norm` is finite; if not, nothing changes.
 - `branch(condition, then, otherwise, changing)`: call one of two functions, which
@@ -16,6 +18,8 @@
   operation is called from Python.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: set each variable, on every replica.
+- `inference(model)`: a function of the inputs that returns what the model makes of them
+  and changes nothing.
 - `keep_random_state()`: the context after which random numbers go on as before it.
 - `max_may_drop_nan`: whether a maximum over NaN and numbers may be a number.
 - `measured_together(statistics, waiting)`: what was put off, each statistic with the
@@ -48,6 +52,7 @@ elif keras.backend.backend() == "jax":
 else:
     from kcomponents._backends import torch as backend
 
+again = backend.again
 apply_if_finite = backend.apply_if_finite
 branch = backend.branch
 carries_state = backend.carries_state
@@ -56,6 +61,7 @@ counts = backend.counts
 defers = backend.defers
 fetch = backend.fetch
 fill = backend.fill
+inference = backend.inference
 keep_random_state = backend.keep_random_state
 max_may_drop_nan = backend.max_may_drop_nan
 measured_together = getattr(backend, "measured_together", None)

@@ -79,6 +79,25 @@ def parts(variable):
     return [variable]
 
 
+def again(batches, iterator):
+    """Return an iterator over batches that were drawn."""
+    return iter(batches)
+
+
+def inference(model):
+    """Return the model as a compiled function of its inputs, which changes nothing."""
+
+    @jax.jit
+    def run(trainable, others, x):
+        return model.stateless_call(trainable, others, x, training=False)[0]
+
+    def call(x):
+        parts = model.trainable_variables, model.non_trainable_variables
+        return run(*([v.value for v in part] for part in parts), x)
+
+    return call
+
+
 def slopes(function, arrays):
     """Return the gradients of a scalar function by its arguments, as arrays."""
     found = jax.grad(function, argnums=tuple(range(len(arrays))))(*arrays)

@@ -105,6 +105,23 @@ def _locals(variable):
     return value.distribute_strategy.experimental_local_results(value)
 
 
+def again(batches, iterator):
+    """Return an iterator over batches that were drawn; nothing is retraced for it."""
+    spec = iterator.element_spec
+    again = tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
+    return iter(again)
+
+
+def inference(model):
+    """Return the model as a function of its inputs, which changes nothing."""
+
+    def call(x):
+        with keras.StatelessScope():
+            return model(x, training=False)
+
+    return call
+
+
 def slopes(function, arrays):
     """Return the gradients of a scalar function by its arguments, as arrays."""
     tensors = [tf.convert_to_tensor(array) for array in arrays]

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 
+import keras
 import numpy as np
 import torch
 from keras import ops
@@ -60,6 +61,21 @@ def fill(variables, values):
 def parts(variable):
     """Return the variable, which holds the values of all."""
     return [variable]
+
+
+def again(batches, iterator):
+    """Return an iterator over batches that were drawn."""
+    return iter(batches)
+
+
+def inference(model):
+    """Return the model as a function of its inputs, which changes nothing."""
+
+    def call(x):
+        with torch.no_grad(), keep_random_state(), keras.StatelessScope():
+            return model(x, training=False)
+
+    return call
 
 
 def slopes(function, arrays):

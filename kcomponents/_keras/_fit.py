@@ -76,6 +76,33 @@ def skip_steps(epochs, steps, then):
     epochs._enumerate_iterator = rest
 
 
+def see_first(epochs, see, again):
+    """Show the first batches of the data of `fit` to `see`, and train on them as well.
+
+    `see(batch)` returns whether to show the next one too; `again(batches, iterator)`
+    returns an iterator over batches that were drawn, for the train function.
+    """
+    enumerate_all = epochs._enumerate_iterator
+
+    def first():
+        epochs.__dict__.pop("_enumerate_iterator", None)
+        wanted = True
+        for begin, end, data in enumerate_all():
+            if not wanted:
+                yield begin, end, data
+                continue
+            drawn = []
+            for _ in range(epochs.steps_per_execution):
+                if (batch := next(data, None)) is None:
+                    break
+                drawn.append(batch)
+                wanted = wanted and see(batch)
+            # Of no batch at all, the train function finds the end by itself.
+            yield begin, end, again(drawn, data) if drawn else data
+
+    epochs._enumerate_iterator = first
+
+
 def _draw(epochs, data):
     for _ in range(epochs.steps_per_execution):
         batch = next(data)

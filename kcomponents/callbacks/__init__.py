@@ -9,6 +9,7 @@ from kcomponents.callbacks.gradient_norm_logger import GradientNormLogger
 from kcomponents.callbacks.resume import Resume
 from kcomponents.callbacks.saturation_monitor import SaturationMonitor
 from kcomponents.callbacks.stop_criteria import GL, PQ, UP
+from kcomponents.callbacks.training_doctor import TrainingDoctor
 from kcomponents.callbacks.update_ratio_monitor import UpdateRatioMonitor
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "SaturationMonitor",
     "StopCriterion",
     "StopReason",
+    "TrainingDoctor",
     "UP",
     "UpdateRatioMonitor",
 ]

@@ -1,23 +1,12 @@
 """SaturationMonitor: how much of what units put out lies on a plateau."""
 
 import numpy as np
-from keras import ops
 
 from kcomponents._check import fail, number
-from kcomponents.callbacks._outputs import OutputMonitor, per_unit
+from kcomponents.callbacks._outputs import OutputMonitor
+from kcomponents.callbacks._plateaus import LIMITS, on_plateau, outputs_per_unit
 from kcomponents.statistics import Statistic
 
-# Outside of these the slope is below 1/25 of the greatest one.
-LIMITS = {
-    "hard_sigmoid": (0.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "sigmoid": (0.01, 0.99),
-    "softsign": (-0.9, 0.9),
-    "sparse_sigmoid": (0.0, 1.0),
-    "tanh": (-0.99, 0.99),
-}
-# These reach their bounds, where they are flat.
-FLAT = {"hard_sigmoid", "hard_tanh", "sparse_sigmoid"}
 REMEDY = "smaller initial weights; scaled inputs; normalization; ReLU"
 
 
@@ -122,16 +111,11 @@ class SaturationMonitor(OutputMonitor):
     def _statistics(self):
         return (
             Statistic("unit_saturated", "outputs", self._on_plateau),
-            Statistic("unit_outputs", "outputs", _outputs_per_unit),
+            Statistic("unit_outputs", "outputs", outputs_per_unit),
         )
 
     def _on_plateau(self, view):
-        (low, high), outputs = self.limits[view.activation], view.outputs
-        if view.activation in FLAT:
-            found = ops.logical_or(outputs <= low, outputs >= high)
-        else:
-            found = ops.logical_or(outputs < low, outputs > high)
-        return per_unit(ops.sum, ops.cast(found, "float32"), view.axis)
+        return on_plateau(view, self.limits[view.activation])
 
     def _see_site(self, site, watched, saturated, outputs):
         if not outputs.any():
@@ -144,12 +128,6 @@ class SaturationMonitor(OutputMonitor):
         above = 0.7 if self.warn_above is None else self.warn_above
         row = [shares.size, share, names, REMEDY if share > above else ""]
         return share, row, f"is on a plateau. Remedy: {REMEDY}"
-
-
-def _outputs_per_unit(view):
-    shape = ops.shape(view.outputs)
-    units = 1 if len(shape) == 1 else shape[view.axis]
-    return ops.size(view.outputs) // units
 
 
 def _check_limits(limits):

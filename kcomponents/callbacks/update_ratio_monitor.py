@@ -2,31 +2,12 @@
 
 import math
 
-from keras import ops
-
 from kcomponents._check import fail, number, positive_int
 from kcomponents.callbacks._monitor import Monitor
+from kcomponents.callbacks._ratios import RATIOS, mean_ratio
 from kcomponents.callbacks._table import table
 from kcomponents.probes import Probe
 from kcomponents.probes._watched import patterns, select
-from kcomponents.statistics import Statistic
-
-
-def _moved(view):
-    """Return 1 for each variable that has a ratio in this step, else 0."""
-    # Weights that are not finite have one, to be seen.
-    return ops.where(view.weights == 0, 0.0, view.applied)
-
-
-def _ratio(view):
-    square = view.squares / ops.where(view.weights == 0, 1.0, view.weights)
-    return ops.where(_moved(view) > 0, ops.sqrt(square), 0.0)
-
-
-STATISTICS = (
-    Statistic("update_ratio", "updates", _ratio, per_variable=True),
-    Statistic("update_steps", "updates", _moved, per_variable=True),
-)
 
 
 class UpdateRatioMonitor(Monitor):
@@ -97,7 +78,7 @@ class UpdateRatioMonitor(Monitor):
         self._kernels, self._sums, self._last = [], {}, {}
 
     def _make_probe(self):
-        return Probe(*STATISTICS, sample=self.sample)
+        return Probe(*RATIOS, sample=self.sample)
 
     def on_train_begin(self, logs=None):
         """Attach the probe, with nothing left of an earlier fit."""
@@ -112,8 +93,8 @@ class UpdateRatioMonitor(Monitor):
 
     def _see_epoch(self, epoch, reading, logs):
         for path in self._kernels:
-            found = [reading.values[s.name][path] for s in STATISTICS]
-            self._last[path] = logs[f"update_ratio/{path}"] = _mean(*found)
+            found = [reading.values[s.name][path] for s in RATIOS]
+            self._last[path] = logs[f"update_ratio/{path}"] = mean_ratio(*found)
             so_far = self._sums.get(path, (0.0, 0.0))
             self._sums[path] = [a + b for a, b in zip(so_far, found, strict=True)]
 
@@ -122,7 +103,7 @@ class UpdateRatioMonitor(Monitor):
         """The mean ratio of each kernel in the last fit, as a table with a verdict."""
         rows = []
         for path, sums in self._sums.items():
-            mean = _mean(*sums)
+            mean = mean_ratio(*sums)
             rows.append([path, mean, self._last[path], self._verdict(mean)])
         return table(["kernel", "update ratio", "last epoch", "verdict"], rows)
 
@@ -131,10 +112,6 @@ class UpdateRatioMonitor(Monitor):
             return "none"
         low, high = self.band
         return "low" if ratio < low else "high" if ratio > high else "ok"
-
-
-def _mean(total, count):
-    return float(total / count) if count else math.nan
 
 
 def _checked(band):

@@ -58,7 +58,7 @@ def runs_in_scan(layer):
 
 def _of_the_inner(layer):
     if isinstance(layer, keras.layers.TimeDistributed):
-        return _of_the_last(layer.layer)
+        return last_activation(layer.layer)
     if isinstance(layer, keras.layers.Bidirectional):
         return activation_of(layer.forward_layer)
     stacked = isinstance(layer, keras.layers.StackedRNNCells)
@@ -71,7 +71,8 @@ def _of_the_inner(layer):
     return _registered(cell, WHOLE) or type(cell).__name__.lower()
 
 
-def _of_the_last(layer):
+def last_activation(layer):
+    """Return the activation of what a layer, or the last within it, puts out."""
     while activation_of(layer) is None and _keras.sublayers(layer):
         layer = _keras.sublayers(layer)[-1]
     return activation_of(layer)
@@ -96,7 +97,7 @@ def _name(activation):
     if activation is None:
         return "linear"
     if isinstance(activation, keras.layers.Layer):
-        return _of_the_last(activation) or type(activation).__name__.lower()
+        return last_activation(activation) or type(activation).__name__.lower()
     if not isinstance(activation, str) and not callable(activation):
         return None
     named = isinstance(activation, str)

@@ -1,0 +1,78 @@
+"""Sample: rows of the data that a model trains on, found without touching training."""
+
+import keras
+import numpy as np
+
+# Rows that facts are taken from, and those that the model is run on.
+ROWS, LOOK_ROWS = 5000, 512
+ELEMENTS = 4_000_000
+
+
+class Sample:
+    """Rows of inputs, targets and weights, as arrays of numpy.
+
+    `x` is nested as the model takes it, `y` as the loss does; `y` may be None.
+    """
+
+    def __init__(self, x, y, rows=None):
+        self.x, self.y = x, y
+        leaves = keras.tree.flatten(x)
+        self.size = len(leaves[0]) if leaves else 0
+        self.rows = self.size if rows is None else rows
+
+    def few(self, rows=LOOK_ROWS):
+        """Return the first rows, as many as are cheap to run a model on."""
+        wide = sum(leaf[0].size for leaf in keras.tree.flatten(self.x))
+        rows = min(rows, max(16, ELEMENTS // 8 // max(wide, 1)))
+
+        def cut(leaf):
+            return leaf[:rows]
+
+        y = None if self.y is None else keras.tree.map_structure(cut, self.y)
+        return Sample(keras.tree.map_structure(cut, self.x), y, self.rows)
+
+
+def sample_of(x, y):
+    """Return rows of arrays as a sample, or None if these are no arrays."""
+    leaves = keras.tree.flatten(x)
+    if not leaves or not all(_is_array(leaf) for leaf in leaves):
+        return None
+    size = len(leaves[0])
+    wide = sum(int(np.prod(leaf.shape[1:])) for leaf in leaves)
+    wanted = min(size, ROWS, max(64, ELEMENTS // max(wide, 1)))
+    # Data may be sorted, so that the first rows alone would tell little.
+    rows = np.random.default_rng(0).permutation(size)[:wanted]
+
+    def cut(leaf):
+        return _as_numpy(leaf)[rows]
+
+    y = None if y is None else keras.tree.map_structure(cut, y)
+    return Sample(keras.tree.map_structure(cut, x), y, size)
+
+
+def sample_of_batches(batches):
+    """Return the rows of batches, as `fit` draws them, as a sample, or None."""
+    unpacked = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
+    xs, ys, _ = zip(*unpacked, strict=True)
+    try:
+        return Sample(_joined(xs), None if ys[0] is None else _joined(ys))
+    except ValueError:
+        # Batches of different lengths, as of padded text: one of them will do.
+        return Sample(_joined(xs[:1]), None if ys[0] is None else _joined(ys[:1]))
+
+
+def _joined(parts):
+    parts = [keras.tree.map_structure(_as_numpy, part) for part in parts]
+    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def _is_array(leaf):
+    return hasattr(leaf, "shape") and len(leaf.shape) > 0
+
+
+def _as_numpy(leaf):
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    if keras.ops.is_tensor(leaf):
+        return keras.ops.convert_to_numpy(leaf)
+    return np.asarray(leaf)

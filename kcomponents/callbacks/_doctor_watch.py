@@ -1,0 +1,172 @@
+"""Watch: all that the doctor records of one `fit`."""
+
+import warnings
+
+import keras
+import numpy as np
+
+from kcomponents import _backends, _keras
+from kcomponents.callbacks import _doctor_facts as facts
+from kcomponents.callbacks._doctor_outputs import outputs_of
+from kcomponents.callbacks._doctor_sample import sample_of, sample_of_batches
+from kcomponents.callbacks._doctor_statistics import (
+    OF_LOSS,
+    OF_OPTIMIZER,
+    OF_OUTPUTS,
+    is_watched,
+    numbers_of,
+)
+from kcomponents.callbacks._iterations import iterations_of
+from kcomponents.probes import Probe, structure
+from kcomponents.probes._hub import tapped_optimizer
+from kcomponents.record import Reading
+
+# Of data that can only be drawn, so many rows and batches are looked at.
+ROWS_DRAWN, BATCHES_DRAWN = 512, 16
+
+
+class Watch:
+    """Measures one training for a record.
+
+    What cannot be seen is told in `notes`, not raised: a doctor must not end what it
+    only watches.
+
+    Args:
+        model: Keras model.
+        record: Record to add to.
+        data: Pair of inputs and targets, or None for those that `fit` was given.
+        epoch: Integer, how many epochs the record holds already.
+        on_data: Function that is called when facts of the data are there.
+        strict: Boolean, whether data that do not suit the model are an error.
+    """
+
+    def __init__(
+        self, model, record, data=None, epoch=0, *, on_data=lambda: None, strict=False
+    ):
+        self.model, self.record, self.epoch = model, record, epoch
+        self.on_data, self.strict = on_data, strict
+        self.notes = []
+        self.sample = self.outputs = None
+        self._data, self._probe, self._predict = data, None, None
+        self._drawn, self._steps_before = [], 0
+
+    def begin(self, known, tapped=True):
+        """Take note of what the training begins with, and put taps on if wanted."""
+        self._known = known
+        x, y = self._data or (known.get("x"), known.get("y"))
+        self.sample = sample_of(x, y)
+        if self.sample is not None and not self.model.variables:
+            batch = keras.tree.map_structure(lambda leaf: leaf[:2], (x, y))
+            self._try(lambda: _keras.build_metrics(self.model, batch), "built early")
+        self._try(self._describe, "described")
+        if self.sample is None and "epoch_iterator" in known:
+            _keras.see_first(known["epoch_iterator"], self._draw, _backends.again)
+        else:
+            self._try(self._see_data, "run on its data")
+            self.on_data()
+        if tapped:
+            self._try(self._tap, "watched from within its steps")
+        self._steps_before = iterations_of(self.model)
+
+    def look(self, epoch):
+        """Add what was measured since the last look, and the score of the sample."""
+        if len(self._drawn) > 1:
+            self._try(self._see_drawn, "run on its data")
+        self._drawn = []
+        values = {}
+        if self._probe is not None:
+            values = self._read()
+        values.update(self._scores())
+        step = max(iterations_of(self.model) - self._steps_before, 0)
+        self.record.add(Reading(epoch, step, values))
+
+    def end(self):
+        """Take the taps off."""
+        if self._probe is not None:
+            self._probe.detach()
+            self._probe = None
+
+    def _describe(self):
+        found = structure(self.model)
+        found["fit"] = facts.fit_facts(self._known)
+        found["versions"] = facts.versions()
+        found["initial"] = facts.initial_facts(self.model)
+        self.record.structure = {**found, "data": None}
+
+    def _draw(self, batch):
+        self._drawn.append(batch)
+        if len(self._drawn) == 1:
+            # Before the first step, since some things can be told by then.
+            self._try(self._see_drawn, "run on its data")
+            self.on_data()
+        rows = len(keras.tree.flatten(batch)[0]) * len(self._drawn)
+        return rows < ROWS_DRAWN and len(self._drawn) < BATCHES_DRAWN
+
+    def _see_drawn(self):
+        self.sample = sample_of_batches(self._drawn)
+        if not self.record.structure:
+            self._describe()
+        self._see_data()
+
+    def _see_data(self):
+        self._few = self.sample.few()
+        self._predict = _backends.inference(self.model)
+        predictions = self._predicted()
+        loss = self.record.structure.get("loss")
+        self.outputs = outputs_of(self.model, loss, self.sample.y, predictions)
+        found = facts.data_facts(self.sample, self.outputs, self._validation())
+        self.record.structure = {**self.record.structure, "data": found}
+        if not self.record.readings:
+            self.record.add(Reading(self.epoch, 0, self._scores()))
+
+    def _validation(self):
+        given = self._known.get("validation_data")
+        if not isinstance(given, list | tuple) or len(given) < 2:
+            return None
+        found = sample_of(given[0], given[1])
+        return found if found is not None and found.y is not None else None
+
+    def _predicted(self):
+        _backends.synchronize(self.model)
+        with warnings.catch_warnings():
+            # What is worth a warning, the training itself gives.
+            warnings.simplefilter("ignore")
+            found = self._predict(self._few.x)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+
+    def _scores(self):
+        """Return the scores of the sample: statistic to output to number."""
+        if not self.outputs:
+            return {}
+        leaves = keras.tree.flatten(self._predicted())
+        found = {}
+        for output, leaf in zip(self.outputs, leaves, strict=True):
+            for name, value in output.scored(np.asarray(leaf, "float64")).items():
+                found.setdefault(f"sample_{name}", {})[output.name] = value
+        return found
+
+    def _tap(self):
+        optimizer = tapped_optimizer(self.model)
+        statistics = OF_OPTIMIZER if optimizer is not None else ()
+        probe = Probe(*statistics, *OF_LOSS, *OF_OUTPUTS, watch=is_watched, sample=16)
+        probe.attach(self.model)
+        self._probe = probe
+
+    def _read(self):
+        reading = self._probe.read()
+        self._probe.reset()
+        return numbers_of(reading, self._probe.sites, self._probe.last_layers)
+
+    def _try(self, function, what):
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                function()
+            self.notes += [str(item.message).splitlines()[0] for item in told]
+        except Exception as error:
+            if self.strict and function == self._see_data:
+                rule = "`data` must be inputs and targets that suit the model"
+                raise ValueError(f"{rule}: {error}") from error
+            lines = str(error).strip().splitlines()
+            reason = lines[0] if lines else type(error).__name__
+            self.notes.append(f"The model could not be {what}: {reason}")

@@ -1,0 +1,34 @@
+"""Plateaus of activations: where they lie, and how many outputs are on one."""
+
+from keras import ops
+
+from kcomponents.callbacks._outputs import per_unit
+
+# Outside of these the slope is below 1/25 of the greatest one.
+LIMITS = {
+    "hard_sigmoid": (0.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "sigmoid": (0.01, 0.99),
+    "softsign": (-0.9, 0.9),
+    "sparse_sigmoid": (0.0, 1.0),
+    "tanh": (-0.99, 0.99),
+}
+# These reach their bounds, where they are flat.
+FLAT = {"hard_sigmoid", "hard_tanh", "sparse_sigmoid"}
+
+
+def on_plateau(view, limits):
+    """Return for each unit how many of its outputs are on a plateau."""
+    (low, high), outputs = limits, view.outputs
+    if view.activation in FLAT:
+        found = ops.logical_or(outputs <= low, outputs >= high)
+    else:
+        found = ops.logical_or(outputs < low, outputs > high)
+    return per_unit(ops.sum, ops.cast(found, "float32"), view.axis)
+
+
+def outputs_per_unit(view):
+    """Return how many outputs each unit has in a batch."""
+    shape = ops.shape(view.outputs)
+    units = 1 if len(shape) == 1 else shape[view.axis]
+    return ops.size(view.outputs) // units

@@ -1,0 +1,165 @@
+"""Case: a record as the rules ask of it."""
+
+import functools
+import math
+
+from kcomponents.doctor._skill import Skill
+
+NORMALISING = {
+    "BatchNormalization",
+    "GroupNormalization",
+    "LayerNormalization",
+    "Normalization",
+    "RMSNormalization",
+    "Rescaling",
+    "UnitNormalization",
+}
+
+
+# What a record made by another program may not say.
+OUTPUT = {
+    "name": "output",
+    "activation": None,
+    "loss": None,
+    "from_logits": False,
+    "task": "unknown",
+}
+INPUT = {"name": "input", "dtype": "", "shape": []}
+LAYER = {"path": "", "class": "", "activation": None, "parameters": 0}
+
+
+class Case:
+    """A training: what it began with, how it went, and whether it came to harm."""
+
+    def __init__(self, record):
+        self.record = record
+        self.structure = record.structure
+        self.layers = [LAYER | la for la in self.structure.get("layers") or []]
+        self.optimizer = self.structure.get("optimizer") or {}
+        self.data = self.structure.get("data") or {}
+        self.fit = self.structure.get("fit") or {}
+        self.initial = self.structure.get("initial") or {}
+        self.inputs = [INPUT | facts for facts in self.data.get("inputs") or []]
+        given = self.data.get("outputs") or []
+        known = [facts for facts in given if facts.get("units")]
+        self.outputs = [OUTPUT | {"target": {}} | facts for facts in known]
+        self.before = [r for r in record.readings if r.step == 0][:1]
+        self.looks = [r for r in record.readings if r.step > 0]
+
+    @functools.cached_property
+    def skills(self):
+        """What each output whose task is known has learned."""
+        known = [o for o in self.outputs if o.get("task", "unknown") != "unknown"]
+        return [Skill(self, output) for output in known]
+
+    @property
+    def trained(self):
+        """Whether the training has gone on for an epoch that was looked at."""
+        return bool(self.looks)
+
+    @functools.cached_property
+    def losses(self):
+        """The loss of each epoch."""
+        return [entry["loss"] for entry in self.record.logs if "loss" in entry]
+
+    @functools.cached_property
+    def val_losses(self):
+        """The validation loss of each epoch that has one."""
+        return [entry["val_loss"] for entry in self.record.logs if "val_loss" in entry]
+
+    @functools.cached_property
+    def nonfinite(self):
+        """Whether loss, weights or outputs are not finite at the end."""
+        lost = self.losses and not math.isfinite(self.losses[-1])
+        broken = any(
+            value > 0 for value in self.last("sample_nonfinite").values() if self.looks
+        )
+        weights = self.last("weight_norm").values()
+        return bool(
+            self.trained
+            and (lost or broken or any(not math.isfinite(w) for w in weights))
+            or (not self.trained and lost)
+        )
+
+    @property
+    def fails(self):
+        """Whether an output does no better than a constant prediction."""
+        return self.trained and any(skill.fails for skill in self.skills)
+
+    @property
+    def short(self):
+        """Whether an output stays far behind what simple models reach."""
+        return self.trained and any(skill.short for skill in self.skills)
+
+    @property
+    def harm(self):
+        """Whether this training came to harm that shows on its training data."""
+        return self.nonfinite or self.fails or self.short
+
+    @functools.cached_property
+    def gap(self):
+        """How much of the skill is lost on validation data, None if not known."""
+        known = [skill for skill in self.skills if skill.validation is not None]
+        if len(self.outputs) != 1 or not known or math.isnan(known[0].end):
+            return None
+        return min(known[0].end, 1.0) - max(known[0].validation, 0.0)
+
+    @property
+    def worst(self):
+        """The skill of the output that is worst off, or None."""
+        found = sorted(self.skills, key=lambda skill: skill.end - skill.goal)
+        return found[0] if found else None
+
+    def last(self, statistic):
+        """Return path → number of a statistic in the last look that has it."""
+        for reading in reversed(self.record.readings):
+            if statistic in reading.values:
+                return reading.values[statistic]
+        return {}
+
+    def over(self, statistic, path="all"):
+        """Return the numbers of a statistic over all looks of the training."""
+        found = [r.values.get(statistic, {}).get(path) for r in self.looks]
+        return [value for value in found if value is not None]
+
+    @functools.cached_property
+    def steps(self):
+        """How many optimizer steps were done, as far as is known."""
+        counted = sum(self.over("steps")) if self.over("steps") else 0
+        return int(max([counted, *(r.step for r in self.looks)], default=0))
+
+    @functools.cached_property
+    def kernels(self):
+        """Paths of trainable variables of rank 2 or more, embeddings left out."""
+        tables = tuple(
+            f"{layer['path']}/"
+            for layer in self.layers
+            if layer["class"] == "Embedding"
+        )
+        variables = self.structure.get("variables") or []
+        wanted = [v for v in variables if v["trainable"] and len(v["shape"]) > 1]
+        return {
+            v["path"]: v["shape"]
+            for v in wanted
+            if not tables or not v["path"].startswith(tables)
+        }
+
+    @functools.cached_property
+    def normalised(self):
+        """Whether something scales the inputs before the first weights."""
+        for layer in self.layers:
+            if layer["class"] in NORMALISING:
+                return True
+            if layer["class"] in ("Embedding", "Lambda") or layer["parameters"]:
+                return layer["class"] in ("Embedding", "Lambda")
+        return False
+
+    @property
+    def rate(self):
+        """The learning rate, None if it is a schedule or not known."""
+        found = (self.optimizer.get("config") or {}).get("learning_rate")
+        return found if isinstance(found, float | int) else None
+
+    def holds(self, *classes):
+        """Return the layers of these classes."""
+        return [layer for layer in self.layers if layer["class"] in classes]

@@ -1,0 +1,143 @@
+"""What simple models reach: the least that a net must beat to be worth its trouble."""
+
+import warnings
+
+import numpy as np
+
+from kcomponents.doctor._data_read import drawn
+from kcomponents.doctor._data_scale import may_be_ids
+from kcomponents.doctor._data_target import classes_of, outputs_of
+
+ROWS, COLUMNS, FEWEST, FEWEST_HELD = 5_000, 500, 30, 9
+CLASSES, OUTPUTS = 50, 5
+PERFECT, ONE_SIDED = 0.99, 0.9
+# Small trees of some of the columns: quick, and good enough to compare with.
+TREES = {
+    "learning_rate": 0.2,
+    "max_leaf_nodes": 15,
+    "max_features": 0.3,
+    "early_stopping": False,
+}
+
+
+def baseline(training, validation, kind, seed):
+    """Yield the scores of a constant, a linear model and boosted trees."""
+    if kind in (None, "positions") or training.rows < FEWEST:
+        return
+    outputs = outputs_of(training.target, kind)
+    if outputs > CLASSES:
+        yield f"No quick baseline: y has {outputs:,} outputs, more than {CLASSES}."
+        return
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        yield "No quick baseline without scikit-learn: pip install kcomponents[data]."
+        return
+    parts = _parts(training, validation, kind, np.random.default_rng(seed))
+    if len(np.unique(parts[1], axis=0)) > 1:
+        ids = any(map(may_be_ids, training.inputs.values()))
+        yield _told(kind, *_losses(kind, parts, outputs, seed), ids)
+
+
+def _parts(training, validation, kind, generator):
+    """Return inputs and target to learn from, then those to ask about."""
+    positions = sum(int(array[0].size) for array in training.inputs.values())
+    columns = np.sort(generator.permutation(positions)[:COLUMNS])
+    if validation is None or validation.rows < FEWEST_HELD:
+        mixed = generator.permutation(training.rows)[:ROWS]
+        held = len(mixed) * 3 // 10
+        learned, asked = (training, mixed[held:]), (training, mixed[:held])
+    else:
+        learned = (training, drawn(generator, training, ROWS))
+        asked = (validation, drawn(generator, validation, ROWS))
+    parts = []
+    for data, rows in (learned, asked):
+        y = data.target[rows]
+        classes = classes_of(y, kind)
+        y = y.reshape(len(y), -1).astype("float64") if classes is None else classes
+        parts += [data.table(rows, columns), y]
+    return parts
+
+
+def _losses(kind, parts, outputs, seed):
+    """Return the loss of each row asked about: of the constant, then of each model."""
+    x, y, asked, truth = parts
+    classes = y.ndim == 1
+    if classes:
+        values, counts = np.unique(y, return_counts=True)
+        constant = np.full(len(truth), values[counts.argmax()])
+    else:
+        mean, std = y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12)
+        y, truth = (y - mean) / std, (truth - mean) / std
+        constant = np.zeros_like(truth)
+    answers = {}
+    for name, model in _models(classes, outputs, seed).items():
+        # Few steps are enough here, whether or not they have come to an end.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            answers[name] = model.fit(x, y).predict(asked).reshape(truth.shape)
+    if classes:
+        return constant != truth, {name: a != truth for name, a in answers.items()}
+    squares = {name: ((a - truth) ** 2).mean(axis=1) for name, a in answers.items()}
+    return (truth**2).mean(axis=1), squares
+
+
+def _models(classes, outputs, seed):
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multioutput import MultiOutputRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    linear = LogisticRegression(max_iter=50) if classes else Ridge()
+    models = {"linear": make_pipeline(StandardScaler(), linear)}
+    # An output costs a tree each time.
+    settings = {**TREES, "max_iter": max(5, 100 // outputs), "random_state": seed}
+    if classes:
+        models["boosted trees"] = HistGradientBoostingClassifier(**settings)
+    elif outputs <= OUTPUTS:
+        trees = HistGradientBoostingRegressor(**settings)
+        models["boosted trees"] = MultiOutputRegressor(trees)
+    return models
+
+
+def _told(kind, constant, losses, ids):
+    """Return the scores and what they say about a net, in one sentence."""
+    if kind in ("labels", "one_hot"):
+        name, scores = "accuracy", {k: 1 - v.mean() for k, v in losses.items()}
+        scores = {"constant": 1 - constant.mean(), **scores}
+    else:
+        # Guards a target that is constant where it is asked about.
+        total = max(constant.mean(), 1e-12)
+        name, scores = "R^2", {k: 1 - v.mean() / total for k, v in losses.items()}
+        scores = {"constant": 0.0, **scores}
+    shown = ", ".join(f"{model} {score:.2f}" for model, score in scores.items())
+    gains = {model: _beats(constant, loss) for model, loss in losses.items()}
+    opening = f"Quick baselines, {name} on {len(constant):,} rows held out: {shown};"
+    return f"{opening} {_verdict(scores, gains, ids)}."
+
+
+def _beats(constant, loss):
+    """Tell whether a model is better than the constant by two standard errors."""
+    gain = constant.astype("float64") - loss
+    return bool(gain.mean() > 2 * gain.std() / np.sqrt(len(gain)))
+
+
+def _verdict(scores, gains, ids):
+    trees = scores.get("boosted trees", -np.inf)
+    if not any(gains.values()):
+        if scores["constant"] > ONE_SIDED:
+            return "accuracy tells little where nearly all rows are of one class"
+        found = "no signal found by these, which cannot read ids"
+        found = found if ids else "no signal found"
+        return f"{found}: none beats the constant by two standard errors"
+    if scores["linear"] > PERFECT:
+        return "a linear model already does it, a deep net has little to add"
+    if trees > PERFECT:
+        return "boosted trees already do it, a deep net has little to add"
+    if not gains["linear"]:
+        return "the signal is not linear, a net needs hidden layers"
+    return f"a deep net has to reach more than {max(scores['linear'], trees):.2f}"

@@ -1,0 +1,107 @@
+"""Facts of data: what arrays hold, and what a constant prediction scores on them."""
+
+import numpy as np
+
+MOST_VALUES = 1000
+MOST_COLUMNS = 1000
+
+
+def input_facts(name, array):
+    """Return plain facts of one input, from rows of it."""
+    array = np.asarray(array)
+    shape = list(array.shape[1:])
+    found = {"name": name, "dtype": str(array.dtype), "shape": shape}
+    found["rows"] = len(array)
+    if array.dtype.kind not in "biuf" or not array.size:
+        return found
+    values = array.astype("float64")
+    finite = np.isfinite(values)
+    found["nonfinite"] = int((~finite).sum())
+    found["integer"] = bool(np.all(values[finite] == np.floor(values[finite])))
+    values = np.where(finite, values, 0.0)
+    found.update(_spread(values))
+    if values.ndim > 1:
+        columns = values.reshape(-1, values.shape[-1])[:, :MOST_COLUMNS]
+        found["column_mean"] = columns.mean(0).tolist()
+        found["column_std"] = columns.std(0).tolist()
+    # Rows that differ, of those at hand.
+    found["distinct"] = len(np.unique(values.reshape(len(values), -1), axis=0))
+    return found
+
+
+def target_facts(array):
+    """Return plain facts of targets, from rows of them."""
+    array = np.asarray(array)
+    found = {"dtype": str(array.dtype), "shape": list(array.shape[1:])}
+    found["rows"] = len(array)
+    if array.dtype.kind not in "biuf" or not array.size:
+        return found
+    values = array.astype("float64")
+    finite = np.isfinite(values)
+    found["nonfinite"] = int((~finite).sum())
+    values = np.where(finite, values, 0.0)
+    found.update(_spread(values))
+    found["integer"] = bool(np.all(values == np.floor(values)))
+    width = values.shape[-1] if values.ndim > 1 else 1
+    if found["integer"]:
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) <= MOST_VALUES:
+            found["values"], found["counts"] = distinct.tolist(), counts.tolist()
+    if width > 1:
+        sums = values.sum(-1)
+        found["row_sum_min"] = float(sums.min())
+        found["row_sum_max"] = float(sums.max())
+        flat = values.reshape(-1, width)
+        found["column_mean"] = flat.mean(0)[:MOST_COLUMNS].tolist()
+        found["column_std"] = flat.std(0)[:MOST_COLUMNS].tolist()
+    found["one_hot"] = bool(
+        width > 1
+        and found["integer"]
+        and found["min"] == 0
+        and found["max"] == 1
+        and found["row_sum_min"] == found["row_sum_max"] == 1
+    )
+    return found
+
+
+def contradictions(inputs, targets):
+    """Return the share of rows whose inputs occur with other targets too."""
+    tables = [np.asarray(array).reshape(len(array), -1) for array in inputs]
+    if any(table.dtype.kind not in "biuf" for table in tables):
+        return 0.0
+    rows = np.concatenate([table.astype("float64") for table in tables], 1)
+    groups = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    flat = np.asarray(targets, "float64").reshape(len(rows), -1)
+    kinds = np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1)
+    pairs = np.unique(np.stack([groups, kinds]), axis=1)[0]
+    of_group = np.bincount(pairs, minlength=groups.max() + 1)
+    return float(np.mean(of_group[groups] > 1))
+
+
+def _spread(values):
+    return {
+        "min": float(values.min()),
+        "max": float(values.max()),
+        "mean": float(values.mean()),
+        "std": float(values.std()),
+    }
+
+
+def outside(train, other):
+    """Return the largest share of rows of `other` beyond `train`, of all columns."""
+    train, other = np.asarray(train), np.asarray(other)
+    if train.dtype.kind not in "iuf" or train.shape[1:] != other.shape[1:]:
+        return 0.0
+    if train[0].size > MOST_COLUMNS:
+        return 0.0
+    a = train.reshape(len(train), -1).astype("float64")
+    b = other.reshape(len(other), -1).astype("float64")
+    beyond = (b < a.min(0)) | (b > a.max(0))
+    return float(beyond.mean(0).max())
+
+
+def same_rows(train, other):
+    """Return the share of rows of `other` that are also in `train`, byte for byte."""
+    known = {np.ascontiguousarray(row).tobytes() for row in np.asarray(train)}
+    rows = [np.ascontiguousarray(row).tobytes() for row in np.asarray(other)]
+    return sum(row in known for row in rows) / max(len(rows), 1)

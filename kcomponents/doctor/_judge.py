@@ -1,0 +1,69 @@
+"""Judge: ask all rules, sort what they find, and come to a verdict."""
+
+from kcomponents._check import fail
+from kcomponents.doctor._finding import Diagnosis
+from kcomponents.doctor._labels import CONSISTENCY
+from kcomponents.doctor._rules import RULES
+
+MOST = 3
+SEVERITIES = "high", "medium", "low"
+
+
+def judge(case, rules=RULES):
+    """Return the `Diagnosis` of a case."""
+    found = []
+    for rule in _functions(rules):
+        found += [finding for finding in rule(case) if not _told(finding, found)]
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    chosen = tuple(_without_symptoms(found)[:MOST])
+    return Diagnosis(_verdict(case, chosen), chosen, tuple(_notes(case)))
+
+
+def _functions(rules):
+    known = {rule.__name__: rule for rule in RULES}
+    unknown = [rule for rule in rules if not callable(rule) and rule not in known]
+    if unknown:
+        fail(f"`rules` must be among {', '.join(known)}.", rules=unknown)
+    return [rule if callable(rule) else known[rule] for rule in rules]
+
+
+def _told(finding, found):
+    """Tell a finding of a label that was found already."""
+    return any(other.rule == finding.rule for other in found)
+
+
+def _without_symptoms(found):
+    """Leave out what a sure cause explains."""
+    if not any(f.severity == "high" for f in found):
+        return found
+    return [f for f in found if f.severity != "low"]
+
+
+def _verdict(case, findings):
+    rules = {finding.rule for finding in findings}
+    if case.nonfinite:
+        return "not_finite"
+    if not findings:
+        return "healthy"
+    if rules & CONSISTENCY:
+        return "inconsistent"
+    if case.fails or "not_learning" in rules:
+        return "not_learning"
+    if case.short:
+        return "optimisation_failure"
+    return "overfitting" if "overfitting" in rules else "optimisation_failure"
+
+
+def _notes(case):
+    """Say what could not be known."""
+    if not case.structure:
+        yield "The record does not say what the model is."
+    elif not case.data:
+        yield "The data were not seen, so predictions could not be compared with them."
+    elif not case.skills:
+        yield (
+            "Loss or targets are of a kind of their own, so the training was not "
+            "compared with a constant prediction."
+        )
+    if case.structure and case.fit and not case.fit.get("validation"):
+        yield "Without validation data, nothing is known of data it was not trained on."

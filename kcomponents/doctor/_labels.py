@@ -1,0 +1,34 @@
+"""Labels: the closed vocabulary of what can be wrong."""
+
+LABELS = (
+    "loss_nan",
+    "wrong_loss_or_output_activation",
+    "label_problem",
+    "data_split_problem",
+    "unnormalised_input",
+    "unnormalised_target",
+    "bad_initialisation",
+    "vanishing_gradient",
+    "exploding_gradient",
+    "dead_relu",
+    "saturated_activation",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "slow_learning",
+    "not_learning",
+    "oscillating_loss",
+    "overfitting",
+    "underfitting",
+    "over_regularised",
+    "missing_activation",
+    "class_imbalance",
+    "wrong_optimizer_setting",
+)
+# Those of programs whose parts do not fit together.
+CONSISTENCY = {
+    "data_split_problem",
+    "label_problem",
+    "unnormalised_input",
+    "unnormalised_target",
+    "wrong_loss_or_output_activation",
+}

@@ -1,0 +1,58 @@
+"""The rules, in the order in which they are asked: causes before symptoms."""
+
+from kcomponents.doctor._rules.finite import exploding_gradient, loss_nan
+from kcomponents.doctor._rules.generalisation import overfitting
+from kcomponents.doctor._rules.gradients import (
+    dead_relu,
+    missing_activation,
+    saturated_activation,
+    vanishing_gradient,
+)
+from kcomponents.doctor._rules.labels import (
+    contradictory_labels,
+    data_split_problem,
+    label_problem,
+)
+from kcomponents.doctor._rules.outputs import loss_of_another_task, wrong_output
+from kcomponents.doctor._rules.progress import (
+    class_imbalance,
+    not_learning,
+    oscillating_loss,
+    over_regularised,
+    slow_learning,
+    underfitting,
+)
+from kcomponents.doctor._rules.rate import (
+    learning_rate_too_high,
+    learning_rate_too_low,
+    wrong_optimizer_setting,
+)
+from kcomponents.doctor._rules.scale import unnormalised_input, unnormalised_target
+from kcomponents.doctor._rules.weights import bad_initialisation
+
+RULES = (
+    wrong_output,
+    label_problem,
+    data_split_problem,
+    wrong_optimizer_setting,
+    unnormalised_input,
+    unnormalised_target,
+    bad_initialisation,
+    contradictory_labels,
+    learning_rate_too_high,
+    missing_activation,
+    over_regularised,
+    loss_nan,
+    exploding_gradient,
+    dead_relu,
+    saturated_activation,
+    vanishing_gradient,
+    learning_rate_too_low,
+    loss_of_another_task,
+    class_imbalance,
+    oscillating_loss,
+    overfitting,
+    slow_learning,
+    not_learning,
+    underfitting,
+)

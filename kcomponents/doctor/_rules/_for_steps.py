@@ -1,0 +1,120 @@
+"""Remedies for steps: what to change in the optimizer and how long it runs."""
+
+from kcomponents.doctor._remedy import Remedy
+
+
+def finite():
+    """Return what keeps a training finite."""
+    return (
+        Remedy(
+            "nonfinite",
+            ("skip",),
+            "Steps whose gradient is not finite are left out, large ones cut.",
+            "optimizer = kcomponents.optimizers.clipped(\n"
+            "    keras.optimizers.Adam(1e-3), global_norm=1.0\n)",
+        ),
+        Remedy(
+            "from_logits",
+            (True,),
+            "A loss that takes logits has no logarithm of 0.",
+            "loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+        ),
+    )
+
+
+def clipping(case):
+    """Return a bound for gradients."""
+    return (
+        Remedy(
+            "global_clipnorm",
+            (1.0, 0.1),
+            "A step along a cut gradient keeps its direction and not its length.",
+            f"optimizer = kcomponents.optimizers.clipped(\n"
+            f"    {_optimizer(case)}, global_norm=1.0\n)",
+        ),
+        *lower_rate(case),
+    )
+
+
+def _optimizer(case, rate=None):
+    kind = case.optimizer.get("class", "Adam")
+    rate = case.rate if rate is None else rate
+    return f"keras.optimizers.{kind}({'' if rate is None else f'{rate:.3g}'})"
+
+
+def lower_rate(case):
+    """Return lower learning rates."""
+    rate = case.rate or 0.01
+    usual = 0.01 if case.optimizer.get("class") == "SGD" else 1e-3
+    first = min(rate / 10, usual)
+    return (
+        Remedy(
+            "learning_rate",
+            (_round(first), _round(first / 10)),
+            "Shorter steps do not jump over the minimum.",
+            f"optimizer = {_optimizer(case, _round(first))}",
+        ),
+    )
+
+
+def raise_rate(case):
+    """Return higher learning rates."""
+    rate = case.rate or 1e-4
+    usual = 0.01 if case.optimizer.get("class") == "SGD" else 1e-3
+    first = max(rate * 10, usual)
+    return (
+        Remedy(
+            "learning_rate",
+            (_round(first), _round(first * 10)),
+            "Longer steps get there in the epochs at hand.",
+            f"optimizer = {_optimizer(case, _round(first))}",
+        ),
+    )
+
+
+def _round(rate):
+    return float(f"{rate:.1g}")
+
+
+def optimizer_defaults(case):
+    """Return the optimizer with its defaults."""
+    kind = case.optimizer.get("class", "Adam")
+    usual = 0.01 if kind == "SGD" else 1e-3
+    return (
+        Remedy(
+            "optimizer",
+            (kind.lower(),),
+            "The defaults of an optimizer suit most trainings.",
+            f"optimizer = keras.optimizers.{kind}(learning_rate={usual})",
+        ),
+    )
+
+
+def calmer(case):
+    """Return what calms a loss that goes up and down."""
+    size = case.fit.get("batch_size") or 32
+    return (
+        *lower_rate(case),
+        Remedy(
+            "batch_size",
+            (max(32, 2 * size),),
+            "Gradients of more rows differ less from step to step.",
+            f"model.fit(x, y, batch_size={max(32, 2 * size)})",
+        ),
+    )
+
+
+def longer(case):
+    """Return more epochs, and steps that go further."""
+    epochs = 5 * (case.fit.get("epochs") or len(case.losses) or 10)
+    return (
+        Remedy(
+            "epochs",
+            (epochs,),
+            "It was still getting better; let early stopping say when it no longer is.",
+            "stopper = kcomponents.callbacks.EarlyStopping(\n"
+            '    monitor="loss", patience=20, restore_best_weights=True\n)\n'
+            f"model.fit(x, y, epochs={epochs}, callbacks=[stopper])",
+        ),
+        *raise_rate(case),
+    )

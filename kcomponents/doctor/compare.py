@@ -1,0 +1,95 @@
+"""compare: whether a deeper net that does worse overfits, or fails to be optimised."""
+
+import math
+
+from kcomponents._check import fail
+from kcomponents.doctor._case import Case
+from kcomponents.doctor._finding import Diagnosis, Finding
+from kcomponents.doctor._judge import judge
+from kcomponents.doctor._rules import _for_nets
+
+
+def compare(record_shallow, record_deep):
+    """Judge a deep net beside a shallower one that was trained on the same data.
+
+    What a shallow net computes, a deeper one can too: its further layers need only pass
+    on what they get. So if its error is higher on the *training* data, it does not
+    overfit; the optimisation fails. If only its validation error is higher, it does.
+
+    Args:
+        record_shallow: `kcomponents.record.Record` of the net with fewer layers.
+        record_deep: That of the net with more layers.
+
+    Returns:
+        A `Diagnosis` of the deep net: `"optimisation_failure"` with that as its first
+        finding, or `"overfitting"`, or what `examine` says of it alone.
+
+    Raises:
+        ValueError: If a record holds no finite training loss, or if the one called deep
+            has no more layers with weights than the other.
+
+    Example:
+        >>> from kcomponents.doctor import compare
+        >>> from kcomponents.record import Reading, Record
+        >>> def record(depth, loss):
+        ...     layer = {"class": "Dense", "activation": "relu", "parameters": 1}
+        ...     layers = [{"path": str(n), **layer} for n in range(depth)]
+        ...     record = Record({"layers": layers})
+        ...     record.add_logs(0, {"loss": loss})
+        ...     return record
+        >>> compare(record(20, 0.1), record(56, 0.3)).verdict
+        'optimisation_failure'
+
+    Reference: He, Zhang, Ren & Sun, "Deep residual learning for image recognition",
+    2015, https://arxiv.org/abs/1512.03385
+    """
+    shallow, deep = Case(record_shallow), Case(record_deep)
+    losses = [_last(case, "loss") for case in (shallow, deep)]
+    depths = [_depth(case) for case in (shallow, deep)]
+    if not all(map(math.isfinite, losses)):
+        names = dict(zip(("shallow", "deep"), losses, strict=True))
+        fail("Both records must hold a finite training loss.", **names)
+    if depths[1] <= depths[0]:
+        rule = "`record_deep` must be of the net with more layers"
+        fail(f"{rule}.", shallow=depths[0], deep=depths[1])
+    alone = judge(deep)
+    if losses[1] > 1.1 * losses[0]:
+        return _failure(deep, alone, losses, depths)
+    validation = [_last(case, "val_loss") for case in (shallow, deep)]
+    if validation[1] > 1.1 * validation[0] and alone.verdict == "healthy":
+        return _overfitting(alone, losses, validation, depths)
+    return alone
+
+
+def _last(case, key):
+    found = [entry[key] for entry in case.record.logs if key in entry]
+    return found[-1] if found else math.nan
+
+
+def _depth(case):
+    return sum(bool(layer.get("parameters")) for layer in case.layers)
+
+
+def _failure(case, alone, losses, depths):
+    told = (
+        f"With {depths[1]} layers the training loss is {losses[1]:.3g}, with "
+        f"{depths[0]} layers {losses[0]:.3g}: this is no overfitting, the deeper net "
+        "is not optimised.",
+    )
+    wanted = _for_nets.vanishing(case)[::-1]
+    first = Finding("underfitting", "", told, "high", wanted)
+    others = [
+        f for f in alone.findings if f.rule not in ("underfitting", "overfitting")
+    ]
+    findings = first, *others[:2]
+    return Diagnosis("optimisation_failure", findings, alone.notes)
+
+
+def _overfitting(alone, losses, validation, depths):
+    told = (
+        f"With {depths[1]} layers the validation loss is {validation[1]:.3g}, with "
+        f"{depths[0]} layers {validation[0]:.3g}, while the training loss is "
+        f"{losses[1]:.3g} against {losses[0]:.3g}.",
+    )
+    found = Finding("overfitting", "", told, "medium", _for_nets.overfitting())
+    return Diagnosis("overfitting", (found,), alone.notes)

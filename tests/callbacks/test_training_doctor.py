@@ -1,0 +1,338 @@
+"""The doctor during training: what it records, and that it leaves training alone."""
+
+import copy
+import json
+import logging
+
+import keras
+import numpy as np
+import pytest
+
+from kcomponents import doctor, testing
+from kcomponents.callbacks import EarlyStopping, TrainingDoctor
+from kcomponents.record import Record
+from tests.callbacks.crashing import CrashAfter, Stopped
+from tests.probes.models import models
+
+BACKEND = keras.backend.backend()
+
+
+def data(rows=64, columns=3):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, columns)).astype("float32")
+    return x, (x[:, :1] > 0).astype("float32")
+
+
+def net(activation="sigmoid", loss="binary_crossentropy", optimizer="adam", **settings):
+    hidden = keras.layers.Dense(8, "relu", name="hidden")
+    last = keras.layers.Dense(1, activation, name="last")
+    model = keras.Sequential([keras.Input((3,)), hidden, last], name="net")
+    model.compile(optimizer, loss, **settings)
+    return model
+
+
+def watched(model, *callbacks, x=None, y=None, watching=None, **settings):
+    """Fit a model under a doctor, and return the doctor."""
+    watching = TrainingDoctor() if watching is None else watching
+    if x is None:
+        x, y = data()
+    settings = {"epochs": 3, "batch_size": 16, "verbose": 0, **settings}
+    model.fit(x, y, callbacks=[watching, *callbacks], **settings)
+    return watching
+
+
+def rules(watching):
+    return [finding.rule for finding in watching.diagnosis.findings]
+
+
+def arrays_of(model):
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
+def test_keeps_the_promises_of_a_callback():
+    testing.check_callback(TrainingDoctor)
+
+
+@pytest.mark.parametrize("kind", sorted(models))
+def test_leaves_the_training_of_every_kind_of_model_as_it_is(kind):
+    ends = []
+    for callbacks in ([], [TrainingDoctor()]):
+        keras.utils.set_random_seed(0)
+        model, x, y = models[kind]()
+        model.compile("adam", "mse")
+        keras.utils.set_random_seed(1)
+        model.fit(x, y, epochs=2, batch_size=4, verbose=0, callbacks=callbacks)
+        ends.append(arrays_of(model))
+    for without, under in zip(*ends, strict=True):
+        np.testing.assert_allclose(under, without, rtol=0, atol=1e-6)
+
+
+def batches_of(x, y):
+    while True:
+        for start in range(0, len(x), 16):
+            yield x[start : start + 16], y[start : start + 16]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches whose inputs are drawn from a generator, as augmented images are."""
+
+    def __init__(self):
+        super().__init__()
+        self.random = np.random.default_rng(0)
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        x = self.random.normal(size=(16, 3)).astype("float32")
+        return x, (x[:, :1] > 0).astype("float32")
+
+
+def feeds():
+    x, y = data()
+    found = {
+        "generator": lambda: {"x": batches_of(x, y), "steps_per_epoch": 4},
+        "dataset": lambda: {"x": Batches()},
+    }
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        found["tf.data"] = lambda: {
+            "x": tf.data.Dataset.from_tensor_slices((x, y)).shuffle(64, 3).batch(24)
+        }
+    if BACKEND == "torch":
+        import torch
+
+        parts = torch.utils.data.TensorDataset(*map(torch.as_tensor, (x, y)))
+        found["loader"] = lambda: {
+            "x": torch.utils.data.DataLoader(parts, batch_size=24, shuffle=True)
+        }
+    return found
+
+
+@pytest.mark.parametrize("kind", ["generator", "dataset", "tf.data", "loader"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_sees_first_batches_of_data_that_are_drawn_and_trains_on_them(kind, steps):
+    if kind not in feeds() or (BACKEND == "torch" and steps > 1):
+        pytest.skip("Data of another backend, or several steps on torch")
+    ends, seen = [], []
+    for under in (False, True):
+        keras.utils.set_random_seed(0)
+        model = net("relu", steps_per_execution=steps)
+        watching = TrainingDoctor()
+        keras.utils.set_random_seed(1)
+        shuffle = {"shuffle": False}
+        callbacks = [watching] if under else []
+        model.fit(
+            **feeds()[kind](), **shuffle, epochs=2, verbose=0, callbacks=callbacks
+        )
+        ends.append(arrays_of(model))
+        seen.append(watching)
+    for without, under in zip(*ends, strict=True):
+        np.testing.assert_array_equal(without, under)
+    assert rules(seen[1])[0] == "wrong_loss_or_output_activation"
+    assert seen[1].record.structure["data"]["sampled"] >= 24
+
+
+def test_records_what_it_saw_in_plain_numbers(tmp_path):
+    path = tmp_path / "record.jsonl"
+    model = net(metrics=["accuracy"])
+    watching = watched(model, watching=TrainingDoctor(record_path=path))
+    record = Record.load(path)
+    assert repr(record.to_dict()) == repr(watching.record.to_dict())
+    assert [reading.epoch for reading in record.readings] == [0, 0, 1, 2]
+    assert [reading.step for reading in record.readings] == [0, 4, 8, 12]
+    values = record.readings[-1].values
+    kernel = model.layers[0].kernel.path
+    assert values["gradient_norm"][kernel] > 0 and values["weight_norm"][kernel] > 0
+    assert set(values["dead_units"]) == {model.layers[0].path}
+    [score] = values["sample_accuracy"].values()
+    x, y = data()
+    predictions = keras.ops.convert_to_numpy(model(x))
+    assert score == pytest.approx(np.mean((predictions > 0.5) == y))
+    assert doctor.examine(record) == watching.diagnosis
+
+
+def test_gradient_norms_are_those_of_the_steps():
+    x, y = data(16)
+    model = net("linear", "mse", keras.optimizers.SGD(0.0))
+    watching = watched(model, x=x, y=y, epochs=1)
+    hidden, _, last, _ = (keras.ops.convert_to_numpy(v) for v in model.weights)
+    active = np.maximum(x @ hidden, 0)
+    error = 2 * (active @ last - y) / len(x)
+    expected = np.linalg.norm(active.T @ error)
+    values = watching.record.readings[-1].values["gradient_norm"]
+    assert values[model.layers[1].kernel.path] == pytest.approx(expected, rel=1e-4)
+
+
+def test_is_quiet_about_a_training_that_goes_well(caplog, capsys):
+    x, y = data(256)
+    model = net(optimizer=keras.optimizers.Adam(0.02))
+    watching = watched(model, x=x, y=y, epochs=12)
+    assert watching.diagnosis.verdict == "healthy" and not rules(watching)
+    assert not caplog.records and not capsys.readouterr().out
+
+
+def test_logs_its_sentence_once_when_something_is_wrong(caplog):
+    with caplog.at_level(logging.WARNING, "kcomponents"):
+        watching = watched(net("relu"))
+    [entry] = caplog.records
+    assert entry.getMessage() == watching.diagnosis.sentence
+    assert watching.diagnosis.sentence.startswith("Data, outputs and loss do not fit")
+
+
+def test_speaks_before_the_first_step():
+    said = []
+    watching = TrainingDoctor()
+    ask = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: said.append(rules(watching))
+    )
+    watched(net("relu"), ask, watching=watching)
+    assert said == [["wrong_loss_or_output_activation"]]
+
+
+def test_stops_a_training_that_is_in_vain():
+    stopping = TrainingDoctor(stop_on=("wrong_loss_or_output_activation",))
+    model = net("relu")
+    assert len(watched(model, watching=stopping).record.logs) == 1
+    by_verdict = TrainingDoctor(stop_on="inconsistent")
+    assert len(watched(net("relu"), watching=by_verdict).record.logs) == 1
+    other = TrainingDoctor(stop_on=("loss_nan",))
+    assert len(watched(net("relu"), watching=other).record.logs) == 3
+
+
+def test_a_record_goes_on_through_a_loop_of_fits():
+    watching, model = TrainingDoctor(), net()
+    for _ in range(25):
+        watched(model, watching=watching, epochs=1)
+    epochs = [entry["epoch"] for entry in watching.record.logs]
+    assert epochs == list(range(25))
+    looked = [reading.epoch for reading in watching.record.readings[1:]]
+    assert looked[:20] == list(range(20)) and looked[-1] == 24
+    watched(net(), watching=watching, epochs=1)
+    assert len(watching.record.logs) == 1
+
+
+def test_long_trainings_are_looked_at_less_and_less_often():
+    watching = watched(net(), epochs=200, batch_size=64)
+    looked = [reading.epoch for reading in watching.record.readings[1:]]
+    assert looked[:20] == list(range(20)) and looked[-1] == 199
+    assert len(looked) < 50 and len(watching.record.logs) == 200
+
+
+def test_looks_as_often_as_asked():
+    watching = watched(net(), watching=TrainingDoctor(every=4), epochs=10)
+    looked = [reading.epoch for reading in watching.record.readings[1:]]
+    assert looked == [0, 4, 8, 9]
+
+
+def test_an_interrupted_training_is_judged_by_what_was_seen():
+    watching = TrainingDoctor()
+    with pytest.raises(Stopped):
+        watched(net("relu"), CrashAfter(9), watching=watching)
+    assert rules(watching)[0] == "wrong_loss_or_output_activation"
+    assert len(watching.record.logs) == 2
+    model = net()
+    before = len(model.variables)
+    with pytest.raises(Stopped):
+        watched(model, CrashAfter(9), watching=watching)
+    watched(model, watching=watching)
+    assert len(model.variables) == before
+
+
+def test_data_of_the_users_own_are_looked_at():
+    x, y = data()
+    watching = TrainingDoctor(data=(x[:20], y[:20]))
+    watched(net(), watching=watching)
+    assert watching.record.structure["data"]["rows"] == 20
+
+
+def test_examines_a_model_and_data_without_training():
+    x, y = data()
+    model = net("relu")
+    before = [v.numpy() for v in model.variables]
+    found = TrainingDoctor.examine_now(model, x, y)
+    assert [f.rule for f in found.findings] == ["wrong_loss_or_output_activation"]
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    assert TrainingDoctor.examine_now(net(), x, y).verdict == "healthy"
+
+
+def test_a_model_that_is_not_built_yet_is_watched():
+    model = keras.Sequential([keras.layers.Dense(4, "relu"), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    watching = watched(model)
+    assert watching.record.readings[-1].values["gradient_norm"]["all"] > 0
+
+
+class Mystery(keras.losses.Loss):
+    """A loss of the user's own."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(keras.ops.abs(y_pred - y_pred), axis=-1)
+
+
+def test_is_silent_where_it_cannot_know():
+    watching = watched(net(loss=Mystery()))
+    assert watching.diagnosis.verdict == "healthy" and not rules(watching)
+    assert any("of a kind of their own" in note for note in watching.diagnosis.notes)
+
+
+def test_random_numbers_of_the_model_go_on_as_without_it():
+    ends = []
+    for callbacks in ([], [TrainingDoctor()]):
+        keras.utils.set_random_seed(3)
+        always = keras.layers.Dropout(0.5)
+        inputs = keras.Input((3,))
+        hidden = always(keras.layers.Dense(8, "relu")(inputs), training=True)
+        model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+        model.compile("sgd", "mse")
+        x, y = data()
+        model.fit(x, y, epochs=3, verbose=0, callbacks=callbacks)
+        ends.append(arrays_of(model))
+    for without, under in zip(*ends, strict=True):
+        np.testing.assert_array_equal(without, under)
+
+
+def test_works_beside_early_stopping_and_can_be_copied():
+    x, y = data()
+    stopper = EarlyStopping(monitor="loss", patience=1, min_delta=9)
+    watching = copy.deepcopy(TrainingDoctor())
+    watched(net(), stopper, x=x, y=y, watching=watching, epochs=9)
+    again = copy.deepcopy(watching)
+    assert again.diagnosis == watching.diagnosis
+    assert json.dumps(again.diagnosis.to_dict())
+
+
+def test_loss_scaling_and_accumulation_are_survived():
+    optimizer = keras.optimizers.Adam(1e-3, gradient_accumulation_steps=2)
+    assert watched(net(optimizer=optimizer)).record.readings[-1].step > 0
+    inputs = keras.Input((3,))
+    last = keras.layers.Dense(1, "sigmoid", dtype="mixed_float16")(inputs)
+    model = keras.Model(inputs, last)
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    model.compile(scaled, "binary_crossentropy")
+    assert watched(model).record.readings[-1].values["gradient_norm"]["all"] > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"data": 3}, "`data` must be a pair of inputs and targets. Received: data=3"),
+        ({"every": 0}, "`every` must be"),
+        ({"stop_on": ("dead",)}, "`stop_on` must hold labels of rules or verdicts"),
+    ],
+)
+def test_refuses_wrong_arguments(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingDoctor(**wrong)
+
+
+def test_refuses_data_that_do_not_suit_the_model():
+    x, y = data()
+    with pytest.raises(ValueError, match="`data` must be inputs and targets that suit"):
+        watched(net(), watching=TrainingDoctor(data=(x[:, :2], y)))
+    with pytest.raises(ValueError, match="`model` must be compiled with a loss"):
+        TrainingDoctor.examine_now(keras.Sequential([keras.layers.Dense(1)]), x, y)

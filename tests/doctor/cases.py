@@ -1,0 +1,129 @@
+"""Records made by hand: of a training that goes well, with what a test changes."""
+
+import copy
+
+from kcomponents.record import Reading, Record
+
+KERNELS = "first/kernel", "second/kernel", "third/kernel"
+
+
+def structure(**changes):
+    """Return facts of a small classifier that is well made."""
+    dense = {"class": "Dense", "trainable": True, "parameters": 40, "units": 8}
+    layers = [
+        {"path": "first", "activation": "relu", **dense},
+        {"path": "second", "activation": "relu", **dense},
+        {"path": "third", "activation": "softmax", **dense, "units": 3},
+    ]
+    target = {
+        "dtype": "int64",
+        "shape": [],
+        "rows": 300,
+        "nonfinite": 0,
+        "integer": True,
+        "min": 0.0,
+        "max": 2.0,
+        "mean": 1.0,
+        "std": 0.82,
+        "values": [0.0, 1.0, 2.0],
+        "counts": [100, 100, 100],
+        "one_hot": False,
+    }
+    output = {
+        "name": "output",
+        "activation": "softmax",
+        "units": 3,
+        "shape": [3],
+        "loss": "SparseCategoricalCrossentropy",
+        "from_logits": False,
+        "task": "sparse",
+        "target": target,
+        "baseline_loss": 1.0986,
+        "baseline_accuracy": 1 / 3,
+        "reachable": {"linear": 0.8, "best": 0.9},
+    }
+    inputs = {"name": "input", "dtype": "float32", "shape": [4], "rows": 300}
+    inputs |= {"min": -3.0, "max": 3.0, "mean": 0.0, "std": 1.0, "distinct": 300}
+    inputs |= {"nonfinite": 0, "integer": False}
+    inputs |= {"column_mean": [0.0] * 4, "column_std": [1.0] * 4}
+    shapes = [4, 8], [8, 8], [8, 3]
+    variables = [
+        {"path": path, "shape": shape, "trainable": True, "dtype": "float32"}
+        for path, shape in zip(KERNELS, shapes, strict=True)
+    ]
+    initial = {
+        path: {
+            "shape": shape,
+            "mean": 0.0,
+            "std": 0.4,
+            "fan_in": shape[0],
+            "units_equal": False,
+        }
+        for path, shape in zip(KERNELS, shapes, strict=True)
+    }
+    found = {
+        "layers": layers,
+        "variables": variables,
+        "optimizer": {"class": "Adam", "config": {"learning_rate": 0.001}, "clip": {}},
+        "fit": {"epochs": 10, "batch_size": 32, "steps": 10, "validation": True},
+        "data": {
+            "rows": 300,
+            "sampled": 300,
+            "inputs": [inputs],
+            "outputs": [output],
+            "baseline_loss": 1.0986,
+            "validation": None,
+        },
+        "initial": initial,
+    }
+    for path, value in changes.items():
+        _put(found, path.split("__"), value)
+    return found
+
+
+def _put(found, path, value):
+    *folders, name = path
+    for folder in folders:
+        found = found[int(folder) if folder.isdigit() else folder]
+    found[int(name) if name.isdigit() else name] = value
+
+
+def _loss(accuracy):
+    """Return a loss as far below that of a constant prediction."""
+    return 1.0986 * (1 - 1.5 * (accuracy - 1 / 3))
+
+
+def values(accuracy, **changes):
+    """Return what a look at a training that goes well has measured."""
+    found = {
+        "gradient_norm": {**dict.fromkeys(KERNELS, 0.1), "all": 0.2},
+        "gradient_norm_max": {"all": 0.4},
+        "update_ratio": dict.fromkeys(KERNELS, 1e-3),
+        "weight_norm": dict.fromkeys(KERNELS, 3.0),
+        "steps": {"all": 10.0},
+        "dead_units": {"first": 0.0, "second": 0.1},
+        "saturated": {},
+        "sample_accuracy": {"output": accuracy},
+        "sample_loss": {"output": _loss(accuracy)},
+        "sample_spread": {"output": 0.3},
+        "sample_nonfinite": {"output": 0.0},
+        "sample_recall": {"output": [accuracy] * 3},
+    }
+    for name, value in changes.items():
+        found[name] = {**found[name], **value} if value else {}
+    return found
+
+
+def record(accuracies=(0.5, 0.7, 0.9), looks=None, logs=None, **changes):
+    """Return a record of such a training, an epoch for each accuracy.
+
+    `looks` changes what each look measured, `logs` adds to each epoch's logs, and
+    `changes` are of the structure, as `data__inputs__0__std`.
+    """
+    made = Record(structure(**copy.deepcopy(changes)))
+    for epoch, accuracy in enumerate(accuracies):
+        step = 10 * (epoch + 1)
+        made.add(Reading(epoch, step, values(accuracy, **(looks or {}))))
+        extra = {key: given[epoch] for key, given in (logs or {}).items()}
+        made.add_logs(epoch, {"loss": _loss(accuracy), **extra})
+    return made

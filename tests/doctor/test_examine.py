@@ -1,0 +1,221 @@
+"""Judging records made by hand: each label, its evidence, and silence without harm."""
+
+import ast
+import math
+
+import pytest
+
+from kcomponents.doctor import LABELS, RULES, Diagnosis, compare, examine
+from kcomponents.record import Record
+from tests.doctor.cases import KERNELS, record
+
+OUTPUT = "data__outputs__0__"
+INPUT = "data__inputs__0__"
+STUCK = (0.33, 0.34, 0.33)
+NAN = math.nan
+
+
+def labels(made):
+    return [finding.rule for finding in examine(made).findings]
+
+
+def test_a_training_that_goes_well_has_no_findings():
+    found = examine(record())
+    assert found.verdict == "healthy" and found.findings == ()
+    assert found.sentence == "Nothing is wrong with this training."
+
+
+# What each label is given for: accuracies, looks, logs, structure.
+SICK = {
+    "loss_nan": ((0.4, 0.33), {"weight_norm": {KERNELS[0]: NAN}}, {}, {}),
+    "wrong_loss_or_output_activation": (
+        (0.4, 0.9),
+        {},
+        {},
+        {OUTPUT + "activation": "linear"},
+    ),
+    "label_problem": ((0.4, 0.9), {}, {}, {OUTPUT + "target__max": 3.0}),
+    "data_split_problem": (
+        (0.4, 0.9),
+        {},
+        {},
+        {"data__validation": {"rows": 90, "in_training": 0.9}},
+    ),
+    "unnormalised_input": (STUCK, {}, {}, {INPUT + "std": 90.0, INPUT + "max": 255.0}),
+    "unnormalised_target": (
+        STUCK,
+        {"sample_accuracy": None, "sample_loss": {"output": 1.2}},
+        {},
+        {OUTPUT + "task": "regression", OUTPUT + "target__mean": 300.0},
+    ),
+    "bad_initialisation": (STUCK, {}, {}, {"initial__first/kernel__units_equal": True}),
+    "vanishing_gradient": (STUCK, {"gradient_norm": {KERNELS[0]: 1e-6}}, {}, {}),
+    "exploding_gradient": (STUCK, {"gradient_norm_max": {"all": 1e5}}, {}, {}),
+    "dead_relu": (STUCK, {"dead_units": {"first": 0.95}}, {}, {}),
+    "saturated_activation": (STUCK, {"saturated": {"first": 0.9}}, {}, {}),
+    "learning_rate_too_high": (
+        STUCK,
+        {"update_ratio": dict.fromkeys(KERNELS, 0.3)},
+        {},
+        {"optimizer__config__learning_rate": 1.0},
+    ),
+    "learning_rate_too_low": (
+        (0.34, 0.35, 0.36),
+        {"update_ratio": dict.fromkeys(KERNELS, 1e-6)},
+        {},
+        {"optimizer__config__learning_rate": 1e-7},
+    ),
+    "slow_learning": ((0.34, 0.38, 0.43), {}, {}, {}),
+    "not_learning": (STUCK, {}, {}, {}),
+    "oscillating_loss": (
+        (0.33,) * 9,
+        {},
+        {"loss": (1.2, 2.0, 1.2, 2.1, 1.2, 2.0, 1.3, 2.2, 1.2)},
+        {},
+    ),
+    "overfitting": (
+        (0.5, 0.8, 0.99),
+        {},
+        {"val_loss": (1.0, 1.2, 1.6), "val_accuracy": (0.5, 0.5, 0.5)},
+        {},
+    ),
+    "underfitting": ((0.5,) * 4, {}, {}, {}),
+    "over_regularised": (
+        (0.5,) * 4,
+        {},
+        {},
+        {"layers__1__class": "Dropout", "layers__1__rate": 0.9},
+    ),
+    "missing_activation": ((0.5,) * 4, {}, {}, {"layers__0__activation": "linear"}),
+    "class_imbalance": (
+        (0.92,) * 3,
+        {"sample_recall": {"output": [1.0, 0.0]}, "sample_loss": {"output": 0.29}},
+        {},
+        {OUTPUT + "baseline_accuracy": 0.92, OUTPUT + "baseline_loss": 0.29},
+    ),
+    "wrong_optimizer_setting": (STUCK, {}, {}, {"optimizer__config__epsilon": 0.5}),
+}
+
+
+def sick(label):
+    accuracies, looks, logs, changes = SICK[label]
+    return record(accuracies, looks, logs, **changes)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_each_label_is_given_for_what_it_says(label):
+    found = examine(sick(label))
+    assert label in [finding.rule for finding in found.findings]
+    assert found.verdict != "healthy" and len(found.findings) <= 3
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_findings_give_their_numbers_and_code_to_paste(label):
+    [finding, *_] = [f for f in examine(sick(label)).findings if f.rule == label]
+    assert finding.evidence and all(text.endswith(".") for text in finding.evidence)
+    assert finding.remedies
+    for remedy in finding.remedies:
+        ast.parse(remedy.code)
+        assert remedy.reason.endswith(".") and str(remedy)
+
+
+# Evidence alone, of trainings that go well.
+HARMLESS = [
+    ({"dead_units": {"first": 0.95}}, {}),
+    ({"saturated": {"first": 0.9}}, {}),
+    ({"gradient_norm": {KERNELS[0]: 1e-6}}, {}),
+    ({"update_ratio": dict.fromkeys(KERNELS, 0.3)}, {}),
+    ({"update_ratio": dict.fromkeys(KERNELS, 1e-7)}, {}),
+    ({}, {INPUT + "std": 90.0, INPUT + "max": 255.0}),
+    ({}, {"layers__0__activation": "linear"}),
+    ({}, {"optimizer__config__learning_rate": 1e-5}),
+    ({}, {"optimizer__config__epsilon": 0.5}),
+    ({}, {"layers__1__class": "Dropout", "layers__1__rate": 0.9}),
+    ({}, {"initial__first/kernel__std": 9.0}),
+]
+
+
+@pytest.mark.parametrize("number", range(len(HARMLESS)))
+def test_evidence_without_harm_is_no_finding(number):
+    looks, changes = HARMLESS[number]
+    assert labels(record(looks=looks, **changes)) == []
+
+
+def test_a_rescaling_layer_in_front_keeps_input_scale_from_being_blamed():
+    changes = {INPUT + "std": 90.0, "layers__0__class": "Rescaling"}
+    assert "unnormalised_input" not in labels(record(STUCK, **changes))
+
+
+def test_symptoms_are_left_out_where_a_sure_cause_explains_them():
+    assert "not_learning" in labels(record(STUCK))
+    found = labels(record(STUCK, **{"initial__first/kernel__units_equal": True}))
+    assert found == ["bad_initialisation"]
+
+
+def test_the_verdict_follows_the_order_of_questions():
+    both = {"weight_norm": {KERNELS[0]: NAN}}, {OUTPUT + "activation": "linear"}
+    assert examine(record(STUCK, both[0], **both[1])).verdict == "not_finite"
+    assert examine(record(STUCK, **both[1])).verdict == "inconsistent"
+    assert examine(record(STUCK)).verdict == "not_learning"
+    assert examine(record((0.5,) * 4)).verdict == "optimisation_failure"
+    assert examine(sick("overfitting")).verdict == "overfitting"
+
+
+def test_rules_can_be_chosen_by_name_or_be_the_users_own():
+    made = record(STUCK)
+    assert [f.rule for f in examine(made, ["not_learning"]).findings] == [
+        "not_learning"
+    ]
+    assert examine(made, [lambda case: []]) == examine(made, [])
+    assert len({rule.__name__ for rule in RULES}) == len(RULES)
+    with pytest.raises(ValueError, match="`rules` must be among .*not_learning"):
+        examine(made, ["dying_relu"])
+
+
+def test_a_record_that_says_little_gives_no_finding():
+    assert isinstance(examine(Record()), Diagnosis)
+    logs = Record()
+    logs.add_logs(0, {"loss": 0.5})
+    assert examine(logs).verdict == "healthy"
+    assert any("does not say what the model is" in n for n in examine(logs).notes)
+    logs.add_logs(1, {"loss": NAN})
+    bare = record(data=None, initial=None, fit=None)
+    assert examine(bare).verdict == "healthy"
+    assert any("data were not seen" in note for note in examine(bare).notes)
+
+
+def test_a_record_cut_off_in_its_last_line_is_read_as_far_as_it_goes(tmp_path):
+    path = tmp_path / "record.jsonl"
+    sick("dead_relu").save(path)
+    text = path.read_text()
+    path.write_text(text[:-40])
+    assert labels(Record.load(path)) == labels(sick("dead_relu"))
+
+
+def of_depth(depth, **logs):
+    dense = {"class": "Dense", "activation": "relu", "parameters": 9}
+    made = Record({"layers": [{"path": str(n), **dense} for n in range(depth)]})
+    made.add_logs(0, logs)
+    return made
+
+
+def test_a_deeper_net_with_a_higher_training_loss_is_not_optimised():
+    found = compare(of_depth(20, loss=0.1), of_depth(56, loss=0.3))
+    assert found.verdict == "optimisation_failure"
+    assert "56 layers the training loss is 0.3" in found.findings[0].evidence[0]
+    assert found.findings[0].remedies[0].setting == "residual"
+
+
+def test_a_deeper_net_that_is_worse_on_validation_only_overfits():
+    shallow = of_depth(2, loss=0.3, val_loss=0.4)
+    assert (
+        compare(shallow, of_depth(9, loss=0.1, val_loss=0.9)).verdict == "overfitting"
+    )
+    assert compare(shallow, of_depth(9, loss=0.1, val_loss=0.3)).verdict == "healthy"
+
+
+def test_refuses_to_compare_what_cannot_be_compared():
+    with pytest.raises(ValueError, match="hold a finite training loss"):
+        compare(of_depth(2, loss=NAN), of_depth(3, loss=1.0))
+    with pytest.raises(ValueError, match="the net with more layers"):
+        compare(of_depth(3, loss=0.1), of_depth(3, loss=1.0))
