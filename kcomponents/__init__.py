@@ -16,6 +16,7 @@ from kcomponents import optimizers as optimizers
 from kcomponents import probes as probes
 from kcomponents import record as record
 from kcomponents import regularizers as regularizers
+from kcomponents import report as report
 from kcomponents import statistics as statistics
 from kcomponents import surgery as surgery
 from kcomponents._version import __version__ as __version__

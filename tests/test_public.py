@@ -23,6 +23,7 @@ from kcomponents import (
     probes,
     record,
     regularizers,
+    report,
     statistics,
     surgery,
     testing,
@@ -41,6 +42,7 @@ MODULES = (
     probes,
     record,
     regularizers,
+    report,
     statistics,
     surgery,
     testing,
@@ -96,6 +98,9 @@ NO_SOURCE = {
     "get",
     "report",
     "structure",
+    "to_html",
+    "to_json",
+    "to_text",
 }
 # An enumeration's arguments are those of Python.
 ENUMERATIONS = {"StopReason"}

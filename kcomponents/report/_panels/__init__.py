@@ -1,0 +1,6 @@
+"""The pictures of a report, a module for each kind, and which one shows what."""
+
+from kcomponents.report._panels.choice import panel_for, panels_of
+from kcomponents.report._panels.runs import runs_panels
+
+__all__ = ["panel_for", "panels_of", "runs_panels"]

@@ -1,0 +1,40 @@
+"""Losses of several trainings over each other."""
+
+from kcomponents.report._panels.lines import Line, Scale, lines_drawing
+from kcomponents.report._panels.panel import DASHES, Key, Panel
+from kcomponents.report._series import log_series, span
+from kcomponents.report._svg import SERIES
+from kcomponents.report._words import labels
+
+SHOWN = {"loss": "Loss", "val_loss": "Validation loss"}
+
+
+def runs_panels(records):
+    """Return the panels of named records, and a key for each of them."""
+    short = labels(records, 36)
+    keys = [_key(number, name, short) for number, name in enumerate(records)]
+    spans = [span(record) for record in records.values() if span(record)]
+    panels = []
+    for kind, title in SHOWN.items():
+        lines = [
+            Line(key.label, key.name, log_series(record)[kind], key.colour, key.dash)
+            for key, record in zip(keys, records.values(), strict=True)
+            if kind in log_series(record)
+        ]
+        if lines:
+            over = min(a for a, _ in spans), max(b for _, b in spans)
+            svg, shown = lines_drawing(lines, Scale(), key=kind, title=title, span=over)
+            panels.append(Panel(title, _note(lines, records), svg, shown))
+    return panels, keys
+
+
+def _key(number, name, short):
+    # After all colours, the same ones with other dashes.
+    dash = list(DASHES)[number // len(SERIES) % len(DASHES)]
+    return Key(short[name], name, SERIES[number % len(SERIES)], dash)
+
+
+def _note(lines, records):
+    if len(lines) == len(records):
+        return ""
+    return f"{len(lines)} of {len(records)} trainings have one."

@@ -1,0 +1,64 @@
+"""How far a training got: its epochs, its last and best numbers, what is not known."""
+
+from kcomponents.report._given import part
+from kcomponents.report._series import is_finite, log_series
+from kcomponents.report._words import number
+
+
+def epochs_line(record):
+    """Return how many epochs were trained, of how many."""
+    done = len({entry["epoch"] for entry in record.logs})
+    planned = part(record.structure, "fit", "epochs")
+    if isinstance(planned, int) and planned > done:
+        return f"{done:,} of {planned:,}"
+    return f"{done:,}"
+
+
+def last(record, name):
+    """Return the last value of a log, None without one."""
+    values = log_series(record).get(name, {})
+    return list(values.values())[-1] if values else None
+
+
+def best(record, name):
+    """Return the lowest value of a log and its epoch, None without one."""
+    values = log_series(record).get(name, {})
+    known = {epoch: value for epoch, value in values.items() if is_finite(value)}
+    if not known:
+        return None
+    epoch = min(known, key=known.get)
+    return known[epoch], epoch
+
+
+def figures(record):
+    """Return what matters most as pairs of a name and a number in words."""
+    found = [("epochs", epochs_line(record))]
+    if last(record, "loss") is not None:
+        found.append(("loss", number(last(record, "loss"), 4)))
+    if last(record, "val_loss") is not None:
+        found.append(("validation loss", number(last(record, "val_loss"), 4)))
+    lowest = best(record, "val_loss")
+    if lowest:
+        found.append((f"its lowest, in epoch {lowest[1]}", number(lowest[0], 4)))
+    return found
+
+
+def missing(record):
+    """Return sentences on what the record does not hold."""
+    facts, series = record.structure, log_series(record)
+    if not record.logs:
+        yield "No epoch has ended, so there are no losses."
+    elif not facts.get("fit") and "val_loss" not in series:
+        yield "There is no validation loss, so overfitting cannot be seen."
+    planned, done = part(facts, "fit", "epochs"), len(record.logs)
+    if isinstance(planned, int) and 0 < done < planned:
+        told = f"{epochs_line(record)} epochs are in the record"
+        yield f"{told}: the training was stopped, or is still going."
+    if not any(reading.step for reading in record.readings):
+        yield "There are no readings of gradients, updates and units."
+    if facts and not facts.get("layers"):
+        yield "The layers of the model are not known."
+    if not facts.get("fit"):
+        yield "The settings of `fit` are not known."
+    if not facts.get("versions"):
+        yield "The versions are not known."

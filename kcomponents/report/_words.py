@@ -1,0 +1,114 @@
+"""Words and numbers as a reader may safely see them: names come from strangers."""
+
+import math
+import re
+import unicodedata
+
+UNKNOWN = "\ufffd"
+# They turn the order of the letters behind them around.
+TURNING = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+TITLES = {"dead_relu": "Dead ReLU", "loss_nan": "Loss is not a number"}
+
+
+def clean(text, keep="\n\t"):
+    """Return text without control characters, half characters and turned letters."""
+    return "".join(UNKNOWN if _is_unfit(sign, keep) else sign for sign in str(text))
+
+
+def _is_unfit(sign, keep):
+    control = unicodedata.category(sign) in ("Cc", "Cs")
+    return sign not in keep and (control or sign in TURNING)
+
+
+def one_line(text):
+    """Return text in one line, fit for a console."""
+    return clean(" ".join(str(text).split()), keep="")
+
+
+def shorten(text, width):
+    """Return text no wider than so many usual letters, its middle left out."""
+    if room(text) <= width:
+        return text
+    for kept in range(len(text) - 1, -1, -1):
+        head, tail = text[: kept - kept // 2], text[len(text) - kept // 2 :]
+        if room(head + tail) <= width - 1:
+            break
+    return f"{head}…{tail}"
+
+
+def room(text):
+    """Return how many usual letters are as wide as a text."""
+    return sum(_width(sign) for sign in text)
+
+
+def _width(sign):
+    if unicodedata.east_asian_width(sign) in "WF":
+        return 1.8
+    return 1.3 if sign.isupper() or sign in "mw@%" else 1
+
+
+def labels(paths, width=24):
+    """Return a short label for each path, all different where the paths are.
+
+    What all paths begin with, such as the name of the model, is left out.
+    """
+    paths = list(paths)
+    skip = len(_common_folder(paths))
+    found, taken = {}, set()
+    for path in paths:
+        name = one_line(path[skip:]) or "?"
+        label, copy = shorten(name, width), 2
+        while label in taken:
+            suffix = f" ({copy})"
+            label, copy = shorten(name, width - len(suffix)) + suffix, copy + 1
+        taken.add(label)
+        found[path] = label
+    return found
+
+
+def _common_folder(paths):
+    if not paths:
+        return ""
+    low, high = min(paths), max(paths)
+    same = next((i for i, sign in enumerate(low) if high[i : i + 1] != sign), len(low))
+    return low[: low.rfind("/", 0, same) + 1]
+
+
+def title(rule):
+    """Return the label of a rule as words."""
+    return TITLES.get(rule, rule.replace("_", " ").capitalize())
+
+
+def choices(values):
+    """Return the values that a remedy names, each in words; a pair goes together."""
+    return [
+        " with ".join(map(str, value))
+        if isinstance(value, list | tuple)
+        else str(value)
+        for value in values
+    ]
+
+
+def number(value, digits=3):
+    """Return a number, or whatever stands in its place, in a few characters."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}infinite"
+    if 10**digits <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return re.sub(r"e([+-])0*(\d)", _exponent, f"{value:.{digits}g}")
+
+
+def _exponent(found):
+    return f"e{found[1].strip('+')}{found[2]}"
+
+
+def power(value):
+    """Return a power of ten, such as 0.01 or 1e-5."""
+    exponent = round(math.log10(value))
+    return f"{10.0**exponent:,g}" if -4 < exponent < 5 else f"1e{exponent}"

@@ -1,0 +1,106 @@
+"""compare: several trainings side by side on one page."""
+
+import pathlib
+
+from kcomponents._check import fail
+from kcomponents.record import Record
+from kcomponents.report._given import diagnosed
+from kcomponents.report._page import page
+from kcomponents.report._panels import runs_panels
+from kcomponents.report._progress import best, epochs_line, last
+from kcomponents.report._settings import layers_line, settings_of, shown
+from kcomponents.report._words import labels, number
+
+
+def compare(records, names=None, path=None):
+    """Return a page that lays several trainings side by side.
+
+    It shows the verdict on each, its losses, the settings that differ, and the curves
+    over each other. Needs jinja2 and matplotlib: `pip install kcomponents[report]`.
+
+    Args:
+        records: List of two or more, each a `Record`, which is examined, or a pair of a
+            `Diagnosis` and a `Record`.
+        names: List of as many strings, all different. Defaults to `None`: the names of
+            the files that the records grow in, or `"run 1"` and so on.
+        path: Optional path of a file to write the page to, whole or not at all.
+
+    Raises:
+        ValueError: If there are fewer than two, or the names do not fit.
+        FileNotFoundError: If there is no folder to write to.
+        ImportError: If a library that it needs is not installed.
+
+    Example:
+        >>> from kcomponents.doctor import Diagnosis
+        >>> from kcomponents.record import Record
+        >>> from kcomponents.report import compare
+        >>> slow, fast = Record({"precision": "float32"}), Record()
+        >>> good = Diagnosis("healthy", ())
+        >>> page = compare([(good, slow), (good, fast)], ["slow", "fast"])
+        >>> page[:15], "fast" in page
+        ('<!DOCTYPE html>', True)
+    """
+    pairs = [_pair(item) for item in records]
+    if len(pairs) < 2:
+        fail("`records` must hold at least two.", records=len(pairs))
+    names = _names([record for _, record in pairs], names)
+    short = labels(names, 18)
+    runs = [
+        {
+            "name": name,
+            "short": short[name],
+            "diagnosis": diagnosis,
+            "epochs": epochs_line(record),
+            "loss": _number(last(record, "loss")),
+            "best": _best(best(record, "val_loss")),
+        }
+        for name, (diagnosis, record) in zip(names, pairs, strict=True)
+    ]
+    named = dict(zip(names, (record for _, record in pairs), strict=True))
+    panels, keys = runs_panels(named)
+    rows = _that_differ([_all_settings(record) for record in named.values()])
+    values = {"runs": runs, "panels": panels, "keys": keys, "settings": rows}
+    return page("compare.html", path, **values)
+
+
+def _pair(item):
+    pair = item if isinstance(item, tuple | list) else (None, item)
+    if len(pair) != 2 or not isinstance(pair[1], Record):
+        rule = "Each of `records` must be a `Record` or a pair of a diagnosis and one."
+        fail(rule, record=item)
+    return diagnosed(*pair), pair[1]
+
+
+def _names(records, names):
+    if names is None:
+        files = [record.path and pathlib.Path(record.path).stem for record in records]
+        fit = all(files) and len(set(files)) == len(files)
+        return files if fit else [f"run {n}" for n in range(1, len(records) + 1)]
+    names = [names] if isinstance(names, str) else [str(name) for name in names]
+    if len(names) != len(records) or len(set(names)) != len(names):
+        rule = f"`names` must be {len(records)} names, all different."
+        fail(rule, names=names)
+    return names
+
+
+def _number(value):
+    return "none" if value is None else number(value, 4)
+
+
+def _best(found):
+    return "none" if found is None else f"{number(found[0], 4)} in epoch {found[1]}"
+
+
+def _all_settings(record):
+    return {**settings_of(record), "layers": layers_line(record)}
+
+
+def _that_differ(settings):
+    """Return a row for each setting that is not the same in all."""
+    names = dict.fromkeys(name for known in settings for name in known)
+    rows = {name: [known.get(name) for known in settings] for name in names}
+    return [
+        (name, ["not set" if value in (None, "") else shown(value) for value in row])
+        for name, row in rows.items()
+        if any(value != row[0] for value in row)
+    ]

@@ -1,0 +1,60 @@
+"""The JSON: strict, complete, the same for the same training."""
+
+import json
+
+import pytest
+
+from kcomponents.doctor import Diagnosis, Finding, Remedy, examine
+from kcomponents.record import Record
+from kcomponents.report import to_json
+from tests.report import records
+
+
+def strict(text):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_the_diagnosis_and_what_was_set_are_told():
+    diagnosis, record = records.sick()
+    told = strict(to_json(diagnosis, record))
+    assert told["verdict"] == diagnosis.verdict
+    assert told["findings"] == diagnosis.to_dict()["findings"]
+    assert told["settings"]["learning_rate"] == 0.001
+    assert told["settings"]["optimizer"] == "Adam"
+    assert told["versions"]["keras"] == "3.15.1"
+
+
+def test_broken_numbers_are_strings():
+    remedy = Remedy("clipnorm", (float("inf"), float("nan")), "It bounds.")
+    finding = Finding("loss_nan", "", ("It broke.",), "high", (remedy,))
+    record = Record({"optimizer": {"class": "SGD", "config": {"x": float("nan")}}})
+    told = strict(to_json(Diagnosis("not_finite", (finding,)), record))
+    assert told["findings"][0]["remedies"][0]["values"] == ["inf", "nan"]
+    assert told["settings"]["x"] == "nan"
+
+
+def test_without_a_record_there_is_the_diagnosis_alone():
+    diagnosis, _ = records.sick()
+    assert strict(to_json(diagnosis)) == diagnosis.to_dict()
+
+
+def test_an_empty_record_says_what_is_missing():
+    told = strict(to_json(examine(Record()), Record()))
+    assert told["settings"] == {} and told["missing"]
+
+
+def test_without_a_diagnosis_the_record_is_examined():
+    _, record = records.healthy()
+    assert to_json(None, record) == to_json(examine(record), record)
+
+
+def test_the_same_training_gives_the_same_bytes():
+    assert to_json(*records.monstrous()) == to_json(*records.monstrous())
+
+
+def test_nothing_to_tell_is_refused():
+    with pytest.raises(ValueError, match="must be a `Diagnosis`"):
+        to_json(None)
