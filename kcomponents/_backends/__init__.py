@@ -1,7 +1,7 @@
 """What must be said differently on each backend, under the same names.
 
 - `again(batches, iterator)`: an iterator over batches that were drawn from another one,
-  which the train function takes in its place.
+  which the train function takes in its place; None where it would take none.
 - `apply_if_finite(norm, apply, grads, variables, optimizer_variables)`: `apply(grads,
   variables, norm)` if the scalar `norm` is finite; if not, nothing changes.
 - `branch(condition, then, otherwise, changing)`: call one of two functions, which

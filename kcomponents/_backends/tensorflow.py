@@ -107,6 +107,8 @@ def _locals(variable):
 
 def again(batches, iterator):
     """Return an iterator over batches that were drawn; nothing is retraced for it."""
+    if isinstance(iterator, tf.distribute.DistributedIterator):
+        return None
     spec = iterator.element_spec
     again = tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
     return iter(again)

@@ -80,7 +80,8 @@ def see_first(epochs, see, again):
     """Show the first batches of the data of `fit` to `see`, and train on them as well.
 
     `see(batch)` returns whether to show the next one too; `again(batches, iterator)`
-    returns an iterator over batches that were drawn, for the train function.
+    returns an iterator over batches that were drawn, for the train function, or None
+    where that takes none but its own: then nothing is shown.
     """
     enumerate_all = epochs._enumerate_iterator
 
@@ -88,6 +89,7 @@ def see_first(epochs, see, again):
         epochs.__dict__.pop("_enumerate_iterator", None)
         wanted = True
         for begin, end, data in enumerate_all():
+            wanted = wanted and again([], data) is not None
             if not wanted:
                 yield begin, end, data
                 continue

@@ -27,6 +27,7 @@ def data_facts(sample, outputs, validation):
     return {
         "rows": sample.rows,
         "sampled": sample.size,
+        "sorted": sample.sorted,
         "inputs": inputs,
         "outputs": of_outputs,
         "baseline_loss": losses[0] if known else None,

@@ -11,11 +11,13 @@ ELEMENTS = 4_000_000
 class Sample:
     """Rows of inputs, targets and weights, as arrays of numpy.
 
-    `x` is nested as the model takes it, `y` as the loss does; `y` may be None.
+    `x` is nested as the model takes it, `y` as the loss does; `y` may be None. `sorted`
+    is the share of rows whose target is that of the row before, in the order given.
     """
 
     def __init__(self, x, y, rows=None):
         self.x, self.y = x, y
+        self.sorted = None
         leaves = keras.tree.flatten(x)
         self.size = len(leaves[0]) if leaves else 0
         self.rows = self.size if rows is None else rows
@@ -46,8 +48,17 @@ def sample_of(x, y):
     def cut(leaf):
         return _as_numpy(leaf)[rows]
 
-    y = None if y is None else keras.tree.map_structure(cut, y)
-    return Sample(keras.tree.map_structure(cut, x), y, size)
+    found = Sample(keras.tree.map_structure(cut, x), None, size)
+    if y is not None:
+        found.y = keras.tree.map_structure(cut, y)
+        found.sorted = _alike(_as_numpy(keras.tree.flatten(y)[0])[:ROWS])
+    return found
+
+
+def _alike(targets):
+    """Return the share of targets that equal the one before."""
+    flat = targets.reshape(len(targets), -1)
+    return float(np.mean((flat[1:] == flat[:-1]).all(1))) if len(flat) > 1 else None
 
 
 def sample_of_batches(batches):

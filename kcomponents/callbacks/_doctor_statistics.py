@@ -116,7 +116,6 @@ def _of_layers(found, sites, last_layers):
         if watched.activation in RECTIFIERS:
             dead[site] = float(np.mean(highest <= 0))
         else:
-            outputs = np.sum(found["outputs"][site])
-            share = np.sum(found["saturated"][site]) / outputs if outputs else 0.0
-            saturated[site] = float(share)
+            shares = np.array(found["saturated"][site]) / found["outputs"][site]
+            saturated[site] = float(np.mean(shares))
     return {"dead_units": dead, "saturated": saturated}

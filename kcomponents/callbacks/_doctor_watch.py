@@ -147,8 +147,14 @@ class Watch:
 
     def _tap(self):
         optimizer = tapped_optimizer(self.model)
-        statistics = OF_OPTIMIZER if optimizer is not None else ()
-        probe = Probe(*statistics, *OF_LOSS, *OF_OUTPUTS, watch=is_watched, sample=16)
+        statistics = [*OF_OUTPUTS]
+        if optimizer is not None:
+            statistics += OF_OPTIMIZER
+        own = type(self.model).train_step is not keras.Model.train_step
+        if not (own and _backends.carries_state):
+            # There, a train step of the user's own may leave no way to see the loss.
+            statistics += OF_LOSS
+        probe = Probe(*statistics, watch=is_watched, sample=16)
         probe.attach(self.model)
         self._probe = probe
 
@@ -162,7 +168,11 @@ class Watch:
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
                 function()
-            self.notes += [str(item.message).splitlines()[0] for item in told]
+            self.notes += [
+                str(item.message).splitlines()[0]
+                for item in told
+                if issubclass(item.category, UserWarning)
+            ]
         except Exception as error:
             if self.strict and function == self._see_data:
                 rule = "`data` must be inputs and targets that suit the model"

@@ -15,7 +15,11 @@ def judge(case, rules=RULES):
     for rule in _functions(rules):
         found += [finding for finding in rule(case) if not _told(finding, found)]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    chosen = tuple(_without_symptoms(found)[:MOST])
+    found = _without_symptoms(found)
+    if lost := [finding for finding in found[MOST:] if finding.rule == "loss_nan"]:
+        # What everybody sees is told, however many causes there are.
+        found = [*found[: MOST - 1], *lost]
+    chosen = tuple(found[:MOST])
     return Diagnosis(_verdict(case, chosen), chosen, tuple(_notes(case)))
 
 

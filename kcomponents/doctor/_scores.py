@@ -4,7 +4,11 @@ import numpy as np
 
 EPSILON = 1e-7
 BINARY = {"BinaryCrossentropy", "BinaryFocalCrossentropy"}
-CATEGORICAL = {"CategoricalCrossentropy", "CategoricalFocalCrossentropy"}
+CATEGORICAL = {
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "KLDivergence",
+}
 SPARSE = {"SparseCategoricalCrossentropy"}
 HINGE = {"Hinge", "SquaredHinge"}
 REGRESSION = {

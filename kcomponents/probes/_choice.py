@@ -1,5 +1,7 @@
 """Choice: a train function for the steps that are looked at, and one for the others."""
 
+import itertools
+
 from kcomponents import _backends
 
 
@@ -19,13 +21,14 @@ class Choice:
     """
 
     def __init__(self, make, tallies):
-        self._make, self._tallies = make, tallies
-        self._functions = {}
+        self._tallies = tallies
+        # Made now: within a step, JAX has taken the values out of the model, which it
+        # needs to see how they are spread over devices. Compiled when they are called.
+        answers = itertools.product((True, False), repeat=len(tallies))
+        self._functions = {due: make() for due in answers}
 
     def __call__(self, *args, **kwargs):
         due = tuple(tally.due() for tally in self._tallies)
-        if due not in self._functions:
-            self._functions[due] = self._make()
         outputs = self._functions[due](*args, **kwargs)
         for tally in self._tallies:
             tally.count("steps")

@@ -12,8 +12,9 @@ from kcomponents.doctor._rules.labels import (
     contradictory_labels,
     data_split_problem,
     label_problem,
+    sorted_batches,
 )
-from kcomponents.doctor._rules.outputs import loss_of_another_task, wrong_output
+from kcomponents.doctor._rules.outputs import wrong_output
 from kcomponents.doctor._rules.progress import (
     class_imbalance,
     not_learning,
@@ -28,12 +29,14 @@ from kcomponents.doctor._rules.rate import (
     wrong_optimizer_setting,
 )
 from kcomponents.doctor._rules.scale import unnormalised_input, unnormalised_target
+from kcomponents.doctor._rules.tasks import loss_of_another_task
 from kcomponents.doctor._rules.weights import bad_initialisation
 
 RULES = (
     wrong_output,
     label_problem,
     data_split_problem,
+    sorted_batches,
     wrong_optimizer_setting,
     unnormalised_input,
     unnormalised_target,

@@ -33,7 +33,7 @@ def _of_one_kind(output, target):
     if target["std"] == 0 and target["rows"] > 1 and output["task"] != "unknown":
         return f"All targets are the same: {target['min']:.4g}."
     still = [s == 0 for s in target.get("column_std", [])]
-    if target.get("one_hot") and all(still):
+    if target.get("one_hot") and still and all(still):
         return "All targets are of one and the same class."
     return None
 
@@ -74,8 +74,10 @@ def contradictory_labels(case):
     known = skill and skill.output.get("reachable")
     wide = [len(i["shape"]) for i in case.inputs]
     rows = case.data.get("sampled") or 0
-    # Of sequences simple models tell little.
-    if known and known["best"] < 0.08 and rows >= 80 and max(wide, default=9) != 2:
+    # Of sequences, and of rare classes, simple models tell little.
+    rare = (skill.output.get("baseline_accuracy") or 0.0) > 0.85 if skill else True
+    plain = max(wide, default=9) != 2 and not rare
+    if known and known["best"] < 0.08 and rows >= 80 and plain:
         told = (
             "Inputs and labels do not seem to belong together: neither the net nor "
             "linear models nor nearest neighbours do better than a constant."
@@ -83,6 +85,21 @@ def contradictory_labels(case):
         wanted = _for_data.labels(skill.output)
         return [Finding(LABELS, skill.name, (told,), "medium", wanted)]
     return []
+
+
+def sorted_batches(case):
+    """Find rows that are sorted by their labels and are never shuffled."""
+    skill, alike = case.worst, case.data.get("sorted") or 0.0
+    size, rows = case.fit.get("batch_size"), case.data.get("rows") or 0
+    if not case.harm or not skill or not skill.classifies or case.fit.get("shuffle"):
+        return []
+    if alike < 0.9 or not size or rows < 2 * size:
+        return []
+    told = (
+        f"Rows are sorted by label ({alike:.0%} have that of the row before), and with "
+        "`shuffle=False` each batch is of one class."
+    )
+    return [Finding(SPLIT, "shuffle", (told,), "high", _for_data.split())]
 
 
 def data_split_problem(case):

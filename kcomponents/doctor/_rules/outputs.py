@@ -74,6 +74,24 @@ def _rows_for_sparse(output):
     return None
 
 
+def _other_shape(output):
+    """Find targets that are spread over outputs of another shape."""
+    target, shape = output["target"], output.get("shape")
+    if (
+        output["loss"] not in REGRESSION | BINARY
+        or shape is None
+        or "std" not in target
+    ):
+        return None
+    wanted, given = ([n for n in s if n != 1] for s in (shape, target["shape"]))
+    if wanted == given:
+        return None
+    return (
+        f"A row of targets has shape {tuple(target['shape'])}, one of outputs "
+        f"{tuple(shape)}: the loss compares each target with many outputs."
+    )
+
+
 def _entropy_of_no_probability(output):
     unbounded = output["activation"] in UNBOUNDED
     if output["loss"] in ENTROPIES and unbounded and not output["from_logits"]:
@@ -150,37 +168,9 @@ CHECKS = (
     _one_unit_of_classes,
     _labels_as_numbers,
     _rows_for_sparse,
+    _other_shape,
     _entropy_of_no_probability,
     _entropy_of_wrong_kind,
     _logits_twice,
     _targets_out_of_reach,
 )
-
-
-def loss_of_another_task(case):
-    """Find a loss for numbers on a classifier that learns badly."""
-    if not (case.fails or case.short):
-        return []
-    found = []
-    for output in case.outputs:
-        classes = output["task"] in ("binary", "categorical", "multilabel")
-        squashed = output["activation"] in ("softmax", "sigmoid")
-        if classes and output["loss"] in REGRESSION:
-            told = (
-                f"{output['loss']} is a loss for numbers; on classes it is flat where "
-                "the output is surely wrong, so that learning stands still."
-                if squashed
-                else f"{output['loss']} is a loss for numbers, and an output with "
-                f"{output['activation']} gives no probabilities."
-            )
-            severity = "medium"
-            found.append(
-                Finding(
-                    RULE,
-                    output["name"],
-                    (told,),
-                    severity,
-                    _for_data.output_and_loss(output),
-                )
-            )
-    return found

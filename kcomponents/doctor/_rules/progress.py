@@ -20,6 +20,9 @@ def over_regularised(case):
         where = drops[0]["path"]
         told.append(f"Dropout takes away {rate:.0%} of what {where} passes on.")
         sure = rate >= 0.8
+    if case.layers and case.layers[-1]["class"] == "Dropout":
+        where, sure = case.layers[-1]["path"], True
+        told.append("Dropout comes last, so that outputs themselves are set to 0.")
     share = _penalty(case)
     if share is not None and share > 0.4:
         told.append(f"Penalties are {share:.0%} of the loss.")
@@ -83,7 +86,7 @@ def class_imbalance(case):
         if not base or not recalls or skill.output["task"] == "multilabel":
             continue
         rare = base >= 0.8 and len(recalls) > 1
-        if rare and min(recalls) <= 0.05 and max(recalls) >= 0.95 and skill.end < 0.3:
+        if rare and min(recalls) <= 0.2 and max(recalls) >= 0.95 and skill.end < 0.3:
             told = (
                 f"{base:.0%} of the rows are of one class, and of another one "
                 f"{min(recalls):.0%} are found."
@@ -153,11 +156,12 @@ def slow_learning(case):
     if not (case.fails or case.short) or case.nonfinite:
         return []
     skill = case.worst
-    if not skill.improving:
+    if not skill.improving and case.steps >= 300:
         return []
+    still = ", still getting better" if skill.improving else ""
     told = (
-        f"After {case.steps} steps the training ended at {skill.end:.0%} of the way "
-        f"from a constant prediction to no error, still getting better"
+        f"After {case.steps} steps the training ended at {max(skill.end, 0):.0%} of "
+        f"the way from a constant prediction to no error{still}"
         + (f"; simple models reach {skill.goal:.0%}." if skill.goal else ".")
     )
     wanted = _for_steps.longer(case)

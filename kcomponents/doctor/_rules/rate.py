@@ -31,7 +31,8 @@ def learning_rate_too_high(case):
     told, rate = [], case.rate
     if rate is not None and rate > usual_rates(case)[1]:
         told.append(f"The learning rate of {_kind(case)} is {rate:.3g}.")
-    ratio = _usual_ratio(case, first=True)
+    early = sorted(_ratios(case, first=True).values())
+    ratio = early[len(early) // 2] if early else None
     if ratio is not None and ratio > 0.05:
         told.append(f"Each step changes kernels by {ratio:.1%} of their size.")
     told += _leaps(case)
@@ -79,7 +80,8 @@ def learning_rate_too_low(case):
     low = rate is not None and 0 < rate < usual_rates(case)[0]
     if low:
         told.append(f"The learning rate of {_kind(case)} is {rate:.3g}.")
-    ratio = _usual_ratio(case)
+    # Of the kernel that moves most: the others may get little gradient.
+    ratio = max(_ratios(case).values(), default=None)
     if ratio == 0:
         # No gradient, so that no rate would help.
         return []
@@ -101,14 +103,14 @@ def learning_rate_too_low(case):
     ]
 
 
-def _usual_ratio(case, first=False):
-    """Return the middle of the kernels' update ratios, early or over the training."""
-    found = []
+def _ratios(case, first=False):
+    """Return the update ratio of each kernel, early or over the whole training."""
+    found = {}
     for path in case.kernels:
         ratios = [r for r in case.over("update_ratio", path) if math.isfinite(r)]
         if ratios:
-            found.append(max(ratios[:2]) if first else sum(ratios) / len(ratios))
-    return sorted(found)[len(found) // 2] if found else None
+            found[path] = max(ratios[:2]) if first else sum(ratios) / len(ratios)
+    return found
 
 
 def _falls_steadily(losses):

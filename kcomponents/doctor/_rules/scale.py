@@ -20,7 +20,9 @@ def unnormalised_input(case):
         stds = [s for s in facts.get("column_std", []) if s > 1e-9]
         ratio = max(stds) / min(stds) if len(stds) > 1 else 1.0
         told = []
-        if size > 15:
+        if facts["min"] == facts["max"] and facts["rows"] > 1:
+            told.append(f"All inputs are the same number, {facts['min']:.4g}.")
+        elif size > 15:
             told.append(
                 f"Inputs go from {facts['min']:.4g} to {facts['max']:.4g}, and no "
                 "layer scales them before the first weights."
