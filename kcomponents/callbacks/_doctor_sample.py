@@ -72,6 +72,15 @@ def sample_of_batches(batches):
         return Sample(_joined(xs[:1]), None if ys[0] is None else _joined(ys[:1]))
 
 
+def validation_of(known):
+    """Return rows of the validation data of a fit, by what it knows, or None."""
+    given = known.get("validation_data")
+    if not isinstance(given, list | tuple) or len(given) < 2:
+        return None
+    found = sample_of(given[0], given[1])
+    return found if found is not None and found.y is not None else None
+
+
 def _joined(parts):
     parts = [keras.tree.map_structure(_as_numpy, part) for part in parts]
     return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)

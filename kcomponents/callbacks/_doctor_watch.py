@@ -8,7 +8,11 @@ import numpy as np
 from kcomponents import _backends, _keras
 from kcomponents.callbacks import _doctor_facts as facts
 from kcomponents.callbacks._doctor_outputs import outputs_of
-from kcomponents.callbacks._doctor_sample import sample_of, sample_of_batches
+from kcomponents.callbacks._doctor_sample import (
+    sample_of,
+    sample_of_batches,
+    validation_of,
+)
 from kcomponents.callbacks._doctor_statistics import (
     OF_LOSS,
     OF_OPTIMIZER,
@@ -28,8 +32,7 @@ ROWS_DRAWN, BATCHES_DRAWN = 512, 16
 class Watch:
     """Measures one training for a record.
 
-    What cannot be seen is told in `notes`, not raised: a doctor must not end what it
-    only watches.
+    What cannot be seen is told in `notes`: a doctor must not end what it watches.
 
     Args:
         model: Keras model.
@@ -46,14 +49,38 @@ class Watch:
         self.model, self.record, self.epoch = model, record, epoch
         self.on_data, self.strict = on_data, strict
         self.notes = []
-        self.sample = self.outputs = None
+        self.sample = self.outputs = self._few = None
         self._data, self._probe, self._predict = data, None, None
         self._drawn, self._steps_before = [], 0
 
-    def begin(self, known, tapped=True):
-        """Take note of what the training begins with, and put taps on if wanted."""
+    def begin(self, known, tapped=True, before=None):
+        """Take note of what the training begins with, and put taps on if wanted.
+
+        `before` is the watch over an earlier fit of the model, as of a loop of fits.
+        """
         self._known = known
-        x, y = self._data or (known.get("x"), known.get("y"))
+        self._given = self._data or (known.get("x"), known.get("y"))
+        self._compiled = getattr(self.model, "optimizer", None), self.model.loss
+        if before is not None and before.serves(self):
+            self.sample, self.outputs = before.sample, before.outputs
+            self._few, self._predict = before._few, before._predict
+        else:
+            self._take_note(*self._given)
+        if tapped:
+            self._try(self._tap, "watched from within its steps")
+        self._steps_before = iterations_of(self.model)
+
+    def serves(self, later):
+        """Tell whether what was found holds for a later fit of the same model."""
+        pairs = zip(self._given, later._given, strict=True)
+        same = all(a is b for a, b in pairs)
+        drawn = later._data is None and sample_of(*later._given) is None
+        compiled = zip(self._compiled, later._compiled, strict=True)
+        known = self.outputs is not None and all(a is b for a, b in compiled)
+        return known and (same or drawn)
+
+    def _take_note(self, x, y):
+        known = self._known
         self.sample = sample_of(x, y)
         if self.sample is not None and not self.model.variables:
             batch = keras.tree.map_structure(lambda leaf: leaf[:2], (x, y))
@@ -64,18 +91,13 @@ class Watch:
         else:
             self._try(self._see_data, "run on its data")
             self.on_data()
-        if tapped:
-            self._try(self._tap, "watched from within its steps")
-        self._steps_before = iterations_of(self.model)
 
     def look(self, epoch):
         """Add what was measured since the last look, and the score of the sample."""
         if len(self._drawn) > 1:
             self._try(self._see_drawn, "run on its data")
         self._drawn = []
-        values = {}
-        if self._probe is not None:
-            values = self._read()
+        values = {} if self._probe is None else self._read()
         values.update(self._scores())
         step = max(iterations_of(self.model) - self._steps_before, 0)
         self.record.add(Reading(epoch, step, values))
@@ -90,7 +112,9 @@ class Watch:
         found = structure(self.model)
         found["fit"] = facts.fit_facts(self._known)
         found["versions"] = facts.versions()
-        found["initial"] = facts.initial_facts(self.model)
+        # Of the first of several fits, since later ones begin with trained weights.
+        first = self.record.structure.get("initial")
+        found["initial"] = first or facts.initial_facts(self.model)
         self.record.structure = {**found, "data": None}
 
     def _draw(self, batch):
@@ -99,8 +123,9 @@ class Watch:
             # Before the first step, since some things can be told by then.
             self._try(self._see_drawn, "run on its data")
             self.on_data()
-        rows = len(keras.tree.flatten(batch)[0]) * len(self._drawn)
-        return rows < ROWS_DRAWN and len(self._drawn) < BATCHES_DRAWN
+        count = len(self._drawn)
+        rows = len(keras.tree.flatten(batch)[0]) * count
+        return rows < ROWS_DRAWN and count < BATCHES_DRAWN
 
     def _see_drawn(self):
         self.sample = sample_of_batches(self._drawn)
@@ -114,17 +139,10 @@ class Watch:
         predictions = self._predicted()
         loss = self.record.structure.get("loss")
         self.outputs = outputs_of(self.model, loss, self.sample.y, predictions)
-        found = facts.data_facts(self.sample, self.outputs, self._validation())
+        found = facts.data_facts(self.sample, self.outputs, validation_of(self._known))
         self.record.structure = {**self.record.structure, "data": found}
         if not self.record.readings:
             self.record.add(Reading(self.epoch, 0, self._scores()))
-
-    def _validation(self):
-        given = self._known.get("validation_data")
-        if not isinstance(given, list | tuple) or len(given) < 2:
-            return None
-        found = sample_of(given[0], given[1])
-        return found if found is not None and found.y is not None else None
 
     def _predicted(self):
         _backends.synchronize(self.model)

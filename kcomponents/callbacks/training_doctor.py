@@ -28,7 +28,9 @@ class TrainingDoctor(keras.callbacks.Callback):
     sentence is logged, as a warning of the logger `"kcomponents"`.
 
     If `fit` is called again with the same model, as in a loop of single epochs, the
-    record goes on. Another model begins a new one.
+    record goes on. Another model begins a new one. A fit that is watched from within
+    compiles its step anew; in a loop of single epochs that is done in the first, the
+    second, the fourth, the eighth, and so on.
 
     Args:
         data: Optional pair of inputs and targets, arrays as `fit` takes them, that the
@@ -106,7 +108,7 @@ class TrainingDoctor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Take note of model, settings and data, and begin to measure."""
-        self._new_or_on()
+        before = self._new_or_on()
         self._watch = Watch(
             self.model,
             self.record,
@@ -115,9 +117,13 @@ class TrainingDoctor(keras.callbacks.Callback):
             on_data=self._maybe_stop,
             strict=self.data is not None,
         )
-        # In a loop of fits, taps are put on for those that will be looked at.
-        self._seen = None
-        self._watch.begin(_keras.running_fit(), tapped=self._epochs >= self._next)
+        self._seen, known = None, _keras.running_fit()
+        epochs = known.get("epochs", 2) - known.get("initial_epoch", 0)
+        # Each fit with taps compiles its step anew: in a loop of fits, fewer and fewer.
+        tapped = epochs > 1 or self._epochs >= self._tap_next
+        if tapped:
+            self._tap_next = 2 * self._epochs + 1
+        self._watch.begin(known, tapped, before)
 
     def on_epoch_end(self, epoch, logs=None):
         """Take note of the logs, and look if it is time to."""
@@ -152,12 +158,14 @@ class TrainingDoctor(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _new_or_on(self):
-        """Go on with the record of the same model, or begin one."""
-        if self._of is None or self._of() is not self.model:
-            self.record = Record(path=self.record_path)
-            self._of = weakref.ref(self.model)
-            self._epochs = self._next = 0
-            self._looked = self._told = None
+        """Go on with the record of the same model, or begin one; return its watch."""
+        if self._of is not None and self._of() is self.model:
+            return self._watch
+        self.record = Record(path=self.record_path)
+        self._of = weakref.ref(self.model)
+        self._epochs = self._next = self._tap_next = 0
+        self._looked = self._told = None
+        return None
 
     def __getstate__(self):
         # Tuners copy callbacks: a copy has neither the model nor taps on it.

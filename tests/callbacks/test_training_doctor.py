@@ -204,13 +204,19 @@ def test_stops_a_training_that_is_in_vain():
 
 
 def test_a_record_goes_on_through_a_loop_of_fits():
-    watching, model = TrainingDoctor(), net()
-    for _ in range(25):
-        watched(model, watching=watching, epochs=1)
+    watching, model, (x, y) = TrainingDoctor(), net(), data()
+    for epoch in range(25):
+        watched(model, x=x, y=y, watching=watching, epochs=1)
+        if epoch == 0:
+            first = watching.record.structure["initial"]
     epochs = [entry["epoch"] for entry in watching.record.logs]
     assert epochs == list(range(25))
-    looked = [reading.epoch for reading in watching.record.readings[1:]]
-    assert looked[:20] == list(range(20)) and looked[-1] == 24
+    readings = watching.record.readings[1:]
+    assert [reading.epoch for reading in readings] == list(range(25))
+    # Each fit that is watched from within has to compile its step.
+    within = [r.epoch for r in readings if "gradient_norm" in r.values]
+    assert within == [0, 1, 3, 7, 15]
+    assert watching.record.structure["initial"] == first
     watched(net(), watching=watching, epochs=1)
     assert len(watching.record.logs) == 1
 
