@@ -48,6 +48,7 @@ from kcomponents.callbacks import (
     FiniteGuard,
     GradientNormLogger,
     SaturationMonitor,
+    TrainingDoctor,
     UpdateRatioMonitor,
 )
 
@@ -210,11 +211,17 @@ def rows(case):
         others = DeadReLUMonitor, SaturationMonitor, UpdateRatioMonitor, FiniteGuard
         return [*norms(), *(monitor() for monitor in others)]
 
+    def doctor():
+        # The loop by hand gives it no data to find.
+        x, y = (np.concatenate(part) for part in zip(*data(case), strict=True))
+        return [TrainingDoctor((x, y))]
+
     return {
         AGAIN: (list, None),
         "GradientNormLogger(per_variable=True)": (norms, 1.02),
         "DeadReLUMonitor()": (lambda: [DeadReLUMonitor()], 1.02),
         EVERYTHING: (everything, 1.05),
+        "TrainingDoctor()": (doctor, 1.05),
         "norm by hand, once an epoch": (lambda: [NormByHand(case, False)], None),
         "norm by hand, each step": (lambda: [NormByHand(case, True)], None),
     }

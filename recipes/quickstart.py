@@ -4,11 +4,13 @@ Both nets have the same layers and the same plain `model.fit`. The second one ta
 PReLU for the sigmoid, the initializer that suits it, and clips the gradient's norm. One
 callback watches the gradients of both: in the first net they vanish on their way back.
 Another one stops each training when validation gets no better, and brings the best
-epoch back.
+epoch back. The training doctor watches both, says in a sentence what is wrong with the
+first, and writes a page for each.
 """
 
 import argparse
 import json
+import logging
 import os
 import pathlib
 import time
@@ -18,8 +20,9 @@ from matplotlib.figure import Figure
 from recipe_data import images
 
 import kcomponents
-from kcomponents.callbacks import EarlyStopping, GradientNormLogger
+from kcomponents.callbacks import EarlyStopping, GradientNormLogger, TrainingDoctor
 from kcomponents.layers import PReLU
+from kcomponents.report import to_html, to_text
 
 RESULTS = pathlib.Path("results")
 
@@ -59,7 +62,7 @@ def progress(name, epochs):
 
 
 def train(name, data, args):
-    """Train one net and return its row of the table, with the curve of each epoch."""
+    """Train one net; return its row of the table with the curves, and its doctor."""
     keras.utils.set_random_seed(args.seed)
     (x, y), validation = data
     model, optimizer = NETS[name](int(y.max()) + 1, args.depth, args.width)
@@ -68,7 +71,7 @@ def train(name, data, args):
     model.build((None, *x.shape[1:]))
     kernels = {"first": model.layers[0].kernel, "last": model.layers[-1].kernel}
     stopper = EarlyStopping(patience=args.patience, restore_best_weights=True)
-    watching = GradientNormLogger(per_variable=True)
+    watching, doctor = GradientNormLogger(per_variable=True), TrainingDoctor()
     begin = time.perf_counter()
     history = model.fit(
         x,
@@ -77,18 +80,20 @@ def train(name, data, args):
         epochs=args.epochs,
         validation_data=validation,
         verbose=0,
-        callbacks=[stopper, watching, progress(name, args.epochs)],
+        callbacks=[doctor, stopper, watching, progress(name, args.epochs)],
     ).history
     seconds = time.perf_counter() - begin
     print(f"\n{stopper.stop_message}")
     accuracy = model.evaluate(x, y, batch_size=1000, verbose=0)[1]
-    return {
+    row = {
         "net": name,
         "train_accuracy": accuracy,
         "val_accuracy": history["val_accuracy"][stopper.best_epoch],
         "epochs": len(history["val_accuracy"]),
         "restored_epoch": stopper.best_epoch + 1,
         "stop_reason": stopper.stop_reason.value,
+        "verdict": doctor.diagnosis.verdict,
+        "findings": [finding.rule for finding in doctor.diagnosis.findings],
         "seconds": seconds,
         "curve": history["val_accuracy"],
         "grad_norms": {
@@ -96,6 +101,7 @@ def train(name, data, args):
             for place, kernel in kernels.items()
         },
     }
+    return row, doctor
 
 
 def table(rows):
@@ -189,13 +195,20 @@ def main(argv=None):
     except ValueError as error:
         parser.error(str(error))
     args.results.mkdir(parents=True, exist_ok=True)
-    rows = [train(name, data, args) for name in NETS]
+    # What the doctor has to say comes at the end.
+    logging.getLogger("kcomponents").setLevel(logging.ERROR)
+    rows, doctors = zip(*(train(name, data, args) for name in NETS), strict=True)
     print(f"\n{table(rows)}\n")
     picture(rows, args.results / "quickstart.png")
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (args.results / "quickstart.jsonl").write_text(lines)
     print(f"Curves: {args.results / 'quickstart.png'}")
     print(verdict(*rows, args.depth))
+    for name, doctor in zip(NETS, doctors, strict=True):
+        page = args.results / f"{name.replace(' ', '_')}.html"
+        to_html(doctor.diagnosis, doctor.record, page)
+        print(f"\nThe doctor on the net {name!r}, with evidence in {page}:")
+        print(to_text(doctor.diagnosis))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
         assert row["stop_reason"] in printed and 1 <= row["restored_epoch"] <= 3
         assert row["val_accuracy"] == row["curve"][row["restored_epoch"] - 1]
     assert "points). Of the last layer's gradient norm" in printed
+    assert before["verdict"] == "not_learning" and after["verdict"] == "healthy"
+    assert "vanishing_gradient" in before["findings"]
+    assert "Nothing is wrong with this training." in printed
+    for page in ("sigmoid.html", "with_kcomponents.html"):
+        assert (tmp_path / page).read_text().startswith("<!DOCTYPE html>")
     # What makes the difference: the gradient does not get to the sigmoid net's start.
     for row, low, high in ((before, 0, 0.1), (after, 0.1, 100)):
         first, last = (row["grad_norms"][place][-1] for place in ("first", "last"))
