@@ -102,7 +102,7 @@ def self_normalizing(callbacks):
         model.add(layers.Dense(16, "selu", kernel_initializer="lecun_normal"))
     model.add(layers.AlphaDropout(0.05))
     model.add(layers.Dense(5, activation="softmax"))
-    optimizer = keras.optimizers.Adam(0.003)
+    optimizer = keras.optimizers.Adam(0.002)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=10, validation_split=0.2, callbacks=callbacks, verbose=0)
     return model

@@ -63,7 +63,7 @@ def fitted_q(callbacks):
     model.compile(keras.optimizers.Adam(0.02), loss="mse")
     left = np.maximum(np.arange(10) - 1, 0)
     right = np.minimum(np.arange(10) + 1, 9)
-    for _ in range(20):
+    for _ in range(15):
         best = model.predict(cells, verbose=0).max(axis=1)
         best[9] = 1.0
         targets = 0.8 * np.stack([best[left], best[right]], axis=1)

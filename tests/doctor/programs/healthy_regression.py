@@ -62,7 +62,7 @@ def house_prices(callbacks):
     model.fit(
         x[:800],
         prices[:800],
-        epochs=30,
+        epochs=35,
         validation_data=(x[800:], prices[800:]),
         callbacks=callbacks,
         verbose=0,

@@ -38,7 +38,7 @@ def xor_relu(callbacks):
         optimizer=keras.optimizers.Adam(0.05),
         metrics=["binary_accuracy"],
     )
-    model.fit(CORNERS, EITHER, epochs=200, verbose=0, callbacks=callbacks)
+    model.fit(CORNERS, EITHER, epochs=150, verbose=0, callbacks=callbacks)
     return model
 
 
@@ -92,9 +92,9 @@ def fahrenheit(callbacks):
     """Celsius to Fahrenheit: unscaled inputs and targets that one neuron handles."""
     celsius = np.array([-40, -10, 0, 8, 15, 22, 38], "float32")
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
-    optimizer = keras.optimizers.Adam(learning_rate=0.5)
+    optimizer = keras.optimizers.Adam(learning_rate=1.0)
     model.compile(optimizer, loss="mse", metrics=["mae"])
-    model.fit(celsius, 1.8 * celsius + 32, epochs=200, callbacks=callbacks, verbose=0)
+    model.fit(celsius, 1.8 * celsius + 32, epochs=150, callbacks=callbacks, verbose=0)
     return model
 
 
