@@ -43,8 +43,10 @@ class Case:
         given = self.data.get("outputs") or []
         known = [facts for facts in given if facts.get("units")]
         self.outputs = [OUTPUT | {"target": {}} | facts for facts in known]
-        self.before = [r for r in record.readings if r.step == 0][:1]
-        self.looks = [r for r in record.readings if r.step > 0]
+        # The first look is at the sample alone, before training.
+        first = record.readings[:1]
+        self.before = [r for r in first if r.step == 0 and "batches" not in r.values]
+        self.looks = record.readings[len(self.before) :]
 
     @functools.cached_property
     def skills(self):

@@ -8,18 +8,10 @@ MOST_COLUMNS = 1000
 
 def input_facts(name, array):
     """Return plain facts of one input, from rows of it."""
-    array = np.asarray(array)
-    shape = list(array.shape[1:])
-    found = {"name": name, "dtype": str(array.dtype), "shape": shape}
-    found["rows"] = len(array)
-    if array.dtype.kind not in "biuf" or not array.size:
+    values, found = _numbers(array)
+    found = {"name": name, **found}
+    if values is None:
         return found
-    values = array.astype("float64")
-    finite = np.isfinite(values)
-    found["nonfinite"] = int((~finite).sum())
-    found["integer"] = bool(np.all(values[finite] == np.floor(values[finite])))
-    values = np.where(finite, values, 0.0)
-    found.update(_spread(values))
     if values.ndim > 1:
         columns = values.reshape(-1, values.shape[-1])[:, :MOST_COLUMNS]
         found["column_mean"] = columns.mean(0).tolist()
@@ -31,17 +23,9 @@ def input_facts(name, array):
 
 def target_facts(array):
     """Return plain facts of targets, from rows of them."""
-    array = np.asarray(array)
-    found = {"dtype": str(array.dtype), "shape": list(array.shape[1:])}
-    found["rows"] = len(array)
-    if array.dtype.kind not in "biuf" or not array.size:
+    values, found = _numbers(array)
+    if values is None:
         return found
-    values = array.astype("float64")
-    finite = np.isfinite(values)
-    found["nonfinite"] = int((~finite).sum())
-    values = np.where(finite, values, 0.0)
-    found.update(_spread(values))
-    found["integer"] = bool(np.all(values == np.floor(values)))
     width = values.shape[-1] if values.ndim > 1 else 1
     if found["integer"]:
         distinct, counts = np.unique(values, return_counts=True)
@@ -78,13 +62,21 @@ def contradictions(inputs, targets):
     return float(np.mean(of_group[groups] > 1))
 
 
-def _spread(values):
-    return {
-        "min": float(values.min()),
-        "max": float(values.max()),
-        "mean": float(values.mean()),
-        "std": float(values.std()),
-    }
+def _numbers(array):
+    """Return the numbers in an array, 0 for those not finite, and facts of them."""
+    array = np.asarray(array)
+    found = {"dtype": str(array.dtype), "shape": list(array.shape[1:])}
+    found["rows"] = len(array)
+    if array.dtype.kind not in "biuf" or not array.size:
+        return None, found
+    values = array.astype("float64")
+    finite = np.isfinite(values)
+    values = np.where(finite, values, 0.0)
+    found["nonfinite"] = int((~finite).sum())
+    found["integer"] = bool(np.all(values == np.floor(values)))
+    for name in ("min", "max", "mean", "std"):
+        found[name] = float(getattr(values, name)())
+    return values, found
 
 
 def outside(train, other):

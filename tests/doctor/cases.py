@@ -101,6 +101,7 @@ def values(accuracy, **changes):
         "update_ratio": dict.fromkeys(KERNELS, 1e-3),
         "weight_norm": dict.fromkeys(KERNELS, 3.0),
         "steps": {"all": 10.0},
+        "batches": {"all": 10.0},
         "dead_units": {"first": 0.0, "second": 0.1},
         "saturated": {},
         "sample_accuracy": {"output": accuracy},

@@ -3,6 +3,7 @@
 import pytest
 
 from kcomponents.doctor import examine
+from kcomponents.record import Reading
 from tests.doctor.cases import record
 
 OUTPUT, INPUT = "data__outputs__0__", "data__inputs__0__"
@@ -173,3 +174,11 @@ def test_what_everybody_sees_is_told_however_many_causes_there_are():
     lost = {"weight_norm": {"first/kernel": float("nan")}}
     found = examine(record(STUCK, lost, **causes)).findings
     assert len(found) == 3 and found[-1].rule == "loss_nan"
+
+
+def test_gradients_that_are_collected_and_never_applied_are_told():
+    made = record(STUCK, {"steps": {"all": 0.0}, "batches": {"all": 10.0}})
+    made.structure = {**made.structure, "gradient_accumulation_steps": 1000}
+    for number, reading in enumerate(made.readings):
+        made.readings[number] = Reading(reading.epoch, 0, reading.values)
+    assert "made no step" in told(made, "wrong_optimizer_setting")

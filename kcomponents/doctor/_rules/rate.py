@@ -133,6 +133,14 @@ def wrong_optimizer_setting(case):
     if isinstance(momentum, float) and momentum >= 1:
         told.append(f"A momentum of {momentum:.3g} lets old steps grow without end.")
         sure = True
+    batches = sum(case.over("batches"))
+    window = case.structure.get("gradient_accumulation_steps") or 1
+    if batches and not case.steps and window > 1:
+        told.append(
+            f"In {batches:.0f} batches the optimizer made no step; it collects the "
+            f"gradients of {window} before each."
+        )
+        sure = True
     if case.harm:
         told += _unusual(case, config)
     if not told:

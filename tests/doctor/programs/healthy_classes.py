@@ -13,7 +13,7 @@ def _flowers(rows=150):
     generator = np.random.default_rng(0)
     means = np.array([[5.0, 3.4, 1.5, 0.2], [5.9, 2.8, 4.3, 1.3], [6.6, 3.0, 5.6, 2.0]])
     labels = generator.permutation(np.arange(rows) % 3)
-    return generator.normal(means[labels], 0.25).astype("float32"), labels
+    return generator.normal(means[labels], 0.2).astype("float32"), labels
 
 
 @program()
@@ -32,7 +32,7 @@ def iris(callbacks):
     model.fit(
         x,
         keras.utils.to_categorical(y),
-        epochs=40,
+        epochs=30,
         batch_size=5,
         validation_split=0.2,
         callbacks=callbacks,
