@@ -101,10 +101,9 @@ class Case:
     @functools.cached_property
     def gap(self):
         """How much of the skill is lost on validation data, None if not known."""
-        known = [skill for skill in self.skills if skill.validation is not None]
-        if len(self.outputs) != 1 or not known or math.isnan(known[0].end):
+        if len(self.outputs) != 1 or not self.skills:
             return None
-        return min(known[0].end, 1.0) - max(known[0].validation, 0.0)
+        return self.skills[0].lost
 
     @property
     def worst(self):

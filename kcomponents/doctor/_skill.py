@@ -40,17 +40,29 @@ class Skill:
         return max(last, self._in_training()) if self._normalises else last
 
     @functools.cached_property
-    def validation(self):
-        """The skill on validation data, by the logs of the last epoch; or None."""
-        logs = self.case.record.logs
-        last = logs[-1] if logs else {}
-        base, found = self.output.get("baseline_accuracy"), []
-        if self.classifies and base and base < 1:
-            shown = [last[f"val_{key}"] for key in ACCURACIES if f"val_{key}" in last]
-            found += [(value - base) / (1 - base) for value in shown]
-        elif self.output.get("baseline_loss") and "val_loss" in last:
-            found.append(1 - last["val_loss"] / self.output["baseline_loss"])
-        return max(found) if found else None
+    def lost(self):
+        """How much of the skill is lost on validation data; None if not known.
+
+        Both are taken from the logs of the last epoch, in the same measure.
+        """
+        last = self.case.record.logs[-1] if self.case.record.logs else {}
+        base, baseline = (
+            self.output.get(f"baseline_{name}") for name in ("accuracy", "loss")
+        )
+        shown = [key for key in ACCURACIES if f"val_{key}" in last]
+        if self.classifies and shown and base and base < 1:
+            own = [last.get(shown[0]), self.case.last("sample_accuracy").get(self.name)]
+            best = max(value for value in [0.0, *own] if value is not None)
+            pair = [
+                (value - base) / (1 - base) for value in (best, last[f"val_{shown[0]}"])
+            ]
+        elif baseline and "val_loss" in last:
+            own = [last.get("loss"), self.case.last("sample_loss").get(self.name)]
+            least = min(value for value in [math.inf, *own] if value is not None)
+            pair = [1 - value / baseline for value in (least, last["val_loss"])]
+        else:
+            return None
+        return min(pair[0], 1.0) - max(pair[1], 0.0)
 
     @property
     def best(self):
