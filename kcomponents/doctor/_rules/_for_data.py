@@ -5,21 +5,36 @@ from kcomponents.doctor._remedy import Remedy
 
 def output_and_loss(output):
     """Return the activation and loss that suit the targets of an output."""
+    kept = output["activation"] == "linear" and not output["from_logits"]
+    if kept and str(output["loss"]).endswith("Crossentropy") and output["units"] > 1:
+        return _fitting(output), _logits(output["loss"])
+    return (_fitting(output),)
+
+
+def _logits(loss):
+    return Remedy(
+        "from_logits",
+        (True,),
+        "The loss then applies the softmax or sigmoid by itself, in a stable form.",
+        f"loss = keras.losses.{loss}(from_logits=True)",
+    )
+
+
+def _fitting(output):
+    """Return the activation and loss that suit the targets."""
     target = output["target"]
     if target.get("one_hot"):
-        return (
-            _pair("softmax", "categorical_crossentropy", len(target["column_mean"])),
-        )
+        return _pair("softmax", "categorical_crossentropy", len(target["column_mean"]))
     whole = target.get("integer") and "values" in target
     classes = whole and target["shape"] in ([], [1]) and target["min"] >= 0
     if classes and target["max"] == 1:
-        return (_pair("sigmoid", "binary_crossentropy", 1),)
+        return _pair("sigmoid", "binary_crossentropy", 1)
     if classes and output["task"] != "regression" or classes and output["units"] > 1:
         units = int(target["max"]) + 1
-        return (_pair("softmax", "sparse_categorical_crossentropy", units),)
+        return _pair("softmax", "sparse_categorical_crossentropy", units)
     if whole and target["max"] == 1 and target["min"] == 0:
-        return (_pair("sigmoid", "binary_crossentropy", output["units"]),)
-    return (_pair("linear", "mse", output["units"]),)
+        return _pair("sigmoid", "binary_crossentropy", output["units"])
+    return _pair("linear", "mse", output["units"])
 
 
 def _pair(activation, loss, units):
