@@ -87,15 +87,16 @@ def again(batches, iterator):
 def inference(model):
     """Return the model as a compiled function of its inputs, which changes nothing."""
 
+    def variables():
+        return [*model.trainable_variables, *model.non_trainable_variables]
+
     @jax.jit
-    def run(trainable, others, x):
-        return model.stateless_call(trainable, others, x, training=False)[0]
+    def run(values, x):
+        # `stateless_call` would hand `training` to a `call` that takes none.
+        with keras.StatelessScope(zip(variables(), values, strict=True)):
+            return model(x, training=False)
 
-    def call(x):
-        parts = model.trainable_variables, model.non_trainable_variables
-        return run(*([v.value for v in part] for part in parts), x)
-
-    return call
+    return lambda x: run([variable.value for variable in variables()], x)
 
 
 def slopes(function, arrays):

@@ -98,7 +98,7 @@ class Watch:
             self._try(self._see_drawn, "run on its data")
         self._drawn = []
         values = {} if self._probe is None else self._read()
-        values.update(self._scores())
+        self._try(lambda: values.update(self._scores()), "run on its data")
         step = max(iterations_of(self.model) - self._steps_before, 0)
         self.record.add(Reading(epoch, step, values))
 

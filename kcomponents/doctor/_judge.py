@@ -11,16 +11,23 @@ SEVERITIES = "high", "medium", "low"
 
 def judge(case, rules=RULES):
     """Return the `Diagnosis` of a case."""
-    found = []
+    found, notes = [], []
     for rule in _functions(rules):
-        found += [finding for finding in rule(case) if not _told(finding, found)]
+        try:
+            told = rule(case)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # A record made elsewhere may hold what no rule has thought of; a diagnosis
+            # must not end the training that it is of.
+            notes.append(f"The rule {rule.__name__} could not be asked: {error!r}.")
+            continue
+        found += [finding for finding in told if not _told(finding, found)]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     found = _without_symptoms(found)
     if lost := [finding for finding in found[MOST:] if finding.rule == "loss_nan"]:
         # What everybody sees is told, however many causes there are.
         found = [*found[: MOST - 1], *lost]
     chosen = tuple(found[:MOST])
-    return Diagnosis(_verdict(case, chosen), chosen, tuple(_notes(case)))
+    return Diagnosis(_verdict(case, chosen), chosen, (*notes, *_notes(case)))
 
 
 def _functions(rules):

@@ -277,6 +277,27 @@ def test_a_model_that_is_not_built_yet_is_watched():
     assert watching.record.readings[-1].values["gradient_norm"]["all"] > 0
 
 
+class Plain(keras.Model):
+    """A model whose `call` takes inputs alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.last = keras.layers.Dense(4, "relu"), keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.last(self.hidden(inputs))
+
+
+def test_a_model_whose_call_knows_nothing_of_training_is_run_on_its_data():
+    model = Plain()
+    model.compile("sgd", "mse")
+    values = watched(model).record.readings[-1].values
+    predictions = keras.ops.convert_to_numpy(model(data()[0]))
+    assert values["sample_spread"]["output"] == pytest.approx(
+        predictions.std(), rel=1e-4
+    )
+
+
 class Mystery(keras.losses.Loss):
     """A loss of the user's own."""
 

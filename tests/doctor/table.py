@@ -38,6 +38,7 @@ def examine(program):
         "umlaut": sorted(umlaut(doctor.record)),
         "autotrainer": sorted(autotrainer(doctor.record)),
         "seconds": round(seconds, 2),
+        "notes": list(found.notes),
     }
 
 

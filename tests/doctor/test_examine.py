@@ -172,6 +172,17 @@ def test_rules_can_be_chosen_by_name_or_be_the_users_own():
         examine(made, ["dying_relu"])
 
 
+def test_a_rule_that_fails_is_a_note_and_the_others_are_asked():
+    def broken(case):
+        return case.inputs[99]
+
+    found = examine(record(STUCK), [broken, "not_learning"])
+    assert [f.rule for f in found.findings] == ["not_learning"]
+    assert "The rule broken could not be asked: IndexError" in found.notes[0]
+    for label in LABELS:
+        assert not any("could not be asked" in n for n in examine(sick(label)).notes)
+
+
 def test_a_record_that_says_little_gives_no_finding():
     assert isinstance(examine(Record()), Diagnosis)
     logs = Record()
