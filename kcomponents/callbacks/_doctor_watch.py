@@ -72,22 +72,20 @@ class Watch:
 
     def serves(self, later):
         """Tell whether what was found holds for a later fit of the same model."""
-        pairs = zip(self._given, later._given, strict=True)
-        same = all(a is b for a, b in pairs)
+        same = all(a is b for a, b in zip(self._given, later._given, strict=True))
         drawn = later._data is None and sample_of(*later._given) is None
         compiled = zip(self._compiled, later._compiled, strict=True)
         known = self.outputs is not None and all(a is b for a, b in compiled)
         return known and (same or drawn)
 
     def _take_note(self, x, y):
-        known = self._known
         self.sample = sample_of(x, y)
         if self.sample is not None and not self.model.variables:
             batch = keras.tree.map_structure(lambda leaf: leaf[:2], (x, y))
             self._try(lambda: _keras.build_metrics(self.model, batch), "built early")
         self._try(self._describe, "described")
-        if self.sample is None and "epoch_iterator" in known:
-            _keras.see_first(known["epoch_iterator"], self._draw, _backends.again)
+        if self.sample is None and (epochs := self._known.get("epoch_iterator")):
+            _keras.see_first(epochs, self._draw, _backends.again)
         else:
             self._try(self._see_data, "run on its data")
             self.on_data()
@@ -103,7 +101,10 @@ class Watch:
         self.record.add(Reading(epoch, step, values))
 
     def end(self):
-        """Take the taps off."""
+        """Take the taps off, and let the record say what could not be seen."""
+        if self.notes:
+            told = {"notes": list(dict.fromkeys(self.notes))}
+            self.record.structure |= told
         if self._probe is not None:
             self._probe.detach()
             self._probe = None

@@ -81,7 +81,8 @@ class TrainingDoctor(keras.callbacks.Callback):
     @property
     def diagnosis(self) -> Diagnosis:
         """What the record says now: a `kcomponents.doctor.Diagnosis`."""
-        size = len(self.record.readings), len(self.record.logs), id(self.record)
+        record = self.record
+        size = len(record.readings), len(record.logs), id(record.structure)
         if self._judged is None or self._judged[0] != size:
             self._judged = size, examine(self.record)
         return self._judged[1]

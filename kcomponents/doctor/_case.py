@@ -73,15 +73,11 @@ class Case:
     def nonfinite(self):
         """Whether loss, weights or outputs are not finite at the end."""
         lost = self.losses and not math.isfinite(self.losses[-1])
-        broken = any(
-            value > 0 for value in self.last("sample_nonfinite").values() if self.looks
-        )
+        if lost or not self.trained:
+            return bool(lost)
+        outputs = self.last("sample_nonfinite").values()
         weights = self.last("weight_norm").values()
-        return bool(
-            self.trained
-            and (lost or broken or any(not math.isfinite(w) for w in weights))
-            or (not self.trained and lost)
-        )
+        return any(s > 0 for s in outputs) or not all(map(math.isfinite, weights))
 
     @property
     def fails(self):

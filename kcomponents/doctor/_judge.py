@@ -76,5 +76,6 @@ def _notes(case):
             "Loss or targets are of a kind of their own, so the training was not "
             "compared with a constant prediction."
         )
+    yield from case.structure.get("notes") or ()
     if case.structure and case.fit and not case.fit.get("validation"):
         yield "Without validation data, nothing is known of data it was not trained on."

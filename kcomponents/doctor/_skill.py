@@ -88,7 +88,8 @@ class Skill:
     @property
     def fails(self):
         """Whether it is no better than a constant prediction by a tenth."""
-        return math.isnan(self.end) is False and self.end < FAILS
+        # NaN, of which nothing is known, is below nothing.
+        return self.end < FAILS
 
     @property
     def short(self):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents import doctor, testing
+from kcomponents import _backends, doctor, testing
 from kcomponents.callbacks import EarlyStopping, TrainingDoctor
 from kcomponents.record import Record
 from tests.callbacks.crashing import CrashAfter, Stopped
@@ -296,6 +296,16 @@ def test_a_model_whose_call_knows_nothing_of_training_is_run_on_its_data():
     assert values["sample_spread"]["output"] == pytest.approx(
         predictions.std(), rel=1e-4
     )
+
+
+def test_what_could_not_be_seen_is_a_note_of_the_diagnosis(monkeypatch):
+    def broken(x):
+        raise RuntimeError("There is nothing to call here.")
+
+    monkeypatch.setattr(_backends, "inference", lambda model: broken)
+    found = watched(net()).diagnosis
+    assert not found.findings
+    assert any("run on its data: There is nothing to call" in n for n in found.notes)
 
 
 class Mystery(keras.losses.Loss):

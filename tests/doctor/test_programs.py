@@ -1,11 +1,13 @@
 """Programs of the suite under the doctor; `tests/doctor/table.py` runs all of them."""
 
 import hashlib
+import json
 import warnings
 
 import keras
 import pytest
 
+from kcomponents.doctor import LABELS
 from tests.doctor.programs import held_out, load
 from tests.doctor.table import differences, examine, is_right, main, summary
 
@@ -47,8 +49,6 @@ def test_half_of_the_programs_is_held_out_and_each_label_is_there_twice():
     assert len(sick) >= 40 and len(programs) - len(sick) >= 40
     share = sum(map(held_out, programs)) / len(programs)
     assert 0.4 < share < 0.6
-    from kcomponents.doctor import LABELS
-
     for label in LABELS:
         assert sum(label in program.accepted for program in sick) >= 2, label
 
@@ -82,8 +82,6 @@ def test_any_accepted_label_is_right(tool, right):
 
 
 def test_backends_that_say_others_are_told(tmp_path):
-    import json
-
     one, two = tmp_path / "jax.jsonl", tmp_path / "torch.jsonl"
     one.write_text(json.dumps(ROW) + "\n")
     two.write_text(json.dumps({**ROW, "ours": []}) + "\n")
