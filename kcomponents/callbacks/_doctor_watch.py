@@ -7,6 +7,7 @@ import numpy as np
 
 from kcomponents import _backends, _keras
 from kcomponents.callbacks import _doctor_facts as facts
+from kcomponents.callbacks._doctor_notes import Notes
 from kcomponents.callbacks._doctor_outputs import outputs_of
 from kcomponents.callbacks._doctor_sample import (
     sample_of,
@@ -48,7 +49,7 @@ class Watch:
     ):
         self.model, self.record, self.epoch = model, record, epoch
         self.on_data, self.strict = on_data, strict
-        self.notes = []
+        self.notes = Notes()
         self.sample = self.outputs = self._few = None
         self._data, self._probe, self._predict = data, None, None
         self._drawn, self._steps_before = [], 0
@@ -183,19 +184,7 @@ class Watch:
         return numbers_of(reading, self._probe.sites, self._probe.last_layers)
 
     def _try(self, function, what):
-        try:
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always")
-                function()
-            self.notes += [
-                str(item.message).splitlines()[0]
-                for item in told
-                if issubclass(item.category, UserWarning)
-            ]
-        except Exception as error:
-            if self.strict and function == self._see_data:
-                rule = "`data` must be inputs and targets that suit the model"
-                raise ValueError(f"{rule}: {error}") from error
-            lines = str(error).strip().splitlines()
-            reason = lines[0] if lines else type(error).__name__
-            self.notes.append(f"The model could not be {what}: {reason}")
+        error = self.notes.attempt(function, what)
+        if error is not None and self.strict and function == self._see_data:
+            rule = "`data` must be inputs and targets that suit the model"
+            raise ValueError(f"{rule}: {error}") from error
