@@ -19,4 +19,5 @@ from kcomponents import regularizers as regularizers
 from kcomponents import report as report
 from kcomponents import statistics as statistics
 from kcomponents import surgery as surgery
+from kcomponents import tuning as tuning
 from kcomponents._version import __version__ as __version__

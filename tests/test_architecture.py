@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "report",
         "statistics",
         "surgery",
+        "tuning",
     },
     **{part: BASE for part in BASE},
     "record": BASE,
@@ -51,7 +52,18 @@ MAY_IMPORT = {
     "doctor": BASE | {"record"},
     "callbacks": BASE | {"doctor", "probes", "record", "statistics"},
     "report": BASE | {"doctor", "record"},
-    "__main__": BASE | {"doctor", "record", "report"},
+    "tuning": BASE
+    | WEIGHTS
+    | {
+        "callbacks",
+        "doctor",
+        "layers",
+        "optimizers",
+        "probes",
+        "record",
+        "report",
+    },
+    "__main__": BASE | {"doctor", "record", "report", "tuning"},
     "analysis": BASE | {"layers", "probes"},
     "surgery": BASE | {"layers", "probes"},
     "testing": set(),

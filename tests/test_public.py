@@ -27,6 +27,7 @@ from kcomponents import (
     statistics,
     surgery,
     testing,
+    tuning,
 )
 
 MODULES = (
@@ -46,6 +47,7 @@ MODULES = (
     statistics,
     surgery,
     testing,
+    tuning,
 )
 NAMES = [
     (module, name)
@@ -94,13 +96,17 @@ NO_SOURCE = {
     "StopReason",
     "apply",
     "compare",
+    "describe",
     "examine",
     "get",
     "report",
+    "size",
+    "space",
     "structure",
     "to_html",
     "to_json",
     "to_text",
+    "validate",
 }
 # An enumeration's arguments are those of Python.
 ENUMERATIONS = {"StopReason"}

@@ -1,0 +1,71 @@
+"""The search: the interface of keras-tuner on an engine that survives.
+
+What needs keras-tuner or Optuna is imported when it is asked for, so that the package
+itself can be imported without them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from kcomponents.tuning.activation import activation as activation
+from kcomponents.tuning.clipping import clipping as clipping
+from kcomponents.tuning.describe import describe as describe
+from kcomponents.tuning.dropout import dropout as dropout
+from kcomponents.tuning.normalization import normalization as normalization
+from kcomponents.tuning.optimizer import optimizer as optimizer
+from kcomponents.tuning.regularizer import regularizer as regularizer
+from kcomponents.tuning.size import size as size
+from kcomponents.tuning.space import space as space
+from kcomponents.tuning.validate import validate as validate
+
+if TYPE_CHECKING:
+    from kcomponents.tuning.conv_hypermodel import ConvHyperModel as ConvHyperModel
+    from kcomponents.tuning.dense_hypermodel import DenseHyperModel as DenseHyperModel
+    from kcomponents.tuning.recurrent_hypermodel import (
+        RecurrentHyperModel as RecurrentHyperModel,
+    )
+    from kcomponents.tuning.regularized import Regularized as Regularized
+    from kcomponents.tuning.with_activation import WithActivation as WithActivation
+
+# Classes that extend keras-tuner's → their modules.
+_WHEN_ASKED = {
+    "ConvHyperModel": "conv_hypermodel",
+    "DenseHyperModel": "dense_hypermodel",
+    "RecurrentHyperModel": "recurrent_hypermodel",
+    "Regularized": "regularized",
+    "WithActivation": "with_activation",
+}
+
+__all__ = [
+    "ConvHyperModel",
+    "DenseHyperModel",
+    "RecurrentHyperModel",
+    "Regularized",
+    "WithActivation",
+    "activation",
+    "clipping",
+    "describe",
+    "dropout",
+    "normalization",
+    "optimizer",
+    "regularizer",
+    "size",
+    "space",
+    "validate",
+]
+
+
+def __getattr__(name):
+    if name not in _WHEN_ASKED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kcomponents.tuning._optional import needed
+
+    for library in ("keras_tuner", "optuna"):
+        needed(library)
+    module = importlib.import_module(f"{__name__}.{_WHEN_ASKED[name]}")
+    found = globals()[name] = getattr(module, name)
+    return found
+
+
+def __dir__():
+    return __all__

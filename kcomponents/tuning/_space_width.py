@@ -1,0 +1,56 @@
+"""How wide a maxout layer may be at the cost of an ordinary one."""
+
+import math
+
+from kcomponents._check import fail, positive_int
+
+
+def equal_width(units, pieces, fan_in=None, fan_out=None, depth=1):
+    """Return the width `w` at which `depth` maxout layers cost what `units` would.
+
+    It solves `k (i + 1) w + (d - 1) k (w + 1) w + o w = (i + 1) u + (d - 1) (u + 1) u +
+    o u` for `k` pieces, `i` weights into a unit and `o` out of it, all with a bias.
+    """
+    units, depth = positive_int("units", units), positive_int("depth", depth)
+    if pieces == 1:
+        return units
+    if (fan_in is None) != (fan_out is None):
+        fail("Give both fans or none.", fan_in=fan_in, fan_out=fan_out)
+    if fan_in is None:
+        # What the equation comes to as the depth grows.
+        return max(1, round(units / math.sqrt(pieces)))
+    fan_in = positive_int("fan_in", fan_in)
+    fan_out = positive_int("fan_out", fan_out)
+    square = (depth - 1) * pieces
+    line = pieces * (fan_in + 1) + (depth - 1) * pieces + fan_out
+    cost = (fan_in + 1) * units + (depth - 1) * (units + 1) * units + fan_out * units
+    return max(1, round(positive_root(square, line, -cost)))
+
+
+def positive_root(square, line, constant):
+    """Return the positive `x` with `square x² + line x + constant = 0`."""
+    if not square:
+        return -constant / line
+    return (math.sqrt(line**2 - 4 * square * constant) - line) / (2 * square)
+
+
+def equal_widths(widths, cost, pieces):
+    """Return widths, all narrowed alike, that cost with `pieces` what these do with 1.
+
+    `cost(widths, pieces)` counts weights, more for more width.
+    """
+    if pieces == 1:
+        return list(widths)
+    target = cost(widths, 1)
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        costs = cost([middle * width for width in widths], pieces)
+        low, high = (middle, high) if costs < target else (low, middle)
+    found = [max(1, math.floor(low * width)) for width in widths]
+    for place in range(len(found)):
+        # One unit more here and there comes nearer than rounding all alike.
+        more = [width + (i == place) for i, width in enumerate(found)]
+        if abs(cost(more, pieces) - target) < abs(cost(found, pieces) - target):
+            found = more
+    return found
