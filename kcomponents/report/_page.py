@@ -8,12 +8,15 @@ from kcomponents._files import write_whole
 from kcomponents.report import _settings, _words
 from kcomponents.report._optional import needed
 
-# Verdict → how bad it is, which the page shows by a sign and a colour.
-GRADES = {"healthy": "good", "overfitting": "warn"}
+# Verdict, or a grade itself → how bad it is, shown by a sign and a colour.
+GRADES = {"healthy": "good", "overfitting": "warn", "good": "good", "warn": "warn"}
 
 
 def page(template, path, **values):
-    """Return a page, written to a file too if there is a path."""
+    """Return a page, written to a file too if there is a path.
+
+    `template` is a file of this part, or of another as `"kcomponents.part:file"`.
+    """
     text = _environment().get_template(template).render(**values)
     # Half of a character, which JSON can name, cannot be written.
     text = text.encode("utf-8", "replace").decode()
@@ -67,8 +70,9 @@ def _words_apart(found):
 
 
 def _source(name):
-    folder = importlib.resources.files("kcomponents.report") / "templates"
-    return (folder / name).read_text(encoding="utf-8")
+    part, _, file = name.rpartition(":")
+    folder = importlib.resources.files(part or "kcomponents.report") / "templates"
+    return (folder / file).read_text(encoding="utf-8")
 
 
 def _fit(value):
