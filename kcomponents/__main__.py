@@ -8,6 +8,7 @@ from kcomponents import report
 from kcomponents._files import write_whole
 from kcomponents._version import __version__
 from kcomponents.record import Record
+from kcomponents.tuning._cli import add_search, run_search_command
 
 DESCRIPTION = "Components for Keras models that train badly."
 ABOUT_REPORT = """\
@@ -45,9 +46,13 @@ def main(argv=None):
         # By which argparse answers `--help` and wrong arguments.
         return end.code or 0
     try:
+        if arguments.command == "search":
+            return run_search_command(arguments)
         _report(arguments)
-    except (OSError, ValueError, ImportError, RecursionError) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        told = str(error).strip() or type(error).__name__
+        if arguments.command == "report":
+            told = " ".join(told.split())
         _write(f"python -m kcomponents {arguments.command}: {told}\n", sys.stderr)
         return 2
     return 0
@@ -79,6 +84,7 @@ def _parser():
     command.add_argument(
         "--json", action="store_true", help="give JSON in place of text or a page"
     )
+    add_search(commands)
     return parser
 
 

@@ -80,12 +80,13 @@ def append_line(path: Path, text: str) -> None:
         fail("`text` must be one line.", text=text)
     line = text.encode() + b"\n"
     with open(os.fspath(path), "ab+", buffering=0) as file:
-        _cut_torn_line(file)
+        cut_torn_line(file)
         if file.write(line) != len(line):
             raise OSError(f"Only a part of a line went to {path!r}. Is the disk full?")
 
 
-def _cut_torn_line(file) -> None:
+def cut_torn_line(file: BinaryIO) -> None:
+    """Cut off what stands after the last newline: a line that was never ended."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))
     if end and file.read() != b"\n":

@@ -97,7 +97,7 @@ class Watch:
             self._try(self._see_drawn, "run on its data")
         self._drawn = []
         values = {} if self._probe is None else self._read()
-        self._try(lambda: values.update(self._scores()), "run on its data")
+        self._try(lambda: values.update(self.scores()), "run on its data")
         step = max(iterations_of(self.model) - self._steps_before, 0)
         self.record.add(Reading(epoch, step, values))
 
@@ -144,7 +144,7 @@ class Watch:
         found = facts.data_facts(self.sample, self.outputs, validation_of(self._known))
         self.record.structure = {**self.record.structure, "data": found}
         if not self.record.readings:
-            self.record.add(Reading(self.epoch, 0, self._scores()))
+            self.record.add(Reading(self.epoch, 0, self.scores()))
 
     def _predicted(self):
         _backends.synchronize(self.model)
@@ -154,7 +154,7 @@ class Watch:
             found = self._predict(self._few.x)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
 
-    def _scores(self):
+    def scores(self):
         """Return the scores of the sample: statistic to output to number."""
         if not self.outputs:
             return {}

@@ -19,6 +19,7 @@ from kcomponents.tuning.space import space as space
 from kcomponents.tuning.validate import validate as validate
 
 if TYPE_CHECKING:
+    from kcomponents.tuning._search import Search as Search
     from kcomponents.tuning.conv_hypermodel import ConvHyperModel as ConvHyperModel
     from kcomponents.tuning.dense_hypermodel import DenseHyperModel as DenseHyperModel
     from kcomponents.tuning.recurrent_hypermodel import (
@@ -33,6 +34,7 @@ _WHEN_ASKED = {
     "DenseHyperModel": "dense_hypermodel",
     "RecurrentHyperModel": "recurrent_hypermodel",
     "Regularized": "regularized",
+    "Search": "_search",
     "WithActivation": "with_activation",
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "DenseHyperModel",
     "RecurrentHyperModel",
     "Regularized",
+    "Search",
     "WithActivation",
     "activation",
     "clipping",

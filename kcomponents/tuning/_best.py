@@ -1,0 +1,63 @@
+"""Weights of the best trials, in files that are written whole."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+
+from kcomponents._check import fail
+from kcomponents._files import whole_file, write_whole
+
+WEIGHTS, SHAPES = "weights.npz", "build_config.json"
+
+
+def is_worth_keeping(store, score, maximize, count):
+    """Tell whether a score is among the best so many of the search."""
+    sign = 1 if maximize else -1
+    scores = [trial.user_attrs["score"] for trial in _done(store)]
+    return sum(sign * other > sign * score for other in scores) < count
+
+
+def save(model, weights, folder):
+    """Save weights of a model, and what it was built for.
+
+    Not as Keras saves weights, which would take the optimizer's state along: two thirds
+    of the file, of another epoch than the weights.
+    """
+    os.makedirs(folder, exist_ok=True)
+    shapes = json.dumps(model.get_build_config(), default=str)
+    write_whole(os.path.join(folder, SHAPES), shapes)
+    with whole_file(os.path.join(folder, WEIGHTS)) as file:
+        np.savez(file, *[np.asarray(weight) for weight in weights])
+
+
+def load(model, folder):
+    """Give a model that was just built the weights of a trial."""
+    path = os.path.join(folder, WEIGHTS)
+    if not os.path.exists(path):
+        rule = "The weights of this trial are not in this folder: only the best few are"
+        hint = "kept, where they were trained. Train it again by `hypermodel.build`."
+        fail(f"{rule} {hint}", path=path)
+    if not model.built:
+        with open(os.path.join(folder, SHAPES), encoding="utf-8") as file:
+            model.build_from_config(json.load(file))
+    with np.load(path, allow_pickle=False) as arrays:
+        model.set_weights([arrays[name] for name in arrays.files])
+
+
+def forget_others(search):
+    """Remove the weights of trials that are no longer among the best."""
+    done, maximize = _done(search.store), search.engine.maximize
+    done.sort(key=lambda trial: trial.user_attrs["score"], reverse=maximize)
+    for trial in done[search.settings.keep_models :]:
+        folder = f"trial_{trial.user_attrs['slot']}"
+        shutil.rmtree(os.path.join(search.project_dir, folder), ignore_errors=True)
+
+
+def _done(store):
+    return [
+        trial
+        for trial in store.trials()
+        if trial.state.name == "COMPLETE" and trial.user_attrs.get("score") is not None
+    ]

@@ -1,0 +1,33 @@
+"""What a search leaves in its folder when it has come to its end."""
+
+import os
+import shutil
+
+from kcomponents._files import write_whole
+from kcomponents.tuning._csv import to_csv
+
+
+def finish(search):
+    """Write the table of all trials and the best model; remove what was sent."""
+    folder = search.project_dir
+    write_whole(os.path.join(folder, "results.csv"), to_csv(search.results))
+    shutil.rmtree(os.path.join(folder, "data"), ignore_errors=True)
+    best = search.oracle.get_best_trials()
+    if not best:
+        return
+    try:
+        model = search.load_model(best[0])
+    except ValueError:
+        # It was trained on another machine.
+        return
+    if getattr(model, "optimizer", None) is not None:
+        # Keras loads no optimizer that was saved before its first step.
+        model.optimizer.build(model.trainable_variables)
+    # Keras wants this ending.
+    beside = os.path.join(folder, f".{os.getpid()}.best.keras")
+    try:
+        model.save(beside)
+        os.replace(beside, os.path.join(folder, "best.keras"))
+    finally:
+        if os.path.exists(beside):
+            os.remove(beside)
