@@ -12,13 +12,15 @@ from kcomponents.tuning._dead_units import dead_units_of
 
 logger = logging.getLogger("kcomponents")
 # Rule of the doctor → what the trial is called that ends by it.
-DIVERGED = "diverged"
+DIVERGED, NOT_LEARNING = "diverged", "not_learning"
 REASONS = {
     "dead_relu": "dead_relu",
     "exploding_gradient": DIVERGED,
     "learning_rate_too_high": DIVERGED,
-    "not_learning": "not_learning",
+    "not_learning": NOT_LEARNING,
 }
+# A loss that is more than this share of the first one has not fallen.
+STILL = 0.98
 # Watches over so many models are kept, since each has compiled the model once.
 KEPT = 4
 
@@ -91,10 +93,16 @@ class Judge:
         watch.record.readings[-1].values["dead_units"] = dead
         for finding in examine(watch.record).findings:
             reason = REASONS.get(finding.rule)
-            if reason == "not_learning":
-                late = epoch + 1 >= max(3, math.ceil(self.epochs / 3))
+            if reason == NOT_LEARNING:
+                sure = self._stands_still(epoch)
             else:
-                late = finding.severity == "high" and (epoch > 0 or reason != DIVERGED)
-            if reason is not None and late:
+                sure = finding.severity == "high" and (epoch > 0 or reason != DIVERGED)
+            if reason is not None and sure:
                 return reason, " ".join(finding.evidence)
         return None
+
+    def _stands_still(self, epoch):
+        """Tell a loss that did not fall in a third of the epochs from a slow start."""
+        losses = [entry["loss"] for entry in self._watch.record.logs]
+        some = max(3, math.ceil(self.epochs / 3)) <= epoch + 1 < self.epochs
+        return some and losses[-1] > STILL * losses[0]

@@ -9,6 +9,11 @@ import pytest
 from kcomponents import tuning
 from tests.tuning.small import build, data, run, search_of
 
+once = pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="what is tested knows no backend, and models of PyTorch need no compiling",
+)
+
 
 def told(search, name):
     """Return one thing of every trial, in the order of their slots."""
@@ -45,6 +50,7 @@ def test_the_first_trial_is_relu_and_the_defaults(tmp_path):
     assert first["values"] == {"activation": "relu", "learning_rate": 1e-3}
 
 
+@once
 def test_exactly_as_many_trials_end_as_were_asked_for(tmp_path):
     search = run(search_of(tmp_path, max_trials=4))
     assert told(search, "id") == ["0", "1", "2", "3"]
@@ -53,6 +59,7 @@ def test_exactly_as_many_trials_end_as_were_asked_for(tmp_path):
     assert told(search, "attempts") == [1, 1, 1, 1]
 
 
+@once
 def test_more_trials_may_be_asked_for_later(tmp_path):
     run(search_of(tmp_path, max_trials=2))
     search = run(search_of(tmp_path, max_trials=4))
@@ -68,6 +75,7 @@ def test_the_same_seed_gives_the_same_search(tmp_path, seed):
     assert found[0] == found[1]
 
 
+@once
 def test_another_seed_gives_another_search(tmp_path):
     found = [
         told(run(search_of(tmp_path / str(seed), seed=seed)), "values")
@@ -76,6 +84,7 @@ def test_another_seed_gives_another_search(tmp_path):
     assert found[0] != found[1]
 
 
+@once
 def test_a_search_that_is_gone_on_with_is_what_it_would_have_been(tmp_path):
     whole = run(search_of(tmp_path / "whole", max_trials=5))
     run(search_of(tmp_path / "parts", max_trials=2))
@@ -84,6 +93,7 @@ def test_a_search_that_is_gone_on_with_is_what_it_would_have_been(tmp_path):
     assert told(parts, "score") == told(whole, "score")
 
 
+@once
 def test_without_a_seed_one_is_drawn_and_kept(tmp_path):
     first = run(search_of(tmp_path, max_trials=2, seed=None))
     later = run(search_of(tmp_path, max_trials=2, seed=None))
@@ -100,6 +110,7 @@ def test_every_trial_tells_what_it_took(tmp_path):
     assert trial["peak_memory"] > 1e6
 
 
+@once
 def test_a_grid_tries_every_value_once(tmp_path):
     def made(hp):
         kinds = hp.Choice("activation", ["relu", "tanh"])
@@ -117,6 +128,7 @@ def test_a_grid_tries_every_value_once(tmp_path):
     assert sorted(pairs) == [(k, u) for k in ("relu", "tanh") for u in (2, 3, 4)]
 
 
+@once
 def test_the_winner_and_the_baseline_are_trained_with_other_seeds(tmp_path):
     search = run(search_of(tmp_path, finalists=1, repeats=2, pruner="none"))
     repeats = [t for t in search.results["trials"] if t["kind"] == "repeat"]
@@ -137,6 +149,7 @@ def test_what_was_given_up_is_trained_in_full_before_it_wins(tmp_path):
     assert {trial["epochs"] for trial in full} == {3}
 
 
+@once
 def test_existing_hypermodels_with_their_own_fit_run_unchanged(tmp_path):
     class Own(keras_tuner.HyperModel):
         def build(self, hp):
@@ -151,6 +164,7 @@ def test_existing_hypermodels_with_their_own_fit_run_unchanged(tmp_path):
     assert "batch_size" in told(search, "values")[-1]
 
 
+@once
 def test_a_fit_that_returns_a_number_is_minimized(tmp_path):
     class Parabola(keras_tuner.HyperModel):
         def build(self, hp):
@@ -167,6 +181,7 @@ def test_a_fit_that_returns_a_number_is_minimized(tmp_path):
     assert best.score == best.hyperparameters.get("x") ** 2
 
 
+@once
 def test_a_tuner_with_its_own_run_trial_runs_unchanged(tmp_path):
     class Own(tuning.Search):
         def run_trial(self, trial, *args, **kwargs):
@@ -178,6 +193,7 @@ def test_a_tuner_with_its_own_run_trial_runs_unchanged(tmp_path):
     assert told(search, "score") == scores
 
 
+@once
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_what_was_tried_is_not_tried_again(tmp_path, sampler):
     def made(hp):
@@ -196,6 +212,7 @@ def build_plain():
     return model
 
 
+@once
 def test_callbacks_of_the_user_are_copied_for_each_trial(tmp_path):
     stopper = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)
     search = run(search_of(tmp_path), epochs=5, callbacks=[stopper])
@@ -238,6 +255,7 @@ def test_a_trial_whose_units_die_is_ended_with_that_reason(tmp_path):
     assert trials[1]["epochs"] < 8
 
 
+@once
 def test_a_crash_is_a_reason_and_three_of_one_kind_end_the_search(tmp_path):
     def made(hp):
         if hp.Float("number", 0.0, 1.0) > 0:
@@ -252,6 +270,7 @@ def test_a_crash_is_a_reason_and_three_of_one_kind_end_the_search(tmp_path):
     assert {t["state"] for t in trials[4:]} == {"waiting"}
 
 
+@once
 def test_memory_that_is_used_up_is_a_reason_of_its_own(tmp_path):
     def made(hp):
         if hp.Choice("large", [False, True]):
@@ -262,12 +281,14 @@ def test_memory_that_is_used_up_is_a_reason_of_its_own(tmp_path):
     assert told(run(search), "reason") == [None, "out_of_memory"]
 
 
+@once
 def test_a_trial_that_takes_too_long_is_ended(tmp_path):
     search = run(search_of(tmp_path, trial_timeout=1e-6), epochs=5)
     assert told(search, "reason") == ["timeout"] * 3
     assert told(search, "epochs") == [1] * 3
 
 
+@once
 def test_the_weights_of_the_best_few_are_kept(tmp_path):
     search = run(search_of(tmp_path, max_trials=5, keep_models=2, pruner="none"))
     kept = {path.name for path in (tmp_path / "untitled_project").glob("trial_*")}
@@ -277,6 +298,7 @@ def test_the_weights_of_the_best_few_are_kept(tmp_path):
         search.get_best_models(5)
 
 
+@once
 def test_an_objective_that_is_not_logged_is_refused_after_an_epoch(tmp_path):
     search = search_of(tmp_path, objective=keras_tuner.Objective("f1", "max"))
     with pytest.raises(ValueError, match=r"accuracy, loss, val_accuracy, val_loss.*f1"):
@@ -284,6 +306,7 @@ def test_an_objective_that_is_not_logged_is_refused_after_an_epoch(tmp_path):
     assert {trial["state"] for trial in search.results["trials"]} == {"waiting"}
 
 
+@once
 def test_several_objectives_are_summed(tmp_path):
     both = ["val_loss", keras_tuner.Objective("val_accuracy", "max")]
     trial = run(search_of(tmp_path, objective=both)).results["trials"][0]
@@ -296,11 +319,13 @@ def test_several_objectives_are_summed(tmp_path):
     assert trial["score"] == pytest.approx(min(sums))
 
 
+@once
 def test_several_executions_are_averaged(tmp_path):
     search = run(search_of(tmp_path, executions_per_trial=2, pruner="none"))
     assert told(search, "epochs") == [4] * 3
 
 
+@once
 def test_a_space_without_a_choice_is_refused(tmp_path):
     search = search_of(tmp_path, lambda hp: build_plain(), "val_loss")
     with pytest.raises(ValueError, match="a choice"):
@@ -334,6 +359,7 @@ def test_wrong_settings_are_refused_before_anything_is_built(tmp_path, wrong):
         search_of(tmp_path, made, **wrong)
 
 
+@once
 def test_another_space_code_data_or_setting_is_not_mixed_in(tmp_path):
     run(search_of(tmp_path))
 
@@ -353,6 +379,7 @@ def test_another_space_code_data_or_setting_is_not_mixed_in(tmp_path):
         search.search(x + 1, y, validation_data=validation, epochs=2, verbose=0)
 
 
+@once
 def test_a_search_can_be_forgotten(tmp_path):
     run(search_of(tmp_path))
     search = run(search_of(tmp_path, overwrite=True), epochs=1)
@@ -385,6 +412,7 @@ def test_a_database_that_cannot_serve_is_refused(tmp_path, url, match):
         search_of(tmp_path, store=url)
 
 
+@once
 def test_a_report_and_a_table_are_left(tmp_path):
     search = run(search_of(tmp_path))
     folder = tmp_path / "untitled_project"
@@ -392,3 +420,22 @@ def test_a_report_and_a_table_are_left(tmp_path):
     assert page == str(folder / "report.html")
     assert "val_accuracy" in (folder / "report.html").read_text()
     assert len((folder / "results.csv").read_text().splitlines()) == 4
+
+
+def test_a_trial_that_does_not_learn_is_ended_and_a_slow_start_is_not(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 4)).astype("float32")
+
+    def made(hp):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        kind = hp.Choice("rate", ["none", "slow"])
+        rate = 1e-12 if kind == "none" else 2e-3
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        return model
+
+    search = search_of(
+        tmp_path, made, "loss", sampler="grid", baseline=False, max_trials=2
+    )
+    search.search(x, x[:, :1] - x[:, 1:2], epochs=9, verbose=0)
+    assert told(search, "reason") == ["not_learning", None]
+    assert told(search, "epochs") == [4, 9]
