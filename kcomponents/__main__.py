@@ -47,7 +47,7 @@ def main(argv=None):
         return end.code or 0
     try:
         if arguments.command == "search":
-            return run_search_command(arguments)
+            return run_search_command(arguments, argv or sys.argv[1:])
         _report(arguments)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         told = str(error).strip() or type(error).__name__

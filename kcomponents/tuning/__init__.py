@@ -7,16 +7,16 @@ itself can be imported without them.
 import importlib
 from typing import TYPE_CHECKING
 
+from kcomponents.tuning._describe import describe as describe
+from kcomponents.tuning._validate import validate as validate
 from kcomponents.tuning.activation import activation as activation
 from kcomponents.tuning.clipping import clipping as clipping
-from kcomponents.tuning.describe import describe as describe
 from kcomponents.tuning.dropout import dropout as dropout
 from kcomponents.tuning.normalization import normalization as normalization
 from kcomponents.tuning.optimizer import optimizer as optimizer
 from kcomponents.tuning.regularizer import regularizer as regularizer
 from kcomponents.tuning.size import size as size
 from kcomponents.tuning.space import space as space
-from kcomponents.tuning.validate import validate as validate
 
 if TYPE_CHECKING:
     from kcomponents.tuning._search import Search as Search

@@ -42,8 +42,14 @@ def load(model, folder):
     if not model.built:
         with open(os.path.join(folder, SHAPES), encoding="utf-8") as file:
             model.build_from_config(json.load(file))
-    with np.load(path, allow_pickle=False) as arrays:
-        model.set_weights([arrays[name] for name in arrays.files])
+    model.set_weights(read(path))
+
+
+def read(path):
+    """Return the weights in a file, a list of arrays."""
+    # What is damaged must be closed too.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return [arrays[name] for name in arrays.files]
 
 
 def forget_others(search):

@@ -3,7 +3,6 @@
 import argparse
 import os
 import shlex
-import sys
 
 from kcomponents._check import fail
 
@@ -16,6 +15,7 @@ ABOUT_FILE += "`data()`, which returns arguments of `fit`: a dict, (x, y), or "
 ABOUT_FILE += "((x, y), (x_val, y_val))"
 EXAMPLES = """\
 examples:
+  python -m kcomponents search validate digits.py
   python -m kcomponents search run digits.py --max-trials 50 --epochs 20 --workers 2
   python -m kcomponents search status runs/digits
   python -m kcomponents search report runs/digits -o digits.html
@@ -45,6 +45,8 @@ def add_search(commands):
     )
     _add_run(own.add_parser("run", help="begin a search, or go on with it"))
     _add_worker(own.add_parser("worker", help="work on a search that was begun"))
+    check = own.add_parser("validate", help="build every branch of a model once")
+    check.add_argument("file", metavar="FILE", help=ABOUT_FILE)
     abouts = {
         "status": "say how far a search is",
         "report": "write a page on what was found, also while it runs",
@@ -78,7 +80,6 @@ def _add_run(parser):
     add("--max-hours", type=float, help="after which the search ends")
     add("--overwrite", action="store_true", help="forget an earlier search")
     add("-o", "--output", metavar="FILE", help="the page (report.html in the folder)")
-    parser.set_defaults(fixed=())
 
 
 def _add_worker(parser):
@@ -93,7 +94,7 @@ def _add_file(parser):
     parser.add_argument("--store", help="URL of a database (a file in the folder)")
 
 
-def run_search_command(arguments):
+def run_search_command(arguments, argv):
     """Do what was asked for on the command line; return the exit status."""
     from kcomponents.tuning import _commands
 
@@ -102,7 +103,5 @@ def run_search_command(arguments):
         if not name:
             fail("`file` must be a Python file.", file=arguments.file)
         arguments.name = name
-        arguments.command_line = shlex.join(
-            ["python", "-m", "kcomponents", *sys.argv[1:]]
-        )
+        arguments.command_line = shlex.join(["python", "-m", "kcomponents", *argv])
     return getattr(_commands, arguments.what)(arguments)

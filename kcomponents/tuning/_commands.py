@@ -8,9 +8,11 @@ import keras_tuner
 
 from kcomponents._check import fail
 from kcomponents.tuning import _live, _page
+from kcomponents.tuning._describe import describe
 from kcomponents.tuning._opened import opened, results_in
 from kcomponents.tuning._search import Search
 from kcomponents.tuning._stop import Stop
+from kcomponents.tuning._validate import validate as validated
 from kcomponents.tuning._verify import problems
 
 OF_SEARCH = (
@@ -51,6 +53,14 @@ def run(arguments):
     page = search.report(arguments.output)
     print(f"{_live.summary(search.results)}\n\nReport: {page}")
     return status
+
+
+def validate(arguments):
+    """Build every branch of the model in a file, and show its space."""
+    build = _loaded(arguments.file).build
+    validated(build)
+    print(f"{describe(build)}\n\nEvery branch builds and trains.")
+    return 0
 
 
 def worker(arguments):

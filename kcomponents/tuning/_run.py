@@ -77,6 +77,8 @@ class TrialRun:
             # compared with.
             if execution == 0:
                 self.search.store.report(self.trial, epochs, value)
+            if self.search.shown is not None:
+                self.search.shown()
             return pruner is not None and self.search.store.judge(self.trial, pruner)
 
         return TrialCallback(self.objective, report, judge, until, self._ended)

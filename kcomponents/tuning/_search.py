@@ -1,6 +1,7 @@
 """Search: hyperparameters by keras-tuner's interface, on a store that survives."""
 
 import os
+import signal
 
 from kcomponents.tuning import _page
 from kcomponents.tuning._finish import finish
@@ -58,8 +59,8 @@ class Search(StoreTuner):
             Defaults to 60.
         max_retries: Integer, how often a trial whose worker is gone is run again.
             Defaults to 2.
-        trials_per_process: Integer, after which a worker is replaced by a new process.
-            Defaults to `None`, never.
+        trials_per_process: Integer, after which a worker is replaced by a new process,
+            since some backends let memory grow. Defaults to 100.
         keep_models: Integer, of how many of the best trials the weights are kept.
             Defaults to 10.
         max_consecutive_failed_trials: Integer, after how many crashes with the same
@@ -125,17 +126,23 @@ class Search(StoreTuner):
             ValueError: If the space has no choice, the objective is not logged, the
                 store holds another search, or the data cannot be sent to workers.
             RuntimeError: If trial after trial crashes with the same error.
-            KeyboardInterrupt: If Ctrl-C ended it; what was run is kept.
+            KeyboardInterrupt: If Ctrl-C ended it after an epoch; what was run is kept.
+            SystemExit: If SIGTERM did.
         """
         if data is not None:
             kwargs = {"data": data, **kwargs}
         sent = args, kwargs
         args, kwargs = self.prepared(*args, command=command, **kwargs)
         self.engine.begin()
-        why = run_search(self, args, kwargs, sent, Told(self, verbose))
+        told = Told(self, verbose)
+        self.shown = told.show
+        why = run_search(self, args, kwargs, sent, told)
         finish(self)
-        if why == "it got SIGINT":
+        if why == f"it got {signal.SIGINT.name}":
             raise KeyboardInterrupt
+        if why == f"it got {signal.SIGTERM.name}":
+            # Whoever sent it wants this process to end, and has not long to wait.
+            raise SystemExit(0)
 
     def report(self, path=None):
         """Write a page that tells what was found; return its path.

@@ -9,6 +9,7 @@ from kcomponents.tuning._pruning import checked_pruner
 from kcomponents.tuning._suggest import checked_sampler
 
 ENGINES = ("local", "ray")
+COUNTS = ("keep_models", "max_consecutive_failed_trials", "trials_per_process")
 
 
 @dataclasses.dataclass
@@ -32,7 +33,7 @@ class Settings:
     trial_timeout: float | None = None
     lease_seconds: float = 60.0
     max_retries: int = 2
-    trials_per_process: int | None = None
+    trials_per_process: int = 100
     keep_models: int = 10
     max_consecutive_failed_trials: int = 3
 
@@ -43,9 +44,9 @@ class Settings:
         one_of("engine", self.engine, ENGINES)
         if self.max_trials is not None or self.sampler != "grid":
             positive_int("max_trials", self.max_trials)
-        if self.workers is not None and self.workers != "auto":
+        if self.workers is not None:
             positive_int("workers", self.workers)
-        for name in ("keep_models", "max_consecutive_failed_trials"):
+        for name in COUNTS:
             positive_int(name, getattr(self, name))
         for name in ("finalists", "repeats", "max_retries"):
             self._whole(name)
@@ -53,8 +54,6 @@ class Settings:
             if getattr(self, name) is not None:
                 number(name, getattr(self, name), 0, open_low=True)
         number("lease_seconds", self.lease_seconds, 0, open_low=True)
-        if self.trials_per_process is not None:
-            positive_int("trials_per_process", self.trials_per_process)
         if self.seed is not None:
             self._check_seed()
         if self.engine == "ray":

@@ -42,6 +42,7 @@ class StoreTuner(keras_tuner.Tuner):
         activation, maximize = activation_of(space), oracle.objective.direction == "max"
         self.engine = Engine(self.store, settings, space, activation, maximize)
         self.models, self.judge, self.run = Models(settings.reuse), Judge(), None
+        self.shown = None
 
     def _opened(self, overwrite):
         place = self.settings.store or os.path.join(self.project_dir, JOURNAL)

@@ -3,9 +3,7 @@
 import collections
 import os
 
-import numpy as np
-
-from kcomponents.tuning._best import WEIGHTS
+from kcomponents.tuning._best import WEIGHTS, read
 from kcomponents.tuning._opened import results_in
 
 
@@ -41,9 +39,7 @@ def _unreadable(trials, folder):
         if not os.path.exists(path):
             continue
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                for name in arrays.files:
-                    arrays[name]
+            read(path)
         except Exception as error:
             found.append(f"The weights of trial {trial['id']} are damaged: {error}")
     return found

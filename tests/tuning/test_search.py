@@ -427,14 +427,21 @@ def test_a_trial_that_does_not_learn_is_ended_and_a_slow_start_is_not(tmp_path):
     x = rng.normal(size=(256, 4)).astype("float32")
 
     def made(hp):
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        layer = keras.layers.Dense(1, kernel_initializer="zeros")
+        model = keras.Sequential([keras.Input((4,)), layer])
         kind = hp.Choice("rate", ["none", "slow"])
         rate = 1e-12 if kind == "none" else 2e-3
         model.compile(keras.optimizers.SGD(rate), "mse")
         return model
 
     search = search_of(
-        tmp_path, made, "loss", sampler="grid", baseline=False, max_trials=2
+        tmp_path,
+        made,
+        "loss",
+        sampler="grid",
+        baseline=False,
+        max_trials=2,
+        pruner="none",
     )
     search.search(x, x[:, :1] - x[:, 1:2], epochs=9, verbose=0)
     assert told(search, "reason") == ["not_learning", None]

@@ -7,7 +7,7 @@ import pytest
 
 from kcomponents.tuning._space_cover import Cover
 from kcomponents.tuning._space_explore import explore
-from kcomponents.tuning.validate import validate
+from kcomponents.tuning._validate import validate
 
 
 def space(hp):
