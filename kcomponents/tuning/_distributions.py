@@ -16,25 +16,26 @@ def distribution_of(hp):
         return kinds.CategoricalDistribution((False, True))
     if kind == "Fixed" or hp.min_value == hp.max_value:
         return None
-    if hp.sampling != LINEAR and hp.step is not None:
-        count = math.log(hp.max_value / hp.min_value, hp.step)
-        return kinds.IntDistribution(0, math.floor(count + 1e-8))
+    if _is_counted(hp):
+        return kinds.IntDistribution(0, _steps(hp))
     if hp.sampling == REVERSE_LOG:
         return kinds.FloatDistribution(0.0, 1.0)
     low, high, log = hp.min_value, hp.max_value, hp.sampling == LOG
-    if hp.step is not None:
-        high = low + math.floor((high - low) / hp.step + 1e-8) * hp.step
-    if kind == "Int":
-        return kinds.IntDistribution(low, high, log=log, step=hp.step or 1)
-    return kinds.FloatDistribution(float(low), float(high), log=log, step=hp.step)
+    if kind == "Float":
+        return kinds.FloatDistribution(float(low), float(high), log=log)
+    step = 1 if log else hp.step
+    high = low + (high - low) // step * step
+    return kinds.IntDistribution(low, high, log=log, step=step)
 
 
 def value_of(hp, drawn):
     """Return the value of a hyperparameter by what was drawn for it."""
     if not _is_mapped(hp):
         return drawn
-    if hp.step is None:
+    if not _is_counted(hp):
         return min(hp.prob_to_value(drawn), hp.max_value)
+    if hp.sampling == LINEAR:
+        return hp.min_value + drawn * hp.step
     value = hp.min_value * hp.step**drawn
     if hp.sampling == REVERSE_LOG:
         value = hp.max_value + hp.min_value - value
@@ -45,15 +46,32 @@ def drawn_of(hp, value):
     """Return what has to be drawn for this value."""
     if not _is_mapped(hp):
         return value
-    if hp.step is None:
+    if not _is_counted(hp):
         return min(hp.value_to_prob(value), 1.0)
+    if hp.sampling == LINEAR:
+        return round((value - hp.min_value) / hp.step)
     if hp.sampling == REVERSE_LOG:
         value = hp.max_value + hp.min_value - value
     return round(math.log(value / hp.min_value, hp.step))
 
 
 def _is_mapped(hp):
-    """Tell the scales that Optuna does not have: by factors, or denser at the top."""
+    """Tell what is drawn as a place on a scale, which Optuna does not have itself."""
     if type(hp).__name__ not in ("Float", "Int"):
         return False
-    return hp.sampling == REVERSE_LOG or (hp.sampling == LOG and hp.step is not None)
+    return hp.sampling == REVERSE_LOG or _is_counted(hp)
+
+
+def _is_counted(hp):
+    """Tell numbers of which the how manieth is drawn, so that they are exact."""
+    whole = type(hp).__name__ == "Int" and hp.sampling == LINEAR
+    return hp.step is not None and not whole
+
+
+def _steps(hp):
+    """Return how many steps there are from the lowest value to the highest."""
+    if hp.sampling == LINEAR:
+        count = (hp.max_value - hp.min_value) / hp.step
+    else:
+        count = math.log(hp.max_value / hp.min_value, hp.step)
+    return math.floor(count + 1e-8)
