@@ -1,15 +1,19 @@
 """The main job runs on real digits, and refuses what it cannot work with."""
 
+import argparse
 import json
+import sys
 
 import numpy as np
 import pytest
 import quickstart
 import recipe_data
 
+from kcomponents.doctor import Diagnosis, Finding, Remedy
+
 
 def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
-    arguments = ["--epochs", "3", "--results", str(tmp_path)]
+    arguments = ["--epochs", "3", "--trials", "0", "--results", str(tmp_path)]
     quickstart.main(arguments)
     printed = capsys.readouterr().out
     lines = (tmp_path / "quickstart.jsonl").read_text().splitlines()
@@ -25,10 +29,53 @@ def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
     assert "Nothing is wrong with this training." in printed
     for page in ("sigmoid.html", "with_kcomponents.html"):
         assert (tmp_path / page).read_text().startswith("<!DOCTYPE html>")
+    assert "Of what the doctor proposes" not in printed
     # What makes the difference: the gradient does not get to the sigmoid net's start.
     for row, low, high in ((before, 0, 0.1), (after, 0.1, 100)):
         first, last = (row["grad_norms"][place][-1] for place in ("first", "last"))
         assert low < first / last < high
+
+
+def arguments_of(folder, trials):
+    """Return what the search for a cure is told, for a net that is quickly trained."""
+    return argparse.Namespace(
+        depth=6, width=32, epochs=1, seed=0, trials=trials, results=folder
+    )
+
+
+REMEDY = Remedy("hidden_activation", ("prelu",), "It has a slope everywhere.")
+FINDING = Finding("vanishing_gradient", "", (), "high", (REMEDY,))
+SICK = Diagnosis("not_learning", (FINDING,))
+
+
+def test_what_the_doctor_proposes_is_searched(tmp_path, capsys):
+    quickstart.cure(SICK, recipe_data.images(), arguments_of(tmp_path, 2))
+    printed = capsys.readouterr().out
+    assert "2 trials of 1 epochs found hidden_activation = prelu best: " in printed
+    assert (tmp_path / "search.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_without_the_libraries_of_a_search_it_says_how(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    quickstart.cure(SICK, recipe_data.images(), arguments_of(tmp_path, 2))
+    assert "pip install kcomponents[tuning]" in capsys.readouterr().out
+
+
+def test_where_nothing_is_proposed_nothing_is_searched(tmp_path, capsys):
+    data = recipe_data.images()
+    quickstart.cure(Diagnosis("healthy", ()), data, arguments_of(tmp_path, 2))
+    assert "There is no search among the remedies: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "relu", "prelu", "maxout"])
+def test_a_remedy_changes_the_net_and_nothing_else(tmp_path, kind):
+    data, args = recipe_data.images(), arguments_of(tmp_path, 0)
+    model = quickstart.cured_net(args, data, kind, residual=True)
+    assert model.output_shape == (None, 10)
+    plain = quickstart.cured_net(args, data)
+    same, _ = quickstart.sigmoid_net(10, args.depth, args.width)
+    same.build((None, 784))
+    assert plain.count_params() == same.count_params()
 
 
 def test_the_shipped_digits_are_all_there():
@@ -71,6 +118,7 @@ def test_a_file_that_cannot_work_is_refused_before_training(tmp_path, arrays, ca
         (["--epochs", "0"], "--epochs must be at least 1"),
         (["--patience", "0"], "--patience must be at least 1"),
         (["--depth", "-2"], "--depth must be at least 1"),
+        (["--trials", "-1"], "--trials must be at least 0"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, complaint, capsys):
