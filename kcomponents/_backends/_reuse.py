@@ -6,11 +6,14 @@
   bit, of numbers that a variable holds.
 - `dropout_numbers(rate)`: what it needs to know.
 - `forget_built()`: let go of the memory that models leave which are built and dropped.
+- `leaves_graphs`: whether of a model that is dropped something compiled may stay.
 - `rectifies(x)`: where a leaky ReLU returns its input; at 0 it decides the gradient.
 """
 
 import keras
 from keras import ops
+
+leaves_graphs = keras.backend.backend() != "torch"
 
 if keras.backend.backend() == "jax":
     import jax

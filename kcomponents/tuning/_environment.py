@@ -62,7 +62,7 @@ def environment(number, workers, share, found, cores=None):
         found: List of identifiers of GPUs.
         cores: Integer, of this machine. Defaults to `None`, those this process may use.
     """
-    cores = len(os.sched_getaffinity(0)) if cores is None else cores
+    cores = _cores() if cores is None else cores
     threads = str(max(1, cores // workers))
     variables = dict.fromkeys(THREADS, threads)
     if not found:
@@ -78,6 +78,14 @@ def environment(number, workers, share, found, cores=None):
     variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = str(fraction)
     variables["KCOMPONENTS_GPU_FRACTION"] = str(fraction)
     return variables
+
+
+def _cores():
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    # Not every system tells which.
+    return os.cpu_count() or 1
 
 
 def _on_one(share):

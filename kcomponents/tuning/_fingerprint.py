@@ -1,6 +1,7 @@
 """Fingerprint: what makes a search this one, so that no other goes on with it."""
 
 import difflib
+import functools
 import hashlib
 import inspect
 import json
@@ -63,11 +64,21 @@ def _plain(value):
 def _code(hypermodel):
     """Return the source of a build function or of the class of a hypermodel."""
     build = hypermodel.build
-    made_of = build if type(hypermodel).__name__ == "DefaultHyperModel" else None
+    if type(hypermodel).__name__ != "DefaultHyperModel":
+        return _source(type(hypermodel))
+    if isinstance(build, functools.partial):
+        given = {**dict(enumerate(build.args)), **build.keywords}
+        told = [f"{name} = {_described(value)}" for name, value in given.items()]
+        return "\n".join([_source(build.func), *told])
+    return _source(build)
+
+
+def _source(thing):
     try:
-        return inspect.getsource(made_of or type(hypermodel))
+        return inspect.getsource(thing)
     except (OSError, TypeError):
-        code = getattr(build, "__code__", None)
+        # As of what was typed in, or is callable by its class.
+        code = getattr(thing, "__code__", None)
         return "" if code is None else hashlib.sha256(code.co_code).hexdigest()
 
 

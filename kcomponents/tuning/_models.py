@@ -2,6 +2,7 @@
 
 import keras
 
+from kcomponents._backends._reuse import leaves_graphs
 from kcomponents.tuning._reuse import CompiledModels
 
 
@@ -18,8 +19,8 @@ class Models:
 
     def model_for(self, build, hp):
         """Return the model that `build` makes, or one that is trained just like it."""
-        if not self.reused:
-            # What is left of the model before, which no other trial takes.
+        if leaves_graphs and not self.reused:
+            # Of the model before, which no other trial takes.
             keras.backend.clear_session()
         if self.kept is None:
             return build(hp)

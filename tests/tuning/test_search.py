@@ -1,5 +1,7 @@
 """Search: keras-tuner's interface, every trial kept, each failure a reason."""
 
+import functools
+
 import keras
 import keras_tuner
 import numpy as np
@@ -377,6 +379,18 @@ def test_another_space_code_data_or_setting_is_not_mixed_in(tmp_path):
     (x, y), validation = data()
     with pytest.raises(ValueError, match="data"):
         search.search(x + 1, y, validation_data=validation, epochs=2, verbose=0)
+
+
+@once
+def test_what_a_partial_was_given_is_part_of_the_search(tmp_path):
+    def made(hp, units):
+        hp.Choice("units", [units, 2 * units])
+        return build(hp)
+
+    run(search_of(tmp_path, functools.partial(made, units=2), max_trials=2), epochs=1)
+    other = functools.partial(made, units=4)
+    with pytest.raises(ValueError, match=r"(?s)-units = 2.*\+units = 4"):
+        run(search_of(tmp_path, other, max_trials=2), epochs=1)
 
 
 @once
