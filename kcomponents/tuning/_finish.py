@@ -1,7 +1,10 @@
 """What a search leaves in its folder when it has come to its end."""
 
+import glob
 import os
 import shutil
+
+import psutil
 
 from kcomponents._files import write_whole
 from kcomponents.tuning._csv import to_csv
@@ -11,7 +14,11 @@ def finish(search):
     """Write the table of all trials and the best model; remove what was sent."""
     folder = search.project_dir
     write_whole(os.path.join(folder, "results.csv"), to_csv(search.results))
-    shutil.rmtree(os.path.join(folder, "data"), ignore_errors=True)
+    for sent in glob.glob("data-*", root_dir=folder):
+        process = int(sent.split("-")[1])
+        # Its own, and what one that was killed has left.
+        if process == os.getpid() or not psutil.pid_exists(process):
+            shutil.rmtree(os.path.join(folder, sent), ignore_errors=True)
     best = search.oracle.get_best_trials()
     if not best:
         return

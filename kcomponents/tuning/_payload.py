@@ -40,7 +40,7 @@ def packed(search, args, kwargs):
     Raises:
         ValueError: If the model or the data cannot be sent.
     """
-    folder = os.path.join(search.project_dir, "data")
+    folder = data_folder(search)
     os.makedirs(folder, exist_ok=True)
     given, place = _mapped((args, kwargs), folder), search.store.place
     directory = os.path.abspath(search.directory)
@@ -64,6 +64,11 @@ def packed(search, args, kwargs):
             f"{rule} ({error}). {how}`search(data=make_data)`, which returns arguments "
             f"of `fit`. Received: {', '.join(_kinds(args, kwargs))}"
         ) from error
+
+
+def data_folder(search):
+    """Return the folder for what this process sends to its workers."""
+    return os.path.join(search.project_dir, f"data-{os.getpid()}")
 
 
 def unpacked(content):

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 from kcomponents.tuning._environment import environment, gpus, share_of
@@ -39,12 +40,13 @@ class Processes:
     def run(self, stop, shown):
         """Return when every trial has ended, or the search was told to stop."""
         try:
-            while self._alive or not stop.asked and self.search.engine.left():
-                if not stop.asked:
-                    self._fill()
+            while not stop.asked and self.search.engine.left():
+                self._fill()
                 shown()
                 time.sleep(PAUSE)
                 self._sweep()
+                # A worker may live too short to see that another one is gone.
+                self.search.engine.reaper.look()
                 self.search.engine.check()
         finally:
             self._end()
@@ -58,23 +60,19 @@ class Processes:
     def _started(self, number):
         own = environment(number, self.count, self.share, self.found)
         paths = os.pathsep.join(["", *sys.path]).strip(os.pathsep)
-        with open(self._log(number), "ab") as log:
-            process = subprocess.Popen(
+        # A file without a name, not a pipe, which would wait until it is read.
+        with open(self._log(number), "ab") as log, tempfile.TemporaryFile() as content:
+            content.write(self.content)
+            content.seek(0)
+            return subprocess.Popen(
                 [sys.executable, "-m", __package__ + "._process", str(os.getpid())],
                 env={**os.environ, **own, "PYTHONPATH": paths},
-                stdin=subprocess.PIPE,
+                stdin=content,
                 stdout=log,
                 stderr=log,
                 # So that Ctrl-C reaches this process alone, which then tells them.
                 start_new_session=True,
             )
-        try:
-            process.stdin.write(self.content)
-            process.stdin.close()
-        except BrokenPipeError:
-            # It has ended already, which the next look finds out.
-            pass
-        return process
 
     def _log(self, number):
         return os.path.join(self.folder, f"worker-{number}.log")
@@ -90,7 +88,8 @@ class Processes:
                 continue
             del self._alive[number]
             self.search.engine.reaper.lose_all_of(process.pid)
-            if process.returncode == 0 or self._finished() > finished:
+            # Whoever is killed made no mistake; its trials are counted elsewhere.
+            if process.returncode <= 0 or self._finished() > finished:
                 self._bad = 0
             else:
                 self._bad += 1

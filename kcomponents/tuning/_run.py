@@ -29,6 +29,7 @@ class TrialRun:
         self.known = trial.user_attrs
         self.objective = search.oracle.objective
         self.model, self.watched = None, []
+        self._of_store = None
 
     def run(self, args, kwargs):
         """Return the outcome, or raise `GivenBack`."""
@@ -41,6 +42,9 @@ class TrialRun:
         except (GivenBack, ObjectiveMissing, keras_tuner.errors.FatalError):
             raise
         except Exception as error:
+            if error is self._of_store:
+                # It says nothing of the trial, and ends the search.
+                raise
             reason, message = reason_of(error), message_of(error)
             outcome = Outcome(reason, message, None, self._curves())
         outcome.facts |= {
@@ -73,15 +77,22 @@ class TrialRun:
         judge.set(self.epochs, settings.doctor and self.known["kind"] == "search")
 
         def report(epochs, value):
-            # Of several trainings of a trial, the first is the one that others are
-            # compared with.
-            if execution == 0:
-                self.search.store.report(self.trial, epochs, value)
-            if self.search.shown is not None:
-                self.search.shown()
-            return pruner is not None and self.search.store.judge(self.trial, pruner)
+            try:
+                return self._report(epochs, value, execution, pruner)
+            except Exception as error:
+                self._of_store = error
+                raise
 
         return TrialCallback(self.objective, report, judge, until, self._ended)
+
+    def _report(self, epochs, value, execution, pruner):
+        """Tell the store a value, and return whether others do better."""
+        # Of several trainings of a trial, the first is compared with those of others.
+        if execution == 0:
+            self.search.store.report(self.trial, epochs, value)
+        if self.search.shown is not None:
+            self.search.shown()
+        return pruner is not None and self.search.store.judge(self.trial, pruner)
 
     def seed(self, execution):
         """Return the seed of one training of the trial."""

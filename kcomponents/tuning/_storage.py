@@ -103,11 +103,16 @@ def _failures():
 def _is_away(error):
     """Tell a database that is away from one that was asked for nonsense."""
     found = needed("sqlalchemy").exc
-    if isinstance(error, optuna.exceptions.StorageInternalError):
-        # In which Optuna wraps what happens while it writes.
-        error = error.__cause__
-    return isinstance(error, found.OperationalError | found.InterfaceError)
+    return isinstance(_cause(error), found.OperationalError | found.InterfaceError)
+
+
+def _cause(error):
+    """Return what Optuna wraps when it happens while it writes."""
+    lost = isinstance(error, optuna.exceptions.StorageInternalError)
+    return error.__cause__ if lost else error
 
 
 def _first(error):
+    """Return the first line of what an error says."""
+    error = _cause(error)
     return (str(error).splitlines() or [type(error).__name__])[0]
