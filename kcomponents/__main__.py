@@ -8,7 +8,7 @@ from kcomponents import report
 from kcomponents._files import write_whole
 from kcomponents._version import __version__
 from kcomponents.record import Record
-from kcomponents.tuning._cli import add_search, run_search_command
+from kcomponents.tuning._command_line.parser import add_search, run_search_command
 
 DESCRIPTION = "Components for Keras models that train badly."
 ABOUT_REPORT = """\

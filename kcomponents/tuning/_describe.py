@@ -1,8 +1,8 @@
 """describe: a search space in words."""
 
 from kcomponents.tuning._optional import needed
-from kcomponents.tuning._space_explore import space_of
-from kcomponents.tuning._space_size import count
+from kcomponents.tuning._spaces.explore import space_of
+from kcomponents.tuning._spaces.size import count
 
 
 def describe(hypermodel):

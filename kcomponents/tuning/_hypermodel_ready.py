@@ -4,14 +4,12 @@ import keras
 
 from kcomponents import activations
 from kcomponents._check import fail, one_of, positive_int
-from kcomponents.tuning import (
-    _space_dropout,
-    _space_normalization,
-    _space_optimizer,
-    _space_ranges,
-    _space_regularizer,
-)
 from kcomponents.tuning._optional import needed
+from kcomponents.tuning._spaces import dropout as _space_dropout
+from kcomponents.tuning._spaces import normalization as _space_normalization
+from kcomponents.tuning._spaces import optimizer as _space_optimizer
+from kcomponents.tuning._spaces import ranges as _space_ranges
+from kcomponents.tuning._spaces import regularizer as _space_regularizer
 
 TASKS = "classification", "regression"
 

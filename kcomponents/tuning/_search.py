@@ -3,13 +3,13 @@
 import os
 import signal
 
-from kcomponents.tuning import _page
-from kcomponents.tuning._finish import finish
-from kcomponents.tuning._places import run_search
-from kcomponents.tuning._results import results_of
-from kcomponents.tuning._settings import Settings
-from kcomponents.tuning._told import Told
-from kcomponents.tuning._tuner import StoreTuner
+from kcomponents.tuning._engine.settings import Settings
+from kcomponents.tuning._engine.tuner import StoreTuner
+from kcomponents.tuning._keeping.finish import finish
+from kcomponents.tuning._telling.page import to_html
+from kcomponents.tuning._telling.results import results_of
+from kcomponents.tuning._telling.told import Told
+from kcomponents.tuning._workers.places import run_search
 
 
 class Search(StoreTuner):
@@ -152,5 +152,5 @@ class Search(StoreTuner):
                 folder.
         """
         path = path or os.path.join(self.project_dir, "report.html")
-        _page.to_html(self.results, path)
+        to_html(self.results, path)
         return path

@@ -2,9 +2,9 @@
 
 from kcomponents._check import fail
 from kcomponents.tuning._optional import needed
-from kcomponents.tuning._space_batch import first_rows, try_step
-from kcomponents.tuning._space_cover import Cover
-from kcomponents.tuning._space_explore import build_with, declared, values_with
+from kcomponents.tuning._spaces.batch import first_rows, try_step
+from kcomponents.tuning._spaces.cover import Cover
+from kcomponents.tuning._spaces.explore import build_with, declared, values_with
 
 
 def validate(hypermodel, x=None, y=None):

@@ -1,6 +1,6 @@
 """activation: the choice of a hidden activation, with what belongs to it."""
 
-from kcomponents.tuning._space_activation import CHOICES, choose
+from kcomponents.tuning._spaces.activation import CHOICES, choose
 
 
 def activation(hp, name="activation", choices=CHOICES):

@@ -1,6 +1,6 @@
 """clipping: the choice of a bound for gradients, none among them."""
 
-from kcomponents.tuning._space_clipping import choose
+from kcomponents.tuning._spaces.clipping import choose
 
 
 def clipping(hp, name="clipping", choices=("none", "global_norm"), thresholds=None):

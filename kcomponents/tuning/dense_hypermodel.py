@@ -6,9 +6,9 @@ import keras
 import keras_tuner
 
 from kcomponents.tuning._hypermodel_ready import Ready
-from kcomponents.tuning._space_activation import CHOICES, choose
-from kcomponents.tuning._space_layers import Layers
-from kcomponents.tuning._space_width import equal_widths
+from kcomponents.tuning._spaces.activation import CHOICES, choose
+from kcomponents.tuning._spaces.layers import Layers
+from kcomponents.tuning._spaces.width import equal_widths
 
 
 class DenseHyperModel(Ready, keras_tuner.HyperModel):

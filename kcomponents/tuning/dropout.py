@@ -1,6 +1,6 @@
 """dropout: the choice of a rate, 0 among them."""
 
-from kcomponents.tuning._space_dropout import choose
+from kcomponents.tuning._spaces.dropout import choose
 
 
 def dropout(hp, name="dropout", min_value=0.0, max_value=0.5, step=None):

@@ -1,6 +1,6 @@
 """normalization: the choice of a normalization between layers, none among them."""
 
-from kcomponents.tuning._space_normalization import choose
+from kcomponents.tuning._spaces.normalization import choose
 
 
 def normalization(

@@ -1,6 +1,6 @@
 """optimizer: the choice of an optimizer with its learning rate and the rest."""
 
-from kcomponents.tuning._space_optimizer import choose, spare
+from kcomponents.tuning._spaces.optimizer import choose, spare
 
 
 def optimizer(

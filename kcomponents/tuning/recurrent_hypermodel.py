@@ -9,7 +9,7 @@ from kcomponents import activations
 from kcomponents._check import one_of
 from kcomponents.initializers import IRNN
 from kcomponents.tuning._hypermodel_ready import Ready, function_names
-from kcomponents.tuning._space_ranges import choices_of, plain_of
+from kcomponents.tuning._spaces.ranges import choices_of, plain_of
 
 CELLS = {
     "lstm": keras.layers.LSTM,

@@ -4,8 +4,8 @@ import keras_tuner
 
 from kcomponents._check import fail
 from kcomponents.regularizers import apply
-from kcomponents.tuning._hypermodel_wrapped import Wrapped
-from kcomponents.tuning._space_regularizer import choose
+from kcomponents.tuning._rewriting.wrapped import Wrapped
+from kcomponents.tuning._spaces.regularizer import choose
 
 
 class Regularized(Wrapped, keras_tuner.HyperModel):

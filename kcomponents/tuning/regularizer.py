@@ -1,6 +1,6 @@
 """regularizer: the choice of a penalty on weights, none among them."""
 
-from kcomponents.tuning._space_regularizer import choose
+from kcomponents.tuning._spaces.regularizer import choose
 
 
 def regularizer(hp, name="regularizer", l1=(1e-7, 1e-3), l2=(1e-6, 1e-2)):

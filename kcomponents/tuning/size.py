@@ -1,7 +1,7 @@
 """size: how many configurations a space has."""
 
-from kcomponents.tuning._space_explore import space_of
-from kcomponents.tuning._space_size import count
+from kcomponents.tuning._spaces.explore import space_of
+from kcomponents.tuning._spaces.size import count
 
 
 def size(hypermodel):

@@ -1,7 +1,7 @@
 """space: a search space made of the remedies that the doctor proposes."""
 
 from kcomponents._check import fail
-from kcomponents.tuning._space_remedies import Settings, merged
+from kcomponents.tuning._spaces.remedies import Settings, merged
 
 
 def space(remedies, *, settings=None):

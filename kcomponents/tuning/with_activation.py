@@ -2,9 +2,9 @@
 
 import keras_tuner
 
-from kcomponents.tuning._hypermodel_wrapped import Wrapped
-from kcomponents.tuning._rewrite import with_activation
-from kcomponents.tuning._space_activation import CHOICES, choose
+from kcomponents.tuning._rewriting.rewrite import with_activation
+from kcomponents.tuning._rewriting.wrapped import Wrapped
+from kcomponents.tuning._spaces.activation import CHOICES, choose
 
 
 class WithActivation(Wrapped, keras_tuner.HyperModel):

@@ -10,9 +10,10 @@ import time
 
 import keras_tuner
 
-from kcomponents.tuning import Search, _commands
-from kcomponents.tuning._opened import opened
-from kcomponents.tuning._verify import problems
+from kcomponents.tuning import Search
+from kcomponents.tuning._command_line import commands as _commands
+from kcomponents.tuning._keeping.opened import opened
+from kcomponents.tuning._keeping.verify import problems
 from tests.tuning import postgresql
 from tests.tuning.kills import wait_for
 

@@ -9,12 +9,12 @@ import time
 
 import psutil
 
-from kcomponents.tuning._opened import opened
-from kcomponents.tuning._verify import problems
+from kcomponents.tuning._keeping.opened import opened
+from kcomponents.tuning._keeping.verify import problems
 from tests.tuning.found import Found
 
 NAME = "untitled_project"
-WORKER = "kcomponents.tuning._process"
+WORKER = "kcomponents.tuning._workers.process"
 # Seconds that a search may take to begin, and to come to its end after the last kill.
 BEGIN, LONG = 120, 900
 

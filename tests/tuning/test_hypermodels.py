@@ -7,7 +7,7 @@ import pytest
 
 from kcomponents import tuning
 from kcomponents.initializers import IRNN
-from kcomponents.tuning._space_explore import explore
+from kcomponents.tuning._spaces.explore import explore
 from kcomponents.tuning.conv_hypermodel import ConvHyperModel
 from kcomponents.tuning.dense_hypermodel import DenseHyperModel
 from kcomponents.tuning.recurrent_hypermodel import RecurrentHyperModel

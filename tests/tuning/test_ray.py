@@ -13,7 +13,7 @@ from tests.tuning.small import run, search_of
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
-from kcomponents.tuning._ray import Worker, _variables  # noqa: E402
+from kcomponents.tuning._workers.actors import Worker, _variables  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def trouble(folder):
 
 def test_an_actor_that_is_killed_loses_no_trial(tmp_path, cluster):
     before = signal.getsignal(signal.SIGTERM)
-    settings = {"max_trials": 5, "engine": "ray", "lease_seconds": 3.0}
+    settings = {"max_trials": 5, "engine": "ray", "lease_seconds": 5.0}
     settings |= {"pruner": "none", "doctor": False}
     search = search_of(tmp_path, Held(tmp_path), **settings)
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -56,8 +56,9 @@ def test_an_actor_that_is_killed_loses_no_trial(tmp_path, cluster):
     trials = search.results["trials"]
     assert [trial["id"] for trial in trials] == list("01234")
     assert {trial["state"] for trial in trials} == {"completed"}
-    (again,) = [trial for trial in trials if trial["attempts"] == 2]
-    assert again["values"] == killed["values"]
+    # On a busy machine, others may have been taken for dead.
+    (again,) = [trial for trial in trials if trial["values"] == killed["values"]]
+    assert again["attempts"] > 1
     assert f":{killed['process']}:" not in again["worker"]
     assert killed["environment"]["OMP_NUM_THREADS"] == "1"
     assert signal.getsignal(signal.SIGTERM) == before

@@ -13,9 +13,9 @@ from kcomponents import _keras, regularizers
 from kcomponents import layers as own_layers
 from kcomponents._keras import _reuse as private
 from kcomponents.optimizers import clipped
-from kcomponents.tuning._reuse import CompiledModels
-from kcomponents.tuning._reuse_key import structure_of
-from kcomponents.tuning._reuse_numbers import layers_of
+from kcomponents.tuning._reuse.compiled_models import CompiledModels
+from kcomponents.tuning._reuse.key import structure_of
+from kcomponents.tuning._reuse.numbers import layers_of
 
 eager = keras.backend.backend() == "torch"
 compiled = pytest.mark.skipif(eager, reason="nothing is compiled")

@@ -13,11 +13,12 @@ import optuna
 import pytest
 from filelock import FileLock, Timeout
 
-from kcomponents.tuning import _lease, _storage
-from kcomponents.tuning._journal import Journal
-from kcomponents.tuning._lease import Lease, Reaper, new_owner, running
-from kcomponents.tuning._storage import open_storage, patiently, shown
-from kcomponents.tuning._store import Store
+from kcomponents.tuning._keeping import lease as _lease
+from kcomponents.tuning._keeping import storage as _storage
+from kcomponents.tuning._keeping.journal import Journal
+from kcomponents.tuning._keeping.lease import Lease, Reaper, new_owner, running
+from kcomponents.tuning._keeping.storage import open_storage, patiently, shown
+from kcomponents.tuning._keeping.store import Store
 
 SLOTS = {str(number): {"kind": "search"} for number in range(3)}
 # Longer than any wait of these tests takes.

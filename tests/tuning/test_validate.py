@@ -5,8 +5,8 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from kcomponents.tuning._space_cover import Cover
-from kcomponents.tuning._space_explore import explore
+from kcomponents.tuning._spaces.cover import Cover
+from kcomponents.tuning._spaces.explore import explore
 from kcomponents.tuning._validate import validate
 
 

@@ -9,7 +9,7 @@ from keras import layers
 from kcomponents._keras._cloning import compile_arguments, is_plain
 from kcomponents.initializers import recommended_for
 from kcomponents.layers import Maxout, PReLU
-from kcomponents.tuning._space_explore import explore, values_with
+from kcomponents.tuning._spaces.explore import explore, values_with
 from kcomponents.tuning.regularized import Regularized
 from kcomponents.tuning.with_activation import WithActivation
 

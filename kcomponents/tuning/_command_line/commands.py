@@ -1,0 +1,141 @@
+"""What each command of `python -m kcomponents search` does."""
+
+import importlib.util
+import os
+import sys
+
+import keras_tuner
+
+from kcomponents._check import fail
+from kcomponents.tuning._describe import describe
+from kcomponents.tuning._engine.stop import Stop
+from kcomponents.tuning._keeping.opened import opened, results_in
+from kcomponents.tuning._keeping.verify import problems
+from kcomponents.tuning._search import Search
+from kcomponents.tuning._telling import live
+from kcomponents.tuning._telling.page import to_html
+from kcomponents.tuning._validate import validate as validated
+
+OF_SEARCH = (
+    "max_trials",
+    "sampler",
+    "pruner",
+    "repeats",
+    "seed",
+    "workers",
+    "gpus_per_worker",
+    "engine",
+    "max_hours",
+    "store",
+    "directory",
+    "overwrite",
+)
+
+
+def run(arguments):
+    """Begin a search or go on with it, and write its page."""
+    module = _loaded(arguments.file)
+    objective = arguments.objective
+    if arguments.direction is not None:
+        objective = keras_tuner.Objective(objective, arguments.direction)
+    given = {name: getattr(arguments, name) for name in OF_SEARCH}
+    search = Search(module.build, objective, project_name=arguments.name, **given)
+    status = 0
+    try:
+        search.search(
+            data=module.data,
+            epochs=arguments.epochs,
+            verbose=1,
+            command=arguments.command_line,
+        )
+    except KeyboardInterrupt:
+        print("Ended by Ctrl-C. The same command goes on with it.", file=sys.stderr)
+        status = 130
+    page = search.report(arguments.output)
+    print(f"{live.summary(search.results)}\n\nReport: {page}")
+    return status
+
+
+def validate(arguments):
+    """Build every branch of the model in a file, and show its space."""
+    build = _loaded(arguments.file).build
+    validated(build)
+    print(f"{describe(build)}\n\nEvery branch builds and trains.")
+    return 0
+
+
+def worker(arguments):
+    """Work on a search that another process began."""
+    module = _loaded(arguments.file)
+    place = arguments.store or os.path.join(arguments.directory, arguments.name)
+    store = opened(place, arguments.name)
+    told = store.facts.get("settings")
+    if told is None:
+        fail("The search was not begun yet: use `run` first.", store=store.shown)
+    objective = keras_tuner.Objective(**store.facts["objective"])
+    told |= {"workers": None, "engine": "local", "store": store.place}
+    search = Search(
+        module.build,
+        objective,
+        project_name=arguments.name,
+        directory=arguments.directory,
+        **told,
+    )
+    args, kwargs = search.prepared(data=module.data, epochs=store.facts["epochs"])
+    stop = Stop(store, search.settings.max_hours)
+    with stop.on_signals():
+        search.work(args, kwargs, stop, arguments.trials)
+    return 0
+
+
+def status(arguments):
+    """Say how far a search is."""
+    results = results_in(opened(arguments.place, arguments.name))
+    print(f"{live.line(results)}\n\n{live.summary(results)}")
+    return 0
+
+
+def report(arguments):
+    """Write the page of a search."""
+    store = opened(arguments.place, arguments.name)
+    inside = os.path.isdir(arguments.place)
+    folder = arguments.place if inside else os.path.dirname(store.place)
+    folder = "." if "://" in store.place else folder
+    path = arguments.output or os.path.join(folder, "report.html")
+    to_html(results_in(store), path)
+    print(f"Report: {path}")
+    return 0
+
+
+def verify(arguments):
+    """Check a search; return 1 if something is wrong with it."""
+    folder = arguments.place if os.path.isdir(arguments.place) else None
+    store = opened(arguments.place, arguments.name)
+    found = problems(store, folder)
+    print("\n".join(found) or f"Nothing is wrong. {live.line(results_in(store))}")
+    return 1 if found else 0
+
+
+def stop(arguments):
+    """Let all workers of a search end after their epoch."""
+    opened(arguments.place, arguments.name).set_fact("stop", True)
+    print("All workers end after their epoch. `run` goes on.")
+    return 0
+
+
+def _loaded(path):
+    """Return the module in a file, which workers import by its name."""
+    if not os.path.isfile(path):
+        fail("There is no such file.", file=path)
+    folder, name = os.path.split(os.path.abspath(path))
+    name = os.path.splitext(name)[0]
+    sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if name in sys.modules or spec is None:
+        fail("The file's name must be that of no other module.", file=path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for wanted in ("build", "data"):
+        if not callable(getattr(module, wanted, None)):
+            fail(f"The file must define a function `{wanted}`.", file=path)
+    return module

@@ -1,0 +1,83 @@
+"""Settings of a search, checked before any time is spent."""
+
+import dataclasses
+from typing import Any
+
+from kcomponents._check import fail, number, one_of, positive_int
+from kcomponents.tuning._engine.pruning import checked_pruner
+from kcomponents.tuning._engine.suggest import checked_sampler
+from kcomponents.tuning._optional import needed
+
+ENGINES = ("local", "ray")
+COUNTS = ("keep_models", "max_consecutive_failed_trials", "trials_per_process")
+
+
+@dataclasses.dataclass
+class Settings:
+    """What a search was told, but for the model and the data."""
+
+    max_trials: int | None = 10
+    sampler: Any = "tpe"
+    pruner: Any = "asha"
+    seed: int | None = None
+    baseline: bool = True
+    finalists: int = 1
+    repeats: int = 3
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+    engine: str = "local"
+    store: str | None = None
+    reuse: bool = True
+    doctor: bool = True
+    max_hours: float | None = None
+    trial_timeout: float | None = None
+    lease_seconds: float = 60.0
+    max_retries: int = 2
+    trials_per_process: int = 100
+    keep_models: int = 10
+    max_consecutive_failed_trials: int = 3
+
+    def __post_init__(self):
+        """Refuse what cannot be meant."""
+        self.sampler = checked_sampler(self.sampler)
+        self.pruner = checked_pruner(self.pruner)
+        one_of("engine", self.engine, ENGINES)
+        if self.max_trials is not None or self.sampler != "grid":
+            positive_int("max_trials", self.max_trials)
+        if self.workers is not None:
+            positive_int("workers", self.workers)
+        for name in COUNTS:
+            positive_int(name, getattr(self, name))
+        for name in ("finalists", "repeats", "max_retries"):
+            self._whole(name)
+        for name in ("max_hours", "trial_timeout", "gpus_per_worker"):
+            if getattr(self, name) is not None:
+                number(name, getattr(self, name), 0, open_low=True)
+        number("lease_seconds", self.lease_seconds, 0, open_low=True)
+        if self.seed is not None:
+            self._check_seed()
+        if self.engine == "ray":
+            needed("ray")
+
+    def _whole(self, name):
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            fail(f"`{name}` must be a whole number, 0 or more.", **{name: value})
+
+    def _check_seed(self):
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 2**31:
+            fail(
+                "`seed` must be a whole number, at least 0, below 2**31.",
+                seed=self.seed,
+            )
+
+    def told(self):
+        """Return the settings as plain values."""
+        found = dataclasses.asdict(self)
+        for name in ("sampler", "pruner"):
+            value = found[name]
+            if not isinstance(value, str | None):
+                found[name] = type(value).__name__
+        found.pop("store")
+        return found

@@ -1,0 +1,157 @@
+"""Store: the trials of a search, in reach of every process that works on it.
+
+Each trial has a slot, such as the eighth of twenty, that is filled once. A slot is made
+by whoever finds it missing; if two do so at once, the first one counts. That a trial is
+taken by one worker, and ended once, the storage itself sees to.
+"""
+
+import contextlib
+import copy
+
+from kcomponents._check import fail
+from kcomponents.tuning._keeping.storage import open_storage, patiently, shown
+from kcomponents.tuning._optional import optuna
+
+
+class Store:
+    """Trials in a storage of Optuna, which its dashboard opens too.
+
+    Args:
+        place: Path of a journal, or URL of a database.
+        name: String, the name of the search.
+        direction: `"maximize"`, `"minimize"`, or None for a search that is there.
+    """
+
+    def __init__(self, place, name, direction=None):
+        self.place, self.name = str(place), name
+        self.storage = open_storage(self.place)
+        self.study = self._found(name, direction)
+        self._ids = {}
+
+    def _found(self, name, direction):
+        if direction is None:
+            try:
+                return self._call("get_study_id_from_name", name)
+            except KeyError:
+                fail(
+                    "The store holds no search of this name.",
+                    store=self.shown,
+                    name=name,
+                )
+        towards = optuna.study.StudyDirection[direction.upper()]
+        # Another process may make it at the same time.
+        with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
+            self._call("create_new_study", [towards], name)
+        return self._call("get_study_id_from_name", name)
+
+    @property
+    def shown(self):
+        """The place as it may be shown, without a password."""
+        return shown(self.place)
+
+    def _call(self, method, *args, **kwargs):
+        return patiently(getattr(self.storage, method), *args, **kwargs)
+
+    @property
+    def facts(self):
+        """What holds for the whole search: a dict."""
+        # A copy: those who read it may change what they read.
+        return copy.deepcopy(self._call("get_study_user_attrs", self.study))
+
+    def set_fact(self, name, value):
+        """Set what holds for the whole search."""
+        self._call("set_study_user_attr", self.study, name, value)
+
+    def delete(self):
+        """Forget the whole search."""
+        self._call("delete_study", self.study)
+
+    def trials(self):
+        """Return the trials as Optuna's frozen ones, of each slot the first."""
+        every = self._call("get_all_trials", self.study, deepcopy=False)
+        first = {}
+        for trial in sorted(every, key=lambda trial: trial.number):
+            # Trials that others added with Optuna have no slot.
+            first.setdefault(trial.user_attrs.get("slot", trial.number), trial)
+        return [trial for trial in first.values() if "slot" in trial.user_attrs]
+
+    def add(self, slots):
+        """Add the slots that are missing: slot → what is known of its trial."""
+        known = {trial.user_attrs["slot"] for trial in self.trials()}
+        waiting = optuna.trial.TrialState.WAITING
+        for slot, attributes in slots.items():
+            if slot not in known:
+                attributes = {"slot": slot, **attributes}
+                made = optuna.trial.create_trial(state=waiting, user_attrs=attributes)
+                self._call("create_new_trial", self.study, made)
+
+    def _id(self, trial):
+        if trial.number not in self._ids:
+            find = "get_trial_id_from_study_id_trial_number"
+            self._ids[trial.number] = self._call(find, self.study, trial.number)
+        return self._ids[trial.number]
+
+    def claim(self, trial, owner):
+        """Try to take a waiting trial, and return whether it is the owner's now."""
+        running = optuna.trial.TrialState.RUNNING
+        try:
+            if not self._call("set_trial_state_values", self._id(trial), running):
+                return False
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+        self.note(trial, owner=owner, beat=0)
+        return self.owns(trial, owner)
+
+    def read(self, trial):
+        """Return the trial as it is now."""
+        return self._call("get_trial", self._id(trial))
+
+    def owns(self, trial, owner):
+        """Tell whether the trial is running, and for this owner."""
+        now = self.read(trial)
+        running = now.state == optuna.trial.TrialState.RUNNING
+        return running and now.user_attrs.get("owner") == owner
+
+    def note(self, trial, **attributes):
+        """Set attributes of a trial, unless it has ended."""
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            for name, value in attributes.items():
+                self._call("set_trial_user_attr", self._id(trial), name, value)
+
+    def set_parameters(self, trial, parameters):
+        """Set what was drawn, name → (drawn, distribution), if it is not set yet."""
+        for name, (drawn, distribution) in parameters.items():
+            if name not in trial.params:
+                inner = distribution.to_internal_repr(drawn)
+                self._call(
+                    "set_trial_param", self._id(trial), name, inner, distribution
+                )
+
+    def report(self, trial, step, value):
+        """Set the value of a trial after a number of epochs."""
+        self._call("set_trial_intermediate_value", self._id(trial), step, value)
+
+    def give_back(self, trial):
+        """Let a trial wait for a worker again."""
+        # So that whoever takes it next is not mistaken for the one that had it.
+        self.note(trial, owner=None)
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            waiting = optuna.trial.TrialState.WAITING
+            self._call("set_trial_state_values", self._id(trial), waiting)
+
+    def finish(self, trial, state, value=None):
+        """End a trial as complete, pruned or fail; return whether it could."""
+        ended = optuna.trial.TrialState[state.upper()]
+        values = None if value is None else [value]
+        try:
+            self._call("set_trial_state_values", self._id(trial), ended, values)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+        return True
+
+    def judge(self, trial, pruner):
+        """Return whether a pruner of Optuna would end the trial."""
+        study = optuna.load_study(
+            study_name=self.name, storage=self.storage, pruner=pruner
+        )
+        return patiently(pruner.prune, study, self.read(trial))

@@ -1,0 +1,1 @@
+"""Compiled models, used again for trials that differ in nothing but numbers."""

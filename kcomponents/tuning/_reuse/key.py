@@ -1,0 +1,199 @@
+"""The structure of a compiled model: all that its compiled steps depend on.
+
+What is not known here for certain has no structure, and its model is not used again.
+"""
+
+import functools
+import json
+import types
+import warnings
+
+import keras
+import numpy as np
+
+from kcomponents._backends._reuse import can_reuse
+from kcomponents._keras._reuse import (
+    LOOKING,
+    compiled_with,
+    decaying,
+    own_variables,
+    rematerializes,
+)
+from kcomponents.tuning._reuse.known import (
+    LAYERS,
+    OPTIMIZERS,
+    PACKAGES,
+    covered,
+    known,
+    need,
+)
+from kcomponents.tuning._reuse.layers import READINGS, ReadingCall
+from kcomponents.tuning._reuse.names import Names
+from kcomponents.tuning._reuse.numbers import FACTORS, is_held, layers_of
+
+# What the steps of a model are kept in, and methods that Keras itself covers.
+_STEPS = {"train_function", "test_function", "predict_function"}
+_COVERED = {"build", "loss", "quantize"}
+_FUNCTIONS = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    functools.partial,
+)
+_PLAIN = str | int | float | None
+# Class → the entries of its config that a step reads, or that it does not depend on.
+_READ = {cls.__name__: (reading.name,) for cls, reading in READINGS.items()}
+_READ |= {cls.__name__: names for cls, names in FACTORS.items()}
+
+
+def structure_of(model, held=False):
+    """Return a string, equal for models of equal structure, or None if it is unsure.
+
+    Args:
+        model: Compiled Keras model.
+        held: Bool, whether its numbers are read by a compiled step already.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return json.dumps(_structure(model, held), sort_keys=True)
+    except Exception:
+        # Of what cannot even tell its config, nothing is known for certain.
+        return None
+
+
+def _structure(model, held):
+    need(isinstance(model, keras.Model) and model.compiled and model.built)
+    need(model.optimizer is not None and can_reuse(model))
+    names, seen = Names(), {}
+    several = len(model.outputs) > 1, len(model.inputs) > 1
+    config = keras.config
+    return {
+        "layers": [_layer(layer, held, seen) for layer in layers_of(model)],
+        "model": _object(model, names),
+        "outputs": model.output_names if several[0] else None,
+        "inputs": [tensor.name for tensor in model.inputs] if several[1] else None,
+        "optimizer": _optimizer(model.optimizer, model.trainable_variables),
+        "compiled": {
+            name: _compiled(value, names)
+            for name, value in compiled_with(model).items()
+            if name in ("loss", "loss_weights", "metrics", "weighted_metrics")
+        },
+        "steps": [model.run_eagerly, model.steps_per_execution, model.jit_compile],
+        "settings": [
+            keras.backend.backend(),
+            config.floatx(),
+            config.epsilon(),
+            config.image_data_format(),
+        ],
+    }
+
+
+def _layer(layer, held, seen):
+    cls = type(layer)
+    need(cls.__name__ in LAYERS and not rematerializes(layer))
+    need(held or not is_held(layer))
+    need(covered(layer, _COVERED) <= _put_here(layer, held))
+    reading, public = READINGS.get(cls), {}
+    for name, value in vars(layer).items():
+        if isinstance(value, _FUNCTIONS) and name not in _COVERED | _STEPS | {LOOKING}:
+            known(value)
+        elif not name.startswith("_") and isinstance(value, _PLAIN):
+            public[name] = value
+    if isinstance(layer, keras.Model):
+        public = {}
+    if reading:
+        need(0 <= public.pop(reading.name) < reading.below)
+    public.pop("name", None)
+    # Layers of noise have random states only, and at a rate of 0 none of these.
+    variables = [] if reading else own_variables(layer)
+    found = [_variable(variable, seen) for variable in variables]
+    activity = _object(layer.activity_regularizer)
+    settings = [layer.trainable, layer.supports_masking]
+    return [known(cls), public, settings, found, activity]
+
+
+def _put_here(layer, held):
+    """Return the methods that this part of the package itself covers."""
+    own = {LOOKING} if held else set()
+    return own | ({"call"} if type(vars(layer).get("call")) is ReadingCall else set())
+
+
+def _variable(variable, seen):
+    settings = [list(variable.shape), variable.dtype, variable.trainable]
+    # Which weights are one and the same.
+    settings.append(seen.setdefault(id(variable), len(seen)))
+    # Random states are variables of a plain kind.
+    for name in ("regularizer", "constraint"):
+        settings.append(_object(getattr(variable, name, None)))
+    return [*settings, getattr(variable, "overwrite_with_gradient", False)]
+
+
+def _object(thing, names=None):
+    """Return the class and the config of a regularizer, a loss and the like."""
+    if thing is None:
+        return None
+    cls = thing.__class__
+    need(isinstance(thing, keras.Model) or not covered(thing))
+    config = {"module": cls.__module__, "class_name": cls.__name__}
+    config["config"] = thing.get_config()
+    return [known(cls), _config(config, names or Names())]
+
+
+def _optimizer(optimizer, variables):
+    cls = type(optimizer)
+    need(cls.__name__ in OPTIMIZERS and not covered(optimizer))
+    config = dict(optimizer.get_config())
+    del config["name"]
+    rate = config.get("learning_rate")
+    if isinstance(rate, (int, float)):
+        # It is in a variable.
+        config["learning_rate"] = None
+    inner = config.pop("inner_optimizer", None)
+    return [
+        known(cls),
+        _config(config, Names()),
+        inner and _optimizer(optimizer.inner_optimizer, variables),
+        optimizer.weight_decay and decaying(optimizer, variables),
+    ]
+
+
+def _compiled(value, names):
+    """Return what `compile` was given as a loss or as metrics."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_compiled(part, names) for part in value]
+    if isinstance(value, dict):
+        return {name: _compiled(part, names) for name, part in value.items()}
+    if isinstance(value, types.FunctionType):
+        return known(value)
+    return _object(value, names)
+
+
+def _config(value, names):
+    """Return a config without the numbers that a step reads, and without names."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_config(part, names) for part in value]
+    need(isinstance(value, dict))
+    left_out = ()
+    if "class_name" in value:
+        # Functions are known by their name only; two may share it.
+        need(value["class_name"] not in ("function", "__lambda__"))
+        # Arrays have no module, and classes of a script one that is None.
+        module = value.get("module", "keras")
+        need(module is not None and module.split(".")[0] in PACKAGES)
+        left_out = _READ.get(value["class_name"], ())
+        names.see(value)
+    found = {}
+    for name, part in value.items():
+        if name == "config" and isinstance(part, dict):
+            part = {key: part[key] for key in part if key not in left_out}
+        # Weights are taken over, however they began.
+        if not name.endswith("_initializer"):
+            found[name] = _config(names.plain(name, part), names)
+    return found

@@ -1,0 +1,1 @@
+"""Existing models with other activations."""

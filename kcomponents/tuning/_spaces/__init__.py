@@ -1,0 +1,1 @@
+"""Search spaces: what a choice registers, counts and becomes."""

@@ -1,0 +1,63 @@
+"""What remedies can be tried as, and how they are told as hyperparameters."""
+
+import json
+
+from kcomponents._check import fail
+from kcomponents.doctor import Diagnosis, Finding, Remedy
+from kcomponents.tuning._spaces.ranges import log_float
+
+UNCHANGED = "unchanged"
+# Where what lies between two values is as good a guess as they are.
+RANGES = ("learning_rate",)
+
+
+def merged(remedies):
+    """Return setting → values of all remedies in order, without empty ones."""
+    found = {}
+    for remedy in _remedies(remedies):
+        values = found.setdefault(remedy.setting, [])
+        values += [value for value in remedy.values if value not in values]
+    return {setting: values for setting, values in found.items() if values}
+
+
+def _remedies(given):
+    if isinstance(given, Remedy):
+        return [given]
+    if isinstance(given, Finding):
+        return given.remedies
+    if isinstance(given, Diagnosis):
+        given = given.findings
+    if not isinstance(given, (list, tuple)):
+        rule = "`remedies` must be a `Diagnosis`, or a list of findings or remedies."
+        fail(rule, remedies=given)
+    return [remedy for one in given for remedy in _remedies(one)]
+
+
+class Settings:
+    """Called on `hp`, it returns the settings to change, as keyword arguments."""
+
+    def __init__(self, choices):
+        self.choices = choices
+
+    def __repr__(self):
+        return f"<Settings {', '.join(self.choices)}>"
+
+    def __call__(self, hp):
+        told = {name: _chosen(hp, name, v) for name, v in self.choices.items()}
+        return {name: value for name, value in told.items() if value != UNCHANGED}
+
+
+def _chosen(hp, name, values):
+    if name in RANGES and len(values) > 1 and min(values) > 0:
+        bounds = min(values), max(values)
+        chosen = hp.Choice(name, [UNCHANGED, "changed"])
+        with hp.conditional_scope(name, ["changed"]):
+            number = log_float(hp, f"{name}/value", bounds, values[0])
+        return chosen if chosen == UNCHANGED else number
+    # keras-tuner takes values of one type only, and neither `None` nor tuples.
+    texts = {_text(value): value for value in values}
+    return {UNCHANGED: UNCHANGED, **texts}[hp.Choice(name, [UNCHANGED, *texts])]
+
+
+def _text(value):
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,61 @@
+"""Count the configurations of a space without enumerating them."""
+
+import math
+
+from kcomponents.tuning._optional import needed
+from kcomponents.tuning._spaces.explore import is_active, may_be, points
+
+
+def count(space):
+    """Return the number of configurations: of groups that share no condition, product.
+
+    Only values that conditions speak of are told apart, so that it takes no longer for
+    many values.
+    """
+    return math.prod(_count(group, {}) for group in _groups(space))
+
+
+def _count(group, values):
+    """Count what the rest of a group can be under the values of what is before it."""
+    for place, hp in enumerate(group):
+        if hp.name in values or not is_active(hp, values):
+            continue
+        rest = group[place + 1 :]
+        named = _named(hp.name, rest)
+        if not named:
+            return number_of(hp) * _count(rest, {**values, hp.name: None})
+        told = [value for value in dict.fromkeys(named) if may_be(hp, value)]
+        others = number_of(hp) - len(told)
+        total = sum(_count(rest, {**values, hp.name: value}) for value in told)
+        if others > 0:
+            total += others * _count(rest, {**values, hp.name: None})
+        return total
+    return 1
+
+
+def _named(name, group):
+    """Return the values of a hyperparameter that conditions in the group speak of."""
+    conditions = [c for hp in group for c in hp.conditions if c.name == name]
+    return [value for condition in conditions for value in condition.values]
+
+
+def number_of(hp):
+    """Return how many values a hyperparameter has, infinity for a continuous range."""
+    kinds = needed("keras_tuner").engine.hyperparameters
+    if isinstance(hp, (kinds.Int, kinds.Float)) and hp.step is None:
+        if isinstance(hp, kinds.Int):
+            return hp.max_value - hp.min_value + 1
+        return math.inf if hp.max_value > hp.min_value else 1
+    return len(points(hp))
+
+
+def _groups(space):
+    """Return lists of hyperparameters of which no condition leads to another list."""
+    groups = []
+    for hp in space:
+        names = {hp.name, *(condition.name for condition in hp.conditions)}
+        joined = [group for group in groups if names & {other.name for other in group}]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*(hp for group in joined for hp in group), hp])
+    order = {id(hp): place for place, hp in enumerate(space)}
+    return [sorted(group, key=lambda hp: order[id(hp)]) for group in groups]

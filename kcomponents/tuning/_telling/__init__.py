@@ -1,0 +1,1 @@
+"""What a search tells: page, table, lines, and the statistics behind them."""

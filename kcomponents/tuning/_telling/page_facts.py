@@ -1,0 +1,160 @@
+"""What a search's page says besides: figures, cost, settings, notes."""
+
+import datetime
+import statistics
+
+from kcomponents.report._words import number
+from kcomponents.tuning._telling import page_words as words
+from kcomponents.tuning._telling import statistics as of
+from kcomponents.tuning._telling.groups import endings, epochs_saved, findings
+
+# So many comparisons, and one in twenty of them is wrong by chance.
+MANY = 5
+
+
+def figures(results):
+    """Return what matters most as pairs of a name and words."""
+    best, found = of.winner(results), []
+    if best:
+        found.append((f"best {words.objective(results)}", words.mean_score(best)))
+        over = of.gain(results, best)
+        if over:
+            unsure = f", {words.NOT_TOLD_APART}" * (not over.is_told_apart)
+            found.append((f"gain over the baseline{unsure}", words.gain(over)))
+    done, planned = words.trials_done(results)
+    found.append(("trials done", f"{done:,} of {planned:,}"))
+    again = [t for t in results["trials"] if t["kind"] in ("full", "repeat")]
+    if again:
+        ended = sum(trial["state"] in of.ENDED for trial in again)
+        found.append(("repeats and full runs", f"{ended} of {len(again)}"))
+    counts = _counts(results)
+    found += [(state, f"{counts[state]:,}") for state in counts if counts[state]]
+    time = "time so far" if results["state"] == "running" else "time"
+    found.append((time, words.duration(results["seconds"])))
+    if results["state"] == "running" and results["seconds_left"] is not None:
+        found.append(("time left", words.duration(results["seconds_left"])))
+    return found
+
+
+def _counts(results):
+    states = [trial["state"] for trial in results["trials"]]
+    kinds = "running", "waiting", "pruned", "failed"
+    return {kind: states.count(kind) for kind in kinds}
+
+
+def cost(results):
+    """Return epochs saved, time, memory and sizes as pairs of a name and words."""
+    return [*_epochs(results), *_time_and_memory(results["trials"])]
+
+
+def _epochs(results):
+    saved, planned = epochs_saved(results)
+    found = []
+    if planned:
+        share = f"{sum(saved.values()):,} of {planned:,}"
+        part = sum(saved.values()) / planned
+        found.append(("epochs saved", f"{share} ({part:.0%})"))
+        ways = {"pruned": "by pruning", "completed": "by stopping early"}
+        ways["failed"] = "as trials failed"
+        found += [(way, f"{saved[k]:,}") for k, way in ways.items() if saved[k]]
+    return found
+
+
+def _time_and_memory(trials):
+    found = []
+    times = [t["seconds"] for t in trials if t["seconds"] is not None]
+    if times:
+        found.append(("training time of all", words.duration(sum(times))))
+        median = words.duration(statistics.median(times))
+        found.append(
+            ("median of one trial", f"{median}, at most {words.duration(max(times))}")
+        )
+    memory = [t["peak_memory"] for t in trials if t["peak_memory"] is not None]
+    if memory:
+        found.append(("most memory", words.size(max(memory))))
+    sizes = [t["parameters"] for t in trials if t["parameters"] is not None]
+    if sizes:
+        ends = dict.fromkeys((number(min(sizes)), number(max(sizes))))
+        found.append(("parameters", " to ".join(ends)))
+    workers = {t["worker"] for t in trials if t["worker"]}
+    if len(workers) > 1:
+        found.append(("workers", f"{len(workers):,}"))
+    return found
+
+
+def found_by_doctor(results):
+    """Return what was found in trials, and in how many."""
+    return [
+        (words.reason(label), words.counted(count, "trial"))
+        for label, count in findings(results).items()
+    ]
+
+
+def settings(results):
+    """Return the settings of the search as pairs of a name and a value."""
+    objective = results["objective"]
+    goal = "highest" if objective["direction"] == "max" else "lowest"
+    start = results["started"]
+    when = None
+    if start is not None:
+        moment = datetime.datetime.fromtimestamp(start, datetime.UTC)
+        when = f"{moment:%Y-%m-%d %H:%M} UTC"
+    found = {
+        "name": results["name"],
+        "objective": f"{objective['name']}, the {goal} is best",
+        "max_trials": results["max_trials"],
+        "epochs": results["epochs"] or None,
+        "seed": results["seed"],
+        "sampler": results["sampler"],
+        "pruner": results["pruner"],
+        "state": results["state"],
+        "started": when,
+        "store": results["store"],
+    }
+    return [(name, value) for name, value in found.items() if value is not None]
+
+
+def notes(results, why_no_importance):
+    """Yield sentences on what the page does not show, or what must be kept in mind."""
+    best, base = of.winner(results), of.baseline(results)
+    if best is not None:
+        yield from _on_seeds(best, base)
+        yield from _on_choice(results)
+    if results["state"] == "stopped":
+        done, planned = words.trials_done(results)
+        yield f"The search was stopped after {done:,} of {planned:,} trials."
+    if any(state == "pruned" for state, _ in endings(results)):
+        yield (
+            "A pruned trial is not ranked, nor counted in medians and in the map: its "
+            "score is that of a shorter training."
+        )
+    if best is not None and why_no_importance:
+        yield f"The importance of hyper-parameters is not shown. {why_no_importance}"
+
+
+def _on_seeds(best, base):
+    if base is None:
+        yield "There is no baseline with a score, so no gain can be told."
+    elif base.seeds < 2:
+        yield "The baseline was trained with 1 seed only, so its spread is not known."
+    if best.seeds < 2:
+        yield (
+            "The winner was compared in 1 seed only. Repeat it and the baseline with "
+            "other seeds to see whether it is better or lucky."
+        )
+    elif best.seeds < 5:
+        yield f"The winner was compared in {best.seeds} seeds. More tell more."
+
+
+def _on_choice(results):
+    name = words.objective(results)
+    yield (
+        f"{name} was used for choosing, so the score of the winner is a little too "
+        "good. Keep a test set that the search never saw for the last word."
+    )
+    known = [gain for _, gain in of.gains(results) if gain and gain.interval]
+    if len(known) >= MANY:
+        yield (
+            f"There are {len(known)} intervals, each right in 95 of 100 cases by "
+            "itself; that all of them are right at once is less likely."
+        )

@@ -1,0 +1,108 @@
+"""Judge: the doctor's word on a trial while it runs."""
+
+import logging
+import math
+
+from kcomponents import _keras
+from kcomponents.callbacks._doctor_watch import Watch
+from kcomponents.doctor import examine
+from kcomponents.probes import structure
+from kcomponents.record import Reading, Record
+from kcomponents.tuning._trial.dead_units import dead_units_of
+
+logger = logging.getLogger("kcomponents")
+# Rule of the doctor → what the trial is called that ends by it.
+DIVERGED, NOT_LEARNING = "diverged", "not_learning"
+REASONS = {
+    "dead_relu": "dead_relu",
+    "exploding_gradient": DIVERGED,
+    "learning_rate_too_high": DIVERGED,
+    "not_learning": NOT_LEARNING,
+}
+# A loss that is more than this share of the first one has not fallen.
+STILL = 0.98
+# Watches over so many models are kept, since each has compiled the model once.
+KEPT = 4
+
+
+class Judge:
+    """Ends trials that can no longer come to anything, and says why.
+
+    It looks at the loss in each epoch, and after the first, second, fourth, eighth ...
+    at what the model makes of a sample of its training data.
+    """
+
+    def __init__(self):
+        self._watches = []
+        self._watch = None
+
+    def set(self, epochs, strict):
+        """Begin with a trial of so many epochs; unless strict, only NaN ends it."""
+        self.epochs, self.strict = epochs, strict
+        self._watch, self._next = None, 1
+
+    def begin(self, model):
+        """Take note of model and data at the begin of `fit`."""
+        if not self.strict:
+            return
+        try:
+            self._watch = self._begun(model)
+        except Exception as error:
+            # What cannot be seen of a model must not end its trial.
+            logger.debug("A trial is not judged: %s", error)
+
+    def reason(self, epoch, logs):
+        """Return the reason for an end after an epoch and a message, or None."""
+        loss = logs.get("loss", 0.0)
+        if not math.isfinite(loss):
+            return "nan", f"The loss is {loss} in epoch {epoch + 1}."
+        if self._watch is None:
+            return None
+        self._watch.record.add_logs(epoch, logs)
+        if epoch + 1 < self._next:
+            return None
+        self._next = 2 * (epoch + 1)
+        try:
+            return self._found(epoch)
+        except Exception as error:
+            logger.debug("A trial is no longer judged: %s", error)
+            self._watch = None
+            return None
+
+    def _begun(self, model):
+        record = Record()
+        before = next((w for w in self._watches if w.model is model), None)
+        watch = Watch(model, record)
+        watch.begin(_keras.running_fit(), tapped=False, before=before)
+        if not record.structure and before is not None:
+            record.structure = {**before.record.structure, **structure(model)}
+            record.add(Reading(0, 0, watch.scores()))
+        if before is None:
+            watch.dead_units = dead_units_of(model)
+        else:
+            watch.dead_units = before.dead_units
+            self._watches.remove(before)
+        self._watches = [watch, *self._watches[: KEPT - 1]]
+        return watch
+
+    def _found(self, epoch):
+        watch = self._watch
+        watch.look(epoch)
+        dead = watch.dead_units(watch.sample)
+        # The look that was just made, since a record takes no second one of an epoch.
+        watch.record.readings[-1].values["dead_units"] = dead
+        for finding in examine(watch.record).findings:
+            reason = REASONS.get(finding.rule)
+            if reason == NOT_LEARNING:
+                sure = self._stands_still(epoch)
+            else:
+                sure = finding.severity == "high" and (epoch > 0 or reason != DIVERGED)
+            if reason is not None and sure:
+                return reason, " ".join(finding.evidence)
+        return None
+
+    def _stands_still(self, epoch):
+        """Tell a loss that did not fall in a third of the epochs from a slow start."""
+        losses = [entry["loss"] for entry in self._watch.record.logs]
+        some = max(3, math.ceil(self.epochs / 3)) <= epoch + 1 < self.epochs
+        return some and losses[-1] > STILL * losses[0]
