@@ -7,6 +7,7 @@ itself can be imported without them.
 import importlib
 from typing import TYPE_CHECKING
 
+from kcomponents.tuning import _optional as _optional
 from kcomponents.tuning._describe import describe as describe
 from kcomponents.tuning._validate import validate as validate
 from kcomponents.tuning.activation import activation as activation
@@ -61,10 +62,8 @@ __all__ = [
 def __getattr__(name):
     if name not in _WHEN_ASKED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from kcomponents.tuning._optional import needed
-
     for library in ("keras_tuner", "optuna"):
-        needed(library)
+        _optional.needed(library)
     module = importlib.import_module(f"{__name__}.{_WHEN_ASKED[name]}")
     found = globals()[name] = getattr(module, name)
     return found

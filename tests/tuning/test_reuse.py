@@ -292,6 +292,16 @@ def test_only_so_many_models_are_kept():
 
 
 @compiled
+def test_only_so_many_weights_are_kept_but_for_the_last_model():
+    models = CompiledModels(weights=mlp(units=2).count_params())
+    large = models.model_for(mlp(units=8))
+    assert models.holds(large)
+    small = models.model_for(mlp(units=1))
+    assert models.holds(small) and not models.holds(large)
+    assert models.model_for(mlp(units=1)) is small
+
+
+@compiled
 def test_a_kept_model_that_a_trial_changed_is_not_used_again():
     models = CompiledModels()
     changed = models.model_for(mlp())

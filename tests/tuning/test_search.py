@@ -110,6 +110,7 @@ def test_every_trial_tells_what_it_took(tmp_path):
     assert trial["parameters"] == 4 * 8 + 8 + 8 * 2 + 2
     assert trial["seconds"] > 0
     assert trial["peak_memory"] > 1e6
+    assert trial["versions"]["keras"] == keras.__version__
 
 
 @once

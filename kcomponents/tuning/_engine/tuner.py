@@ -41,8 +41,8 @@ class StoreTuner(keras_tuner.Tuner):
         oracle.store, space = self.store, oracle.hyperparameters
         activation, maximize = activation_of(space), oracle.objective.direction == "max"
         self.engine = Engine(self.store, settings, space, activation, maximize)
-        self.models, self.judge, self.run = Models(settings.reuse), Judge(), None
-        self.shown = None
+        self.models, self.run, self.shown = Models(settings.reuse), None, None
+        self.judge = Judge(self.models.holds)
 
     def _opened(self, overwrite):
         place = self.settings.store or os.path.join(self.project_dir, JOURNAL)

@@ -5,6 +5,7 @@ import os
 import time
 
 from kcomponents._check import fail
+from kcomponents.tuning._keeping.journal import Journal
 from kcomponents.tuning._optional import needed, optuna
 
 logger = logging.getLogger("kcomponents")
@@ -48,8 +49,6 @@ def patiently(function, *args, **kwargs):
 
 
 def _journal(path):
-    from kcomponents.tuning._keeping.journal import Journal
-
     folder = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)

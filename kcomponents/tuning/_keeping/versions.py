@@ -1,5 +1,6 @@
 """Versions of what a trial was run with."""
 
+import functools
 import importlib.metadata
 import platform
 
@@ -10,6 +11,7 @@ from kcomponents._version import __version__
 LIBRARIES = ("keras-tuner", "optuna", "numpy", keras.backend.backend())
 
 
+@functools.cache
 def versions():
     """Return name → version of what a result depends on."""
     found = {"kcomponents": __version__, "python": platform.python_version()}

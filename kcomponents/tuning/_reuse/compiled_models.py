@@ -33,14 +33,16 @@ class CompiledModels:
     made them up.
 
     Args:
-        size: Int, how many models are kept. Defaults to `4`.
+        size: Int, how many models are kept at most. Defaults to `16`.
+        weights: Int, how many weights they have together, unless one alone has more.
+            Defaults to `2**25`.
 
     Attributes:
         reused: Bool, whether the last model had been compiled before.
     """
 
-    def __init__(self, size=4):
-        self.size = size
+    def __init__(self, size=16, weights=2**25):
+        self.size, self.weights = size, weights
         self.reused = False
         self._kept = {}
 
@@ -62,10 +64,18 @@ class CompiledModels:
         else:
             kept = _Kept(fresh)
         self._kept[structure] = kept
-        while len(self._kept) > self.size:
+        while len(self._kept) > 1 and self._is_too_much():
             # The one used least recently: each use puts its model last.
             del self._kept[next(iter(self._kept))]
         return kept.model
+
+    def holds(self, model):
+        """Return whether the model is one of those that are kept."""
+        return any(kept.model is model for kept in self._kept.values())
+
+    def _is_too_much(self):
+        weights = sum(kept.model.count_params() for kept in self._kept.values())
+        return len(self._kept) > self.size or weights > self.weights
 
 
 class _Kept:

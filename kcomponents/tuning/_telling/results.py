@@ -15,6 +15,7 @@ KNOWN = (
     "parameters",
     "seed",
     "started",
+    "versions",
 )
 
 

@@ -4,6 +4,8 @@ import logging
 import sys
 import time
 
+from kcomponents.tuning._telling import live
+
 logger = logging.getLogger("kcomponents")
 # Seconds between two lines where there is no terminal, and two tables where there is.
 LINES, TABLES = 60.0, 0.5
@@ -42,8 +44,6 @@ class Told:
         if not self.verbose or not now and time.monotonic() - self._last < apart:
             return
         self._last = time.monotonic()
-        from kcomponents.tuning._telling import live
-
         results = self.search.results
         if self._live is not None:
             self._live.update(live.table(results), refresh=True)

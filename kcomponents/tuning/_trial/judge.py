@@ -21,8 +21,6 @@ REASONS = {
 }
 # A loss that is more than this share of the first one has not fallen.
 STILL = 0.98
-# Watches over so many models are kept, since each has compiled the model once.
-KEPT = 4
 
 
 class Judge:
@@ -30,9 +28,14 @@ class Judge:
 
     It looks at the loss in each epoch, and after the first, second, fourth, eighth ...
     at what the model makes of a sample of its training data.
+
+    Args:
+        holds: Function that tells whether a model will be trained again. The watch over
+            such a one is kept, since it has compiled the model.
     """
 
-    def __init__(self):
+    def __init__(self, holds):
+        self.holds = holds
         self._watches = []
         self._watch = None
 
@@ -82,7 +85,7 @@ class Judge:
         else:
             watch.dead_units = before.dead_units
             self._watches.remove(before)
-        self._watches = [watch, *self._watches[: KEPT - 1]]
+        self._watches = [w for w in [watch, *self._watches] if self.holds(w.model)]
         return watch
 
     def _found(self, epoch):

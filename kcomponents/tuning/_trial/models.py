@@ -17,6 +17,10 @@ class Models:
         self.kept = CompiledModels() if reuse else None
         self.reused = False
 
+    def holds(self, model):
+        """Tell whether a model may be given out again."""
+        return self.kept is not None and self.kept.holds(model)
+
     def model_for(self, build, hp):
         """Return the model that `build` makes, or one that is trained just like it."""
         if leaves_graphs and not self.reused:

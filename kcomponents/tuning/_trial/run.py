@@ -4,6 +4,7 @@ import time
 
 import keras_tuner
 
+from kcomponents.tuning._keeping.versions import versions
 from kcomponents.tuning._trial.callback import ObjectiveMissing, TrialCallback
 from kcomponents.tuning._trial.failures import message_of, reason_of
 from kcomponents.tuning._trial.outcome import Outcome
@@ -49,6 +50,8 @@ class TrialRun:
             outcome = Outcome(reason, message, None, self._curves())
         outcome.facts |= {
             "seconds": time.monotonic() - self.begin,
+            # Of this worker: others may have other ones.
+            "versions": versions(),
             **self._model_facts(),
         }
         return outcome

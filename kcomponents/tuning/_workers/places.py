@@ -1,6 +1,7 @@
 """Where the workers of a search are: in this process, in others, or on a cluster."""
 
 from kcomponents.tuning._engine.stop import Stop
+from kcomponents.tuning._workers.actors import run_actors
 from kcomponents.tuning._workers.processes import Processes
 
 
@@ -19,8 +20,6 @@ def run_search(search, args, kwargs, data, told):
     stop = Stop(search.store, settings.max_hours)
     with told, stop.on_signals():
         if settings.engine == "ray":
-            from kcomponents.tuning._workers.actors import run_actors
-
             run_actors(search, data, stop, told.show)
         elif settings.workers is None:
             search.work(args, kwargs, stop, None, told.show)
