@@ -3,7 +3,6 @@
 import math
 import random
 
-BACKSLASHED = "\\frac{x}{y}"
 HOSTILE = [
     "<script>alert(1)</script>",
     "\"quoted\" & 'so'",

@@ -461,3 +461,30 @@ def test_a_trial_that_does_not_learn_is_ended_and_a_slow_start_is_not(tmp_path):
     search.search(x, x[:, :1] - x[:, 1:2], epochs=9, verbose=0)
     assert told(search, "reason") == ["not_learning", None]
     assert told(search, "epochs") == [4, 9]
+
+
+class Own(keras.Model):
+    """A model that Keras knows no config of."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.hidden = keras.layers.Dense(8, "relu")
+        self.drop = keras.layers.Dropout(rate)
+        self.outer = keras.layers.Dense(2)
+
+    def call(self, x, training=False):
+        return self.outer(self.drop(self.hidden(x), training=training))
+
+
+def test_a_model_that_keras_cannot_save_is_searched_all_the_same(tmp_path, caplog):
+    def made(hp):
+        model = Own(hp.Float("dropout", 0.0, 0.5))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=["accuracy"])
+        return model
+
+    search = run(search_of(tmp_path, made, max_trials=2, pruner="none"))
+    assert "The best model is not in a file" in caplog.text
+    x, y = data()[1]
+    found = search.get_best_models()[0].evaluate(x, y, verbose=0, return_dict=True)
+    assert found["accuracy"] == pytest.approx(max(told(search, "score")), abs=1e-6)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import keras
 import numpy as np
 
 from kcomponents._check import fail
@@ -29,7 +30,7 @@ def save(model, weights, folder):
     shapes = json.dumps(model.get_build_config(), default=str)
     write_whole(os.path.join(folder, SHAPES), shapes)
     with whole_file(os.path.join(folder, WEIGHTS)) as file:
-        np.savez(file, *[np.asarray(weight) for weight in weights])
+        np.savez(file, *map(keras.ops.convert_to_numpy, weights))
 
 
 def load(model, folder):

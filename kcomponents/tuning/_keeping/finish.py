@@ -1,6 +1,7 @@
 """What a search leaves in its folder when it has come to its end."""
 
 import glob
+import logging
 import os
 import shutil
 
@@ -8,6 +9,8 @@ import psutil
 
 from kcomponents._files import write_whole
 from kcomponents.tuning._telling.csv_table import to_csv
+
+logger = logging.getLogger("kcomponents")
 
 
 def finish(search):
@@ -19,14 +22,17 @@ def finish(search):
         # Its own, and what one that was killed has left.
         if process == os.getpid() or not psutil.pid_exists(process):
             shutil.rmtree(os.path.join(folder, sent), ignore_errors=True)
-    best = search.oracle.get_best_trials()
-    if not best:
-        return
-    try:
-        model = search.load_model(best[0])
-    except ValueError:
-        # It was trained on another machine.
-        return
+    for best in search.oracle.get_best_trials():
+        try:
+            _save(search.load_model(best), folder)
+        except Exception as error:
+            # Trained on another machine, or of a class that Keras cannot save.
+            # What was found is in the store all the same.
+            logger.warning("The best model is not in a file: %s", error)
+
+
+def _save(model, folder):
+    """Save a model whole, in place of an earlier one."""
     if getattr(model, "optimizer", None) is not None:
         # Keras loads no optimizer that was saved before its first step.
         model.optimizer.build(model.trainable_variables)

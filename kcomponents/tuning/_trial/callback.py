@@ -5,6 +5,7 @@ import time
 
 import keras
 
+from kcomponents import _backends
 from kcomponents.tuning._engine.pruning import smoothed
 from kcomponents.tuning._trial.memory import memory
 
@@ -63,7 +64,7 @@ class TrialCallback(keras.callbacks.Callback):
             return
         if self.best is None or self.objective.better_than(value, self.best):
             self.best, self.best_epoch = value, epoch
-            self.best_weights = self.model.get_weights()
+            self.best_weights = _backends.snapshot(self.model.weights)
 
     def _end(self, reason, message):
         self.reason, self.message = reason, message
