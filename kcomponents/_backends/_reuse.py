@@ -5,7 +5,7 @@
 - `dropout(inputs, numbers, shape, seed)`: what `keras.random.dropout` gives, to the
   bit, of numbers that a variable holds.
 - `dropout_numbers(rate)`: what it needs to know.
-- `forget_built()`: let go of the memory that models leave which are built and dropped.
+- `forget_models()`: let go of the memory that models leave which are dropped.
 - `leaves_graphs`: whether of a model that is dropped something compiled may stay.
 - `rectifies(x)`: where a leaky ReLU returns its input; at 0 it decides the gradient.
 """
@@ -34,7 +34,7 @@ if keras.backend.backend() == "jax":
         scaled = inputs / ops.cast(keep, inputs.dtype)
         return ops.where(kept, scaled, ops.zeros_like(inputs))
 
-    def forget_built():
+    def forget_models():
         """Do nothing: it goes with them."""
 
     def rectifies(x):
@@ -60,7 +60,7 @@ elif keras.backend.backend() == "tensorflow":
         kept = keras.random.uniform(shape, dtype=inputs.dtype, seed=seed) >= rate
         return ops.where(kept, inputs * scale, ops.zeros_like(inputs))
 
-    def forget_built():
+    def forget_models():
         """Drop the kernels that made their variables and hold these; others come anew.
 
         So does Keras when a session is cleared.
@@ -77,4 +77,4 @@ else:
         """Return False: nothing is compiled that could be used again."""
         return False
 
-    dropout_numbers = dropout = forget_built = rectifies = None
+    dropout_numbers = dropout = forget_models = rectifies = None

@@ -37,3 +37,17 @@ def limit_memory(share):
 
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
+
+
+def share_compiled(folder):
+    """Let this process and others that name the same folder compile each step once.
+
+    Does nothing where there is no such cache, or where the user has one already.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.config.jax_compilation_cache_dir is None:
+            jax.config.update("jax_compilation_cache_dir", folder)
+            # Of all, however soon they were compiled: a search makes hundreds.
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -1,6 +1,17 @@
 """Of models that are used again: what their public names do not tell."""
 
+from keras.src.backend.common import global_state
+
 from kcomponents._keras._passengers import Passenger
+
+
+def forget_names():
+    """Let names that Keras makes up begin anew, so that no `auc` becomes `auc_1`.
+
+    A cleared session would forget the policy for numbers, and how models are
+    distributed, too.
+    """
+    global_state.set_global_attribute("object_name_uids", None)
 
 
 def own_variables(layer):

@@ -12,6 +12,7 @@ from keras import layers, losses, metrics, optimizers
 from kcomponents import _keras, regularizers
 from kcomponents import layers as own_layers
 from kcomponents._keras import _reuse as private
+from kcomponents._keras._reuse import forget_names
 from kcomponents.optimizers import clipped
 from kcomponents.tuning._reuse.compiled_models import CompiledModels
 from kcomponents.tuning._reuse.key import structure_of
@@ -535,6 +536,14 @@ def test_where_nothing_is_compiled_each_model_is_returned_as_it_is():
 
 
 # Private names of Keras.
+
+
+def test_names_that_keras_makes_up_begin_anew():
+    forget_names()
+    assert keras.layers.Dense(1).name == "dense"
+    assert keras.layers.Dense(1).name == "dense_1"
+    forget_names()
+    assert keras.layers.Dense(1).name == "dense"
 
 
 def test_own_variables_of_all_layers_are_those_of_the_model():

@@ -258,6 +258,38 @@ def test_a_trial_whose_units_die_is_ended_with_that_reason(tmp_path):
     assert trials[1]["epochs"] < 8
 
 
+@pytest.mark.parametrize("reuse", [True, False])
+def test_metrics_are_named_alike_in_all_trials(tmp_path, reuse):
+    def build(hp):
+        rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+        output = keras.layers.Dense(
+            1, hp.Choice("activation", ["sigmoid", "hard_sigmoid"])
+        )
+        model = keras.Sequential([keras.Input((4,)), output])
+        model.compile(keras.optimizers.SGD(rate), "mse", metrics=[keras.metrics.AUC()])
+        return model
+
+    objective = keras_tuner.Objective("val_auc", "max")
+    settings = {"reuse": reuse, "doctor": False, "pruner": "none"}
+    search = run(search_of(tmp_path, build, objective, **settings))
+    assert told(search, "state") == ["completed"] * 3
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_models_are_built_with_the_precision_that_was_set(tmp_path, reuse):
+    def build_and_look(hp):
+        seen.append(keras.config.dtype_policy().name)
+        return build(hp)
+
+    seen, before = [], keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        run(search_of(tmp_path, build_and_look, reuse=reuse))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert len(seen) > 3 and set(seen) == {"mixed_bfloat16"}
+
+
 @once
 def test_a_crash_is_a_reason_and_three_of_one_kind_end_the_search(tmp_path):
     def made(hp):

@@ -253,6 +253,20 @@ def test_a_worker_computes_with_the_precision_of_the_search(tmp_path):
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
+def test_workers_share_what_is_compiled_where_that_is_kept(tmp_path):
+    lines = [
+        "import keras, sys",
+        "from kcomponents._backends import devices",
+        "devices.share_compiled(sys.argv[1])",
+        "model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])",
+        "model.compile('sgd', 'mse')",
+        "model.fit(keras.ops.ones((4, 2)), keras.ops.ones((4, 1)), verbose=0)",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines), str(tmp_path)], check=True)
+    kept = any("train" in path.name for path in tmp_path.iterdir())
+    assert kept == (keras.backend.backend() == "jax")
+
+
 @pytest.mark.parametrize(
     ("cores", "workers", "threads"), [(8, 2, "4"), (8, 3, "2"), (2, 4, "1")]
 )

@@ -30,10 +30,13 @@ class StoreTuner(keras_tuner.Tuner):
         hypermodel: `keras_tuner.HyperModel`, or a function of `hp`.
         settings: Settings.
         given: Dict of arguments of keras-tuner's tuner and oracle.
+        space: `HyperParameters` that building the model has shown before, or `None`.
+            Defaults to `None`.
     """
 
-    def __init__(self, hypermodel, settings, given):
+    def __init__(self, hypermodel, settings, given, space=None):
         self.settings, self.given, given = settings, given, dict(given)
+        self._space = space
         of_oracle = {name: given.pop(name) for name in OF_ORACLE if name in given}
         oracle = StoreOracle(max_trials=settings.max_trials, **of_oracle)
         super().__init__(oracle, hypermodel, **given)
@@ -52,6 +55,12 @@ class StoreTuner(keras_tuner.Tuner):
             store.delete()
             store = Store(place, self.project_name, direction)
         return store
+
+    def _populate_initial_space(self):
+        if self._space is None:
+            super()._populate_initial_space()
+        else:
+            self.oracle.update_space(self._space)
 
     def prepared(self, *args, command=None, **kwargs):
         """Return the arguments of `fit`, if this is the search that the store holds."""

@@ -8,7 +8,7 @@ numbers that it reads from a variable: factors of penalties, rates of dropout, s
 import keras
 
 from kcomponents import _backends, _keras
-from kcomponents._backends._reuse import forget_built
+from kcomponents._backends._reuse import forget_models
 from kcomponents._keras._reuse import look_once, own_variables
 from kcomponents.tuning._reuse.key import structure_of
 from kcomponents.tuning._reuse.layers import READINGS
@@ -39,11 +39,12 @@ class CompiledModels:
 
     Attributes:
         reused: Bool, whether the last model had been compiled before.
+        let_go: Bool, whether others made room for it.
     """
 
     def __init__(self, size=16, weights=2**25):
         self.size, self.weights = size, weights
-        self.reused = False
+        self.reused = self.let_go = False
         self._kept = {}
 
     def model_for(self, fresh):
@@ -52,7 +53,7 @@ class CompiledModels:
         Args:
             fresh: Compiled Keras model. It must not be used again.
         """
-        self.reused = False
+        self.reused = self.let_go = False
         structure = structure_of(fresh)
         if structure is None:
             return fresh
@@ -60,13 +61,14 @@ class CompiledModels:
         if kept is not None and kept.serves(fresh, structure):
             kept.become(fresh)
             self.reused = True
-            forget_built()
+            forget_models()
         else:
             kept = _Kept(fresh)
         self._kept[structure] = kept
         while len(self._kept) > 1 and self._is_too_much():
             # The one used least recently: each use puts its model last.
             del self._kept[next(iter(self._kept))]
+            self.let_go = True
         return kept.model
 
     def holds(self, model):

@@ -1,8 +1,9 @@
 """Models of trials: built anew, or a compiled one of the same structure used again."""
 
-import keras
+import gc
 
-from kcomponents._backends._reuse import leaves_graphs
+from kcomponents._backends._reuse import forget_models, leaves_graphs
+from kcomponents._keras._reuse import forget_names
 from kcomponents.tuning._reuse.compiled_models import CompiledModels
 
 
@@ -16,6 +17,8 @@ class Models:
     def __init__(self, reuse):
         self.kept = CompiledModels() if reuse else None
         self.reused = False
+        # Whether the last model, or one that made room for it, is held no longer.
+        self._drops = True
 
     def holds(self, model):
         """Tell whether a model may be given out again."""
@@ -23,11 +26,13 @@ class Models:
 
     def model_for(self, build, hp):
         """Return the model that `build` makes, or one that is trained just like it."""
-        if leaves_graphs and not self.reused:
-            # Of the model before, which no other trial takes.
-            keras.backend.clear_session()
+        if leaves_graphs and self._drops:
+            gc.collect()
+            forget_models()
+        forget_names()
         if self.kept is None:
             return build(hp)
         model = self.kept.model_for(build(hp))
         self.reused = self.kept.reused
+        self._drops = self.kept.let_go or not self.holds(model)
         return model

@@ -49,6 +49,7 @@ def packed(search, args, kwargs):
         "kind": type(search),
         "settings": search.settings,
         "hypermodel": search.hypermodel,
+        "space": search.oracle.get_space(),
         # Workers may have another working folder.
         "given": {**search.given, "directory": directory, "overwrite": False},
         "store": place if "://" in place else os.path.abspath(place),
@@ -79,7 +80,8 @@ def unpacked(content):
     settings.store, settings.workers = told["store"], None
     kind = told["kind"]
     search = kind.__new__(kind)
-    StoreTuner.__init__(search, told["hypermodel"], settings, told["given"])
+    given, space = told["given"], told["space"]
+    StoreTuner.__init__(search, told["hypermodel"], settings, given, space)
     args, kwargs = keras.tree.map_structure(_read, told["fit"])
     return search, *fit_arguments(args, kwargs)
 

@@ -1,4 +1,4 @@
-"""What a worker runs: `python -m kcomponents.tuning._workers.process PARENT`."""
+"""What a worker runs, as `python -m kcomponents.tuning._workers.process`."""
 
 import os
 import sys
@@ -8,8 +8,14 @@ from kcomponents.tuning._engine.stop import Stop
 from kcomponents.tuning._workers.payload import unpacked
 
 
-def main(parent):
-    """Work on the search that comes by standard input, until it is done."""
+def main(parent, compiled):
+    """Work on the search that comes by standard input, until it is done.
+
+    Args:
+        parent: Integer, the process whose end is also this one's.
+        compiled: String, the folder that its workers share for what they compile.
+    """
+    devices.share_compiled(compiled)
     if "KCOMPONENTS_GPU_FRACTION" in os.environ:
         devices.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
     search, args, kwargs = unpacked(sys.stdin.buffer.read())
@@ -19,4 +25,4 @@ def main(parent):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

@@ -2,13 +2,14 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 from kcomponents.tuning._workers.environment import environment, gpus, share_of
-from kcomponents.tuning._workers.payload import packed
+from kcomponents.tuning._workers.payload import data_folder, packed
 
 logger = logging.getLogger("kcomponents")
 # So many ends in a row without a trial done are a mistake, not bad luck.
@@ -35,6 +36,8 @@ class Processes:
         self.content = packed(search, args, kwargs)
         self.folder = os.path.join(search.project_dir, "workers")
         os.makedirs(self.folder, exist_ok=True)
+        # Of this machine alone: what is compiled for one may not run on another.
+        self._compiled = tempfile.TemporaryDirectory(prefix="kcomponents-")
         self._alive, self._bad = {}, 0
 
     def run(self, stop, shown):
@@ -64,8 +67,9 @@ class Processes:
         with open(self._log(number), "ab") as log, tempfile.TemporaryFile() as content:
             content.write(self.content)
             content.seek(0)
+            module, own_number = __package__ + ".process", str(os.getpid())
             return subprocess.Popen(
-                [sys.executable, "-m", __package__ + ".process", str(os.getpid())],
+                [sys.executable, "-m", module, own_number, self._compiled.name],
                 env={**os.environ, **own, "PYTHONPATH": paths},
                 stdin=content,
                 stdout=log,
@@ -108,3 +112,5 @@ class Processes:
             process.wait()
             self.search.engine.reaper.lose_all_of(process.pid)
         self._alive = {}
+        self._compiled.cleanup()
+        shutil.rmtree(data_folder(self.search), ignore_errors=True)
