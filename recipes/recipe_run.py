@@ -1,0 +1,151 @@
+"""What all recipes have in common: arguments, JSON lines, a table and a picture."""
+
+import argparse
+import io
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+from matplotlib.figure import Figure
+from recipe_table import table
+
+# Okabe and Ito's, which those who are blind to a colour can tell apart.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+STYLES = ["-", "--", "-.", ":"]
+INTERRUPTED = 130
+# Steps in one call, which costs less and trains alike. PyTorch has no such way.
+STEPS = 1 if keras.backend.backend() == "torch" else 20
+
+
+class Recipe(NamedTuple):
+    """A claim, and how to see whether it holds.
+
+    Args:
+        doc: String, the docstring of the recipe.
+        claim: String, what must be true of a seed for the effect to be there.
+        measure: Function of the arguments and a seed, yields a dict for each run. It
+            is called with all random numbers seeded.
+        rows: Function of all results, returns the rows of the table, dicts.
+        effect: Function of the results of one seed, returns whether the claim holds.
+        picture: Function of all results and a figure, draws on it.
+        options: Function of the parser, adds arguments. Defaults to none.
+        data: String or None, where data come from unless told. Defaults to `"digits"`.
+        size: Pair, width and height of the picture in inches. Defaults to `(9, 4)`.
+    """
+
+    doc: str
+    claim: str
+    measure: Callable
+    rows: Callable
+    effect: Callable
+    picture: Callable
+    options: Callable = lambda add: None
+    data: str | None = "digits"
+    size: tuple = (9, 4)
+
+
+def run(recipe, file, argv):
+    """Run a recipe from the command line; return its summary."""
+    parser = _parser(recipe)
+    args = parser.parse_args(argv)
+    if args.seeds is None:
+        args.seeds = 1 if args.quick else 5
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1. Received: {args.seeds}")
+    place = args.out / pathlib.Path(file).stem
+    begin, results = time.perf_counter(), []
+    try:
+        for result in _results(recipe, args, begin):
+            results.append({"recipe": place.name, **result})
+    except ValueError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("\nInterrupted: here is what was found so far.", file=sys.stderr)
+        if results:
+            _finish(recipe, args, place, results, begin)
+        sys.exit(INTERRUPTED)
+    return _finish(recipe, args, place, results, begin)
+
+
+def _parser(recipe):
+    parser = argparse.ArgumentParser(
+        description=recipe.doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    if recipe.data is not None:
+        add("--data", default=recipe.data, help="name or file (default: %(default)s)")
+    add("--seed", type=int, default=0, help="the first one (default: %(default)s)")
+    add("--seeds", type=int, help="how many, one after the other (5, or 1 if quick)")
+    add("--out", type=pathlib.Path, default=pathlib.Path("results"), metavar="DIR")
+    add("--quick", action="store_true", help="tiny, to see that it runs")
+    recipe.options(add)
+    return parser
+
+
+def _results(recipe, args, begin):
+    """Yield what was found of each seed, as soon as it is known."""
+    done = 0
+    for seed in range(args.seed, args.seed + args.seeds):
+        keras.utils.set_random_seed(seed)
+        for result in recipe.measure(args, seed):
+            done += 1
+            told = {name: v for name, v in result.items() if not isinstance(v, list)}
+            print(json.dumps({"seed": seed, **told}))
+            took = f"{time.perf_counter() - begin:.0f} s"
+            number = seed - args.seed + 1
+            progress(f"seed {number} of {args.seeds}, {done} runs, {took}")
+            yield {"seed": seed, **result}
+    progress("")
+
+
+def progress(message):
+    """Show on one line of a terminal how far a run is."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{message}", end="", file=sys.stderr, flush=True)
+
+
+def _finish(recipe, args, place, results, begin):
+    """Write curves, picture and summary; print the table."""
+    by_seed = {}
+    for result in results:
+        by_seed.setdefault(result["seed"], []).append(result)
+    # A seed that was interrupted has not said all.
+    full = max(len(found) for found in by_seed.values())
+    whole = [found for found in by_seed.values() if len(found) == full]
+    summary = {
+        "recipe": place.name,
+        "claim": recipe.claim,
+        "shown": sum(bool(recipe.effect(found)) for found in whole),
+        "seeds": len(whole),
+        "quick": args.quick,
+        "backend": keras.backend.backend(),
+        "seconds": round(time.perf_counter() - begin, 1),
+        "rows": recipe.rows(results),
+    }
+    figure = Figure(recipe.size, layout="constrained")
+    recipe.picture(results, figure)
+    figure.savefig(drawn := io.BytesIO(), format="png", dpi=120)
+    write(place.with_suffix(".png"), drawn.getvalue())
+    lines = "".join(json.dumps(result) + "\n" for result in results)
+    write(place.with_suffix(".jsonl"), lines.encode())
+    write(place.with_suffix(".json"), json.dumps(summary, indent=1).encode())
+    print(f"\n{table(summary['rows'])}\n")
+    if args.quick:
+        print("That was a tiny run, to see that it works: it shows nothing else.")
+    else:
+        print(f"{recipe.claim}: {summary['shown']} of {summary['seeds']} seeds.")
+    print(f"Picture: {place.with_suffix('.png')}")
+    return summary
+
+
+def write(path, content):
+    """Write a file whole or not at all: if this fails, the last one stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(path.suffix + ".tmp")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
