@@ -10,6 +10,7 @@ from kcomponents import callbacks as callbacks
 from kcomponents import clipping as clipping
 from kcomponents import constraints as constraints
 from kcomponents import doctor as doctor
+from kcomponents import inference as inference
 from kcomponents import initializers as initializers
 from kcomponents import layers as layers
 from kcomponents import optimizers as optimizers
@@ -19,5 +20,6 @@ from kcomponents import regularizers as regularizers
 from kcomponents import report as report
 from kcomponents import statistics as statistics
 from kcomponents import surgery as surgery
+from kcomponents import training as training
 from kcomponents import tuning as tuning
 from kcomponents._version import __version__ as __version__

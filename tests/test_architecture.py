@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "analysis",
         "callbacks",
         "doctor",
+        "inference",
         "layers",
         "optimizers",
         "probes",
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         "report",
         "statistics",
         "surgery",
+        "training",
         "tuning",
     },
     **{part: BASE for part in BASE},
@@ -65,7 +67,9 @@ MAY_IMPORT = {
     },
     "__main__": BASE | {"doctor", "record", "report", "tuning"},
     "analysis": BASE | {"layers", "probes"},
+    "inference": BASE | {"activations", "layers"},
     "surgery": BASE | {"layers", "probes"},
+    "training": BASE | {"layers", "probes"},
     "testing": set(),
 }
 BACKEND_FOLDERS = {"backends", "_backends"}

@@ -17,6 +17,7 @@ from kcomponents import (
     clipping,
     constraints,
     doctor,
+    inference,
     initializers,
     layers,
     optimizers,
@@ -27,6 +28,7 @@ from kcomponents import (
     statistics,
     surgery,
     testing,
+    training,
     tuning,
 )
 
@@ -37,6 +39,7 @@ MODULES = (
     clipping,
     constraints,
     doctor,
+    inference,
     initializers,
     layers,
     optimizers,
@@ -47,6 +50,7 @@ MODULES = (
     statistics,
     surgery,
     testing,
+    training,
     tuning,
 )
 NAMES = [

@@ -1,0 +1,28 @@
+"""Functions of tensors, compiled where the backend compiles.
+
+- `compiled(function)`: the same function of tensors, and lists and dicts of them, with
+  no gradients. What it does but return is done when it is traced, or at each call.
+"""
+
+import keras
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    def compiled(function):
+        """Return the function, compiled for each shape of its arguments."""
+        return jax.jit(function)
+
+elif keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    def compiled(function):
+        """Return the function as a graph for each shape of its arguments."""
+        return tf.function(function, autograph=False)
+
+else:
+    import torch
+
+    def compiled(function):
+        """Return the function without gradients: nothing is compiled."""
+        return torch.no_grad()(function)

@@ -1,0 +1,153 @@
+"""compare_dropout_inference: weight scaling against Monte Carlo, on labelled data."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kcomponents._check import fail, positive_int
+from kcomponents.inference._inputs import read
+from kcomponents.inference._probabilities import (
+    are_probabilities,
+    of_classes,
+    of_logits,
+)
+from kcomponents.inference._run import draw, scaled
+
+
+class Score(NamedTuple):
+    """How right predictions are.
+
+    Args:
+        accuracy: Share of inputs whose most probable class is the right one.
+        nll: Mean negative log-likelihood of the right classes, in nats.
+        gap: How far the mean log-odds of the samples are from those of weight scaling:
+            root mean square, as a share of theirs.
+    """
+
+    accuracy: float
+    nll: float
+    gap: float
+
+
+class DropoutComparison(NamedTuple):
+    """Scores of both kinds of inference.
+
+    Args:
+        weight_scaling: `Score` of one prediction with all units.
+        monte_carlo: Dict of number of samples to `Score` of their mean.
+    """
+
+    weight_scaling: Score
+    monte_carlo: dict
+
+
+def compare_dropout_inference(
+    model,
+    x,
+    y,
+    samples=(1, 5, 10, 20, 50),
+    *,
+    batch_size=None,
+    from_logits=False,
+):
+    r"""Compare weight scaling with the mean of sampled predictions on labelled data.
+
+    For each number of samples `K`, probabilities are `1/K sum_k p_k` of the first `K`
+    of the same samples. The log-odds are `log p` less its mean over the classes, which
+    are the logits but for a constant. The gap is
+
+        rms(1/K sum_k logodds(p_k) - logodds(scaled)) / rms(logodds(scaled))
+
+    With more samples the part of it that is noise falls as `1 / sqrt(K)`; what is left
+    is what nonlinear units make of dropout.
+
+    Args:
+        model: Built classifier of one output, which takes batches of any size.
+        x: Inputs: an array, a list or dict of arrays, or an iterable of batches.
+        y: Labels: integers `(inputs,)` or `(inputs, 1)`, or one-hot rows.
+        samples: Integer or several, how many to average. Defaults to
+            `(1, 5, 10, 20, 50)`.
+        batch_size: Optional integer, rows that the model is given at once, where each
+            sample of an input is a row. Defaults to `None`, for 1024.
+        from_logits: Bool, whether the output is logits and not probabilities. Defaults
+            to `False`.
+
+    Returns:
+        Named tuple of `weight_scaling`, a named tuple of `accuracy`, `nll` (mean
+        negative log-likelihood, in nats) and `gap`, and `monte_carlo`, a dict of number
+        of samples to such a tuple.
+
+    Raises:
+        ValueError: If `model` is not built, has no dropout or not one output of class
+            probabilities, `y` does not fit, or a number is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras
+        >>> from kcomponents.inference import compare_dropout_inference
+        >>> layers = [keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+        >>> model = keras.Sequential([keras.Input((4,)), *layers])
+        >>> x, y = np.ones((6, 4)), np.array([0, 1, 2, 0, 1, 2])
+        >>> both = compare_dropout_inference(model, x, y, [1, 20], from_logits=True)
+        >>> round(both.weight_scaling.accuracy, 3), list(both.monte_carlo)
+        (0.333, [1, 20])
+
+    Reference: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
+        Overfitting", 2014, section 7.5 and figure 11,
+        https://jmlr.org/papers/v15/srivastava14a.html
+    """
+    counts = [positive_int("samples", count) for count in np.atleast_1d(samples)]
+    if not counts:
+        fail("`samples` must be at least one number.", samples=samples)
+    x = read(x)
+    one = _probabilities(scaled(model, x, batch_size=batch_size), from_logits)[0]
+    labels = _labels(y, one.shape)
+    drawn = draw(model, x, max(counts), batch_size=batch_size)
+    drawn = _probabilities(drawn, from_logits)
+    reference = _log_odds(one)
+    found = {}
+    for count in counts:
+        odds = _log_odds(drawn[:count]).mean(0)
+        gap = _rms(odds - reference) / max(_rms(reference), 1e-30)
+        found[count] = _score(drawn[:count].mean(0), labels, gap)
+    return DropoutComparison(_score(one, labels, 0.0), found)
+
+
+def _probabilities(outputs, from_logits):
+    rule = (
+        "`model` must have one output of class probabilities, `(inputs, classes)`; of "
+        "logits with `from_logits=True`."
+    )
+    if not isinstance(outputs, np.ndarray) or outputs.ndim != 3:
+        fail(rule, output=type(outputs), shape=np.shape(outputs))
+    found = of_logits(outputs) if from_logits else outputs
+    if not are_probabilities(found):
+        fail(rule, from_logits=from_logits, least=np.min(found), most=np.max(found))
+    return of_classes(found)
+
+
+def _labels(y, shape):
+    y, (inputs, classes) = np.asarray(y), shape
+    if y.shape == shape and classes > 1 and np.array_equal(y.sum(-1), np.ones(inputs)):
+        return y.argmax(-1)
+    whole = y.size == inputs and np.array_equal(y, np.round(y))
+    if not whole or np.min(y) < 0 or np.max(y) >= classes:
+        rule = f"`y` must be {inputs} labels from 0 to {classes - 1}, or one-hot rows."
+        fail(rule, shape=y.shape, dtype=y.dtype)
+    return y.reshape(-1).astype(int)
+
+
+def _log_odds(probabilities):
+    logs = np.log(np.maximum(probabilities, 1e-30))
+    return logs - logs.mean(-1, keepdims=True)
+
+
+def _rms(values):
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _score(probabilities, labels, gap):
+    right = probabilities[np.arange(len(labels)), labels]
+    accuracy = np.mean(probabilities.argmax(-1) == labels)
+    nll = -np.mean(np.log(np.maximum(right, 1e-30)))
+    return Score(float(accuracy), float(nll), gap)
