@@ -87,6 +87,8 @@ def test_losses_of_another_task_are_told_where_they_do_harm():
     assert "takes them for amounts" in told(made, WRONG_OUTPUT)
     twice = {"layers__2__class": "Activation"}
     assert "has cut off already" in told(record(STUCK, **twice), WRONG_OUTPUT)
+    apart = {"layers__1__activation": "linear", "layers__1__parameters": 9}
+    assert told(record(STUCK, **twice, **apart), WRONG_OUTPUT) is None
     hidden = {"layers__0__activation": "softmax"}
     assert "a hidden layer" in told(record(STUCK, **hidden), WRONG_OUTPUT)
 

@@ -72,7 +72,10 @@ def _activation_twice(case):
         return None
     *_, before, last = kept
     bare = last["class"] in ("Activation", "Softmax")
-    if bare and before["activation"] in ("relu", *SQUASHED):
+    # With weights of its own in between, or behind, it is another layer's activation.
+    after = case.layers[case.layers.index(before) + 1 :]
+    weighted = [layer for layer in after if layer["parameters"] and layer is not last]
+    if bare and not weighted and before["activation"] in ("relu", *SQUASHED):
         return (
             f"{last['path']} applies {last['activation']} to what "
             f"{before['activation']} has cut off already."
