@@ -1,5 +1,7 @@
 """revive: give units that never say anything new a new start."""
 
+import graphlib
+
 import keras
 import numpy as np
 
@@ -47,7 +49,7 @@ def revive(model, x, *, seed=None, batch_size=128):
     spans = spans_of(model, ways, x, batch_size)
     weights, revived = Weights(model), {}
     random = np.random.default_rng(seed)
-    for way in ways:
+    for way in _from_the_front(ways):
         dead = _dead(way, spans)
         if dead.any():
             put_into_bias(weights, way, spans, dead)
@@ -55,6 +57,17 @@ def revive(model, x, *, seed=None, batch_size=128):
             revived[way.maker.name] = np.flatnonzero(dead).tolist()
     weights.give(model)
     return revived
+
+
+def _from_the_front(ways):
+    """Return the ways so that what a unit is drawn anew with is not set to 0 later."""
+    of_maker = {id(way.maker): way for way in ways}
+    order = graphlib.TopologicalSorter(dict.fromkeys(of_maker, ()))
+    for way in ways:
+        for taker, _ in way.takers:
+            if id(taker) in of_maker:
+                order.add(id(taker), id(way.maker))
+    return [of_maker[maker] for maker in order.static_order()]
 
 
 def _dead(way, spans):

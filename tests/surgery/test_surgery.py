@@ -289,6 +289,19 @@ def test_revived_units_leave_the_model_as_it_is_and_learn(make):
     assert revive(model, x) == {}
 
 
+def test_dead_layers_behind_each_other_are_revived_together():
+    hidden = [layers.Dense(8, "relu") for _ in range(3)]
+    model = keras.Sequential([keras.Input((5,)), *hidden, layers.Dense(2)])
+    kill(hidden[0], range(8))
+    x = data(5)
+    before = model.predict(x, verbose=0)
+    found = revive(model, x, seed=0)
+    assert list(found.values()) == [list(range(8))] * 3
+    np.testing.assert_allclose(model.predict(x, verbose=0), before, atol=1e-6)
+    look = keras.Model(model.inputs[0], [layer.output for layer in hidden])
+    assert all(np.any(outputs > 0) for outputs in look.predict(x, verbose=0))
+
+
 def test_a_revived_start_can_be_repeated():
     starts = []
     for seed in (1, 1, 2):
