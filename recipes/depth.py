@@ -91,7 +91,8 @@ def picture(results, figure):
             axes.plot([depth] * len(values), values, mark, color=color, alpha=0.4)
     axes.set(xlabel="hidden layers", ylabel="training accuracy", ylim=(0, 1.02))
     axes.set_title("Each point is a training; lines join the medians")
-    axes.legend(loc="center left")
+    axes.legend(loc="center right")
+    axes.set_xticks(sorted({result["depth"] for result in results}))
     axes.grid(alpha=0.3)
 
 

@@ -1,6 +1,7 @@
 """What all recipes have in common: arguments, JSON lines, a table and a picture."""
 
 import argparse
+import importlib.metadata
 import io
 import json
 import os
@@ -58,17 +59,23 @@ def run(recipe, file, argv):
     if args.seeds < 1:
         parser.error(f"--seeds must be at least 1. Received: {args.seeds}")
     place = args.out / pathlib.Path(file).stem
-    begin, results = time.perf_counter(), []
+    begin, results, whole = time.perf_counter(), [], []
     try:
-        for result in _results(recipe, args, begin):
-            results.append({"recipe": place.name, **result})
+        for seed in range(args.seed, args.seed + args.seeds):
+            for result in _results(recipe, args, seed, begin):
+                results.append({"recipe": place.name, **result})
+            whole = list(results)
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("\nInterrupted: here is what was found so far.", file=sys.stderr)
-        if results:
-            _finish(recipe, args, place, results, begin)
+        _write_lines(place, results)
+        if whole:
+            _finish(recipe, args, place, whole, begin)
+        elif results:
+            _draw_part(recipe, place, results)
         sys.exit(INTERRUPTED)
+    _write_lines(place, results)
     return _finish(recipe, args, place, results, begin)
 
 
@@ -87,19 +94,16 @@ def _parser(recipe):
     return parser
 
 
-def _results(recipe, args, begin):
-    """Yield what was found of each seed, as soon as it is known."""
-    done = 0
-    for seed in range(args.seed, args.seed + args.seeds):
-        keras.utils.set_random_seed(seed)
-        for result in recipe.measure(args, seed):
-            done += 1
-            told = {name: v for name, v in result.items() if not isinstance(v, list)}
-            print(json.dumps({"seed": seed, **told}))
-            took = f"{time.perf_counter() - begin:.0f} s"
-            number = seed - args.seed + 1
-            progress(f"seed {number} of {args.seeds}, {done} runs, {took}")
-            yield {"seed": seed, **result}
+def _results(recipe, args, seed, begin):
+    """Yield what is found of a seed, as soon as it is known."""
+    keras.utils.set_random_seed(seed)
+    for done, result in enumerate(recipe.measure(args, seed), 1):
+        told = {name: v for name, v in result.items() if not isinstance(v, list)}
+        print(json.dumps({"seed": seed, **told}))
+        took = f"{time.perf_counter() - begin:.0f} s"
+        number = seed - args.seed + 1
+        progress(f"seed {number} of {args.seeds}, {done} runs, {took}")
+        yield {"seed": seed, **result}
     progress("")
 
 
@@ -110,29 +114,25 @@ def progress(message):
 
 
 def _finish(recipe, args, place, results, begin):
-    """Write curves, picture and summary; print the table."""
+    """Write picture and summary of seeds that have said all; print the table."""
     by_seed = {}
     for result in results:
         by_seed.setdefault(result["seed"], []).append(result)
-    # A seed that was interrupted has not said all.
-    full = max(len(found) for found in by_seed.values())
-    whole = [found for found in by_seed.values() if len(found) == full]
     summary = {
         "recipe": place.name,
         "claim": recipe.claim,
-        "shown": sum(bool(recipe.effect(found)) for found in whole),
-        "seeds": len(whole),
+        "shown": sum(bool(recipe.effect(found)) for found in by_seed.values()),
+        "seeds": len(by_seed),
         "quick": args.quick,
-        "backend": keras.backend.backend(),
+        "first_seed": args.seed,
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("keras", keras.backend.backend())
+        },
         "seconds": round(time.perf_counter() - begin, 1),
         "rows": recipe.rows(results),
     }
-    figure = Figure(recipe.size, layout="constrained")
-    recipe.picture(results, figure)
-    figure.savefig(drawn := io.BytesIO(), format="png", dpi=120)
-    write(place.with_suffix(".png"), drawn.getvalue())
-    lines = "".join(json.dumps(result) + "\n" for result in results)
-    write(place.with_suffix(".jsonl"), lines.encode())
+    _draw(recipe, place, results)
     write(place.with_suffix(".json"), json.dumps(summary, indent=1).encode())
     print(f"\n{table(summary['rows'])}\n")
     if args.quick:
@@ -141,6 +141,28 @@ def _finish(recipe, args, place, results, begin):
         print(f"{recipe.claim}: {summary['shown']} of {summary['seeds']} seeds.")
     print(f"Picture: {place.with_suffix('.png')}")
     return summary
+
+
+def _draw(recipe, place, results):
+    figure = Figure(recipe.size, layout="constrained")
+    recipe.picture(results, figure)
+    figure.savefig(drawn := io.BytesIO(), format="png", dpi=120)
+    write(place.with_suffix(".png"), drawn.getvalue())
+
+
+def _draw_part(recipe, place, results):
+    """Draw the runs of a seed that was interrupted, where they are enough to."""
+    try:
+        _draw(recipe, place, results)
+    except Exception as error:
+        print(f"They are too few for a picture: {error}", file=sys.stderr)
+    else:
+        print(f"Picture: {place.with_suffix('.png')}")
+
+
+def _write_lines(place, results):
+    lines = "".join(json.dumps(result) + "\n" for result in results)
+    write(place.with_suffix(".jsonl"), lines.encode())
 
 
 def write(path, content):

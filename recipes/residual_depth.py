@@ -1,0 +1,116 @@
+"""A plain net of 56 layers errs more than one of 20; with a bypass depth does no harm.
+
+Claim: what 20 layers compute, 56 can too: the rest need only pass it on. Yet the deeper
+plain net has the larger error on its own *training* data. That is no overfitting; its
+optimisation fails. A bypass around each two layers makes passing on the easy thing to
+do. Best is one that nothing stands in: normalization and ReLU before the weights.
+
+What to expect: dense nets of width 64 on 8000 digits, 3 epochs. Of 20 plain layers 13
+to 27 % of the training digits come out wrong, of 56 about 90 %, which is chance. With a
+bypass it is 4 to 6 and 8 to 11 % post-activation, 2 to 3 and 3 % pre-activation.
+Validation has the same order. The paper's nets are convolutional and trained far
+longer; theirs differ by less, in the same direction.
+
+Source: He et al., "Deep residual learning for image recognition", 2015,
+https://arxiv.org/abs/1512.03385, figure 1 and table 6; He et al., "Identity mappings in
+deep residual networks", 2016, https://arxiv.org/abs/1603.05027, table 2.
+
+    python recipes/residual_depth.py
+"""
+
+import keras
+import numpy as np
+from recipe_data import images
+from recipe_run import COLORS, STEPS, Recipe, run
+from recipe_table import by, chosen, spread
+
+from kcomponents.layers import PreActivationResidual
+
+CLAIM = "Depth adds 20 points of training error if plain, at most 5 if pre-activation"
+BLOCKS = {
+    "plain": {"bypass": False},
+    "post-activation": {"order": "post"},
+    "pre-activation": {"order": "pre"},
+}
+ERRORS = {"training": "train_error", "validation": "val_error"}
+
+
+def net(kind, depth, width):
+    """Return a compiled net: a first layer, blocks of two, and a last layer."""
+    model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(width)])
+    for _ in range(depth // 2 - 1):
+        model.add(PreActivationResidual(width, **BLOCKS[kind]))
+    if kind != "post-activation":
+        model.add(keras.layers.BatchNormalization())
+        model.add(keras.layers.ReLU())
+    model.add(keras.layers.Dense(10))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    sgd = keras.optimizers.SGD(0.05, momentum=0.9)
+    model.compile(sgd, loss, metrics=["accuracy"], steps_per_execution=STEPS)
+    return model
+
+
+def measure(args, seed):
+    """Train each kind at both depths."""
+    (x, y), validation = images(args.data)
+    epochs, width, depths = 3, 64, (20, 56)
+    if args.quick:
+        x, y, epochs, width, depths = x[:1000], y[:1000], 1, 8, (2, 4)
+    for kind in BLOCKS:
+        for depth in depths:
+            model = net(kind, depth, width)
+            model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+            found = {"kind": kind, "depth": depth}
+            for key, data in zip(ERRORS.values(), [(x, y), validation], strict=True):
+                found[key] = 1 - model.evaluate(*data, batch_size=1000, verbose=0)[1]
+            yield found
+
+
+def rows(results):
+    """Return a row for each kind."""
+    table = []
+    for kind in BLOCKS:
+        row = {"error of nets": kind}
+        for told, key in ERRORS.items():
+            for depth, values in by(chosen(results, kind=kind), "depth", key).items():
+                row[f"{told}, {depth} layers"] = spread(values, "{:.1%}")
+        table.append(row)
+    return table
+
+
+def effect(results):
+    """Return whether depth harms the training of the plain net alone."""
+    more = {}
+    for kind in BLOCKS:
+        few, many = sorted(chosen(results, kind=kind), key=lambda found: found["depth"])
+        more[kind] = many["train_error"] - few["train_error"]
+    return more["plain"] >= 0.2 and more["pre-activation"] <= 0.05
+
+
+def picture(results, figure):
+    """Draw the errors of training, and beside them those of validation."""
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (told, key) in zip(panels, ERRORS.items(), strict=True):
+        for kind, color, mark in zip(BLOCKS, COLORS, "os^", strict=False):
+            found = by(chosen(results, kind=kind), "depth", key)
+            medians = [np.median(values) for values in found.values()]
+            axes.plot(list(found), medians, mark + "-", color=color, label=kind)
+            for depth, values in found.items():
+                axes.plot([depth] * len(values), values, mark, color=color, alpha=0.4)
+        axes.set(
+            xlabel="layers", ylabel=f"{told} error", ylim=(0, 1), xticks=list(found)
+        )
+        axes.grid(alpha=0.3)
+    panels[0].legend(loc="upper left")
+
+
+RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture)
+
+
+def main(argv=None):
+    """Run the recipe."""
+    return run(RECIPE, __file__, argv)
+
+
+if __name__ == "__main__":
+    main()
