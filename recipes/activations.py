@@ -8,7 +8,7 @@ What to expect: six hidden layers, the initial weights recommended for each acti
 five epochs of slow SGD on 8000 handwritten digits. To the sigmoid's first layer comes
 about 1/20 of the last one's gradient, to others' between 0.7 and 1.2. About 40 % of
 what ReLU puts out is zeros. ELU's mean is about 0.27 of its rms, ReLU's 0.56, and its
-loss 0.29 against 0.37. That the mean is the cause does not show: tanh has mean 0 and
+loss 0.29 against 0.39. That the mean is the cause does not show: tanh has mean 0 and
 learns more slowly than ReLU. ReLU, leaky, PReLU and RReLU cannot be told apart by their
 accuracy. The time of a step is a ratio within one run. RReLU takes longer, as it draws;
 Maxout, as it has twice the weights. It rises and falls with what else the machine does.

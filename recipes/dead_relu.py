@@ -7,7 +7,7 @@ rate, a start after He and PReLU keep units alive. What has died needs a new sta
 What to expect: at 0.03 half the units are dead, and it costs little: 90 to 94 % of the
 training digits are right. At 0.1 it is nine of ten, and what is left reaches anything
 from 11 to 71 %, so that the line of 50 % is missed in 2 of 5 seeds. A lower rate
-afterwards hardly helps; revived, the same net gets beyond 91 % in all five. Units of
+afterwards hardly helps; revived, the same net gets to 94 % or more in all. Units of
 PReLU that never fire still learn. Biases of -1 kill all but some of the first layer.
 
 Source: Lu et al., "Dying ReLU and initialization", https://arxiv.org/abs/1903.06733; He

@@ -22,6 +22,7 @@ from kcomponents._keras._models import (
     built_metrics,
     calls_of,
     in_stateless_scope,
+    layers_of,
     metric_direction,
     sublayers,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "draw_epoch",
     "global_seeds",
     "in_stateless_scope",
+    "layers_of",
     "learning_rate_source",
     "leave_model",
     "leave_optimizer",

@@ -10,6 +10,16 @@ def sublayers(layer):
     return list(layer._layers)
 
 
+def layers_of(layer, seen=None):
+    """Return a layer or model and all layers below it, each once, in order."""
+    seen = {} if seen is None else seen
+    if id(layer) not in seen:
+        seen[id(layer)] = layer
+        for below in sublayers(layer):
+            layers_of(below, seen)
+    return list(seen.values())
+
+
 def asked_metrics(model):
     """Return what `compile` was given as `metrics` and as `weighted_metrics`."""
     for metric in model.metrics:

@@ -48,19 +48,9 @@ GAUSSIAN = (keras.layers.GaussianDropout, keras.layers.GaussianNoise)
 _LOCK = threading.RLock()
 
 
-def layers_of(layer, seen=None):
-    """Return a layer or model and all layers below it, each once, in order."""
-    seen = {} if seen is None else seen
-    if id(layer) not in seen:
-        seen[id(layer)] = layer
-        for below in _keras.sublayers(layer):
-            layers_of(below, seen)
-    return list(seen.values())
-
-
 def noisy_layers(model):
     """Return the layers of a model, at any depth, that drop or add noise."""
-    return [layer for layer in layers_of(model) if _is_noisy(layer)]
+    return [layer for layer in _keras.layers_of(model) if _is_noisy(layer)]
 
 
 def _is_noisy(layer):

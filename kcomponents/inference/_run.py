@@ -7,14 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from kcomponents import _backends
+from kcomponents import _backends, _keras
 from kcomponents._backends._compiled import compiled
 from kcomponents._check import fail, positive_int
 from kcomponents._keras._gates import gate_of
 from kcomponents.inference._inputs import cut, length, read
 from kcomponents.inference._noise import (
     drawing,
-    layers_of,
     noisy_layers,
     quiet,
     repeated,
@@ -106,7 +105,7 @@ def _function(model, ways):
     """Return a compiled function of values and inputs, and whose values it takes."""
     kept = _FUNCTIONS.setdefault(model, {})
     configs = tuple(str(layer.get_config()) for layer in noisy_layers(model))
-    ids = tuple(map(id, layers_of(model)))
+    ids = tuple(map(id, _keras.layers_of(model)))
     key = ways, configs, ids
     if key not in kept:
         if len(kept) >= KEPT:

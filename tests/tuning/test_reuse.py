@@ -16,7 +16,6 @@ from kcomponents._keras._reuse import forget_names
 from kcomponents.optimizers import clipped
 from kcomponents.tuning._reuse.compiled_models import CompiledModels
 from kcomponents.tuning._reuse.key import structure_of
-from kcomponents.tuning._reuse.numbers import layers_of
 
 eager = keras.backend.backend() == "torch"
 compiled = pytest.mark.skipif(eager, reason="nothing is compiled")
@@ -271,7 +270,7 @@ def test_a_regularizer_of_outputs_is_saved_as_the_plain_one(tmp_path):
     found.save(path)
     [loaded] = [
         layer.activity_regularizer
-        for layer in layers_of(keras.models.load_model(path))
+        for layer in _keras.layers_of(keras.models.load_model(path))
         if layer.activity_regularizer
     ]
     assert type(loaded) is regularizers.ElasticNet
@@ -510,9 +509,9 @@ UNKNOWN = [
 def test_what_is_not_known_for_certain_is_returned_as_it_is(build):
     models = CompiledModels()
     for fresh in (build(), build()):
-        before = {id(layer): set(vars(layer)) for layer in layers_of(fresh)}
+        before = {id(layer): set(vars(layer)) for layer in _keras.layers_of(fresh)}
         assert models.model_for(fresh) is fresh
-        assert {id(la): set(vars(la)) for la in layers_of(fresh)} == before
+        assert {id(la): set(vars(la)) for la in _keras.layers_of(fresh)} == before
         assert _keras.passengers(fresh) == []
         assert not models.reused
 
@@ -548,7 +547,9 @@ def test_names_that_keras_makes_up_begin_anew():
 
 def test_own_variables_of_all_layers_are_those_of_the_model():
     model = nested(0.5)
-    found = [v for layer in layers_of(model) for v in private.own_variables(layer)]
+    found = [
+        v for layer in _keras.layers_of(model) for v in private.own_variables(layer)
+    ]
     assert {id(v) for v in found} == {id(v) for v in model.variables}
     assert len(found) == len(model.variables)
 

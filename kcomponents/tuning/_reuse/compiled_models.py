@@ -12,7 +12,7 @@ from kcomponents._backends._reuse import forget_models
 from kcomponents._keras._reuse import look_once, own_variables
 from kcomponents.tuning._reuse.key import structure_of
 from kcomponents.tuning._reuse.layers import READINGS
-from kcomponents.tuning._reuse.numbers import Numbers, layers_of
+from kcomponents.tuning._reuse.numbers import Numbers
 
 
 class CompiledModels:
@@ -97,7 +97,9 @@ class _Kept:
         """Take over all state of a model of the same structure."""
         # A trial that broke off may have left it elsewhere.
         _backends.synchronize(self.model)
-        for mine, its in zip(layers_of(self.model), layers_of(fresh), strict=True):
+        for mine, its in zip(
+            _keras.layers_of(self.model), _keras.layers_of(fresh), strict=True
+        ):
             _take_attributes(mine, its)
             if type(mine) not in READINGS:
                 _assign(own_variables(mine), own_variables(its))

@@ -11,6 +11,7 @@ import warnings
 import keras
 import numpy as np
 
+from kcomponents import _keras
 from kcomponents._backends._reuse import can_reuse
 from kcomponents._keras._reuse import (
     LOOKING,
@@ -29,7 +30,7 @@ from kcomponents.tuning._reuse.known import (
 )
 from kcomponents.tuning._reuse.layers import READINGS, ReadingCall
 from kcomponents.tuning._reuse.names import Names
-from kcomponents.tuning._reuse.numbers import FACTORS, is_held, layers_of
+from kcomponents.tuning._reuse.numbers import FACTORS, is_held
 
 # What the steps of a model are kept in, and methods that Keras itself covers.
 _STEPS = {"train_function", "test_function", "predict_function"}
@@ -69,7 +70,7 @@ def _structure(model, held):
     several = len(model.outputs) > 1, len(model.inputs) > 1
     config = keras.config
     return {
-        "layers": [_layer(layer, held, seen) for layer in layers_of(model)],
+        "layers": [_layer(layer, held, seen) for layer in _keras.layers_of(model)],
         "model": _object(model, names),
         "outputs": model.output_names if several[0] else None,
         "inputs": [tensor.name for tensor in model.inputs] if several[1] else None,

@@ -27,16 +27,6 @@ FACTORS = {
 }
 
 
-def layers_of(model, seen=None):
-    """Return a model and all layers below it, each once, in order."""
-    seen = {} if seen is None else seen
-    if id(model) not in seen:
-        seen[id(model)] = model
-        for layer in _keras.sublayers(model):
-            layers_of(layer, seen)
-    return list(seen.values())
-
-
 class ReadRegularizer(keras.regularizers.Regularizer):
     """A regularizer that reads its numbers, and shows those of a plain one."""
 
@@ -128,7 +118,7 @@ class _LayerPlace:
 def _places(model):
     """Yield the places of numbers in a model, equal ones for equal structures."""
     seen = set()
-    for layer in layers_of(model):
+    for layer in _keras.layers_of(model):
         if type(layer) in READINGS:
             yield _LayerPlace(layer)
         for owner, name, found in _regularizers(layer):
