@@ -113,7 +113,7 @@ def write_page(page):
     """Write the page of a recipe."""
     heading, body = paragraph(page)
     shown = f"python {shlex.join(command(page))}"
-    parts = [f"# {heading}", body, f"![{heading}]({page}.png)"]
+    parts = [f"# {heading}", body, f"![{page}]({page}.png)"]
     if summary := found(page):
         parts += [cells(summary["rows"]), sentence(summary)]
     parts += [f"```\n{shown}\n```", "[All recipes](index.md)"]
