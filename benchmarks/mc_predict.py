@@ -93,7 +93,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, default=7, help="of each way (7)")
+    parser.add_argument("--pairs", type=int, default=4, help="of each way (4)")
     parser.add_argument("--samples", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="3 pairs, no 2000 inputs")
     parser.add_argument("--seed", type=int, default=0)
