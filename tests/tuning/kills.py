@@ -119,7 +119,7 @@ class Chaos:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 command = process.cmdline()
-                if WORKER in command and command[-1] in mine:
+                if WORKER in command and mine.intersection(command):
                     found.append(process)
         return found
 
