@@ -2,7 +2,7 @@
 
 from keras.src import backend
 
-from kcomponents._keras._models import calls_of, sublayers
+from kcomponents._keras._models import calls_of, layers_of
 
 
 def gate_of(model, layers):
@@ -34,15 +34,10 @@ def gate_of(model, layers):
     return gate if uses == 1 and plain else None
 
 
-def _ids_below(layer):
-    found, waiting = set(), [layer]
-    while waiting:
-        place = waiting.pop()
-        if id(place) not in found:
-            found.add(id(place))
-            # Operations, such as a sum, have no layers below.
-            waiting += sublayers(place) if hasattr(place, "_layers") else []
-    return found
+def _ids_below(place):
+    # Operations, such as a sum, have no layers below.
+    below = layers_of(place) if hasattr(place, "_layers") else [place]
+    return {id(layer) for layer in below}
 
 
 def _behind(calls, begins):

@@ -75,21 +75,28 @@ def _run(model, x, samples, together, batch_size, calls, mode, gate):
     groups = []
     with replaced(calls):
         for _ in range(math.ceil(samples / together)):
-            before, random, chunks = now, _backends.random_state(), []
-            for start in range(0, inputs, rows):
-                if mode is True:
-                    # So each chunk of inputs meets the same masks.
-                    now = before
-                    _backends.set_random_state(random)
-                chunk = keras.tree.map_structure(
-                    ops.convert_to_tensor, cut(x, start, rows)
-                )
-                outputs, now = function(weights, now, chunk)
-                chunks.append(_split(outputs, together, rows))
-            groups.append(_joined(chunks, 1, inputs))
+            found, now = _pass(function, weights, now, x, rows, mode is True)
+            split = [_split(outputs, together, rows) for outputs in found]
+            groups.append(_joined(split, 1, inputs))
     for state, value in zip(states, now, strict=True):
         state.assign(value)
     return _joined(groups, 0)
+
+
+def _pass(function, weights, now, x, rows, again):
+    """Return what chunks of all inputs give, and the random states after them.
+
+    Each chunk meets the same masks if they are drawn `again` from where they began.
+    """
+    before, random, chunks = now, _backends.random_state(), []
+    for start in range(0, length(x), rows):
+        if again:
+            now = before
+            _backends.set_random_state(random)
+        chunk = keras.tree.map_structure(ops.convert_to_tensor, cut(x, start, rows))
+        outputs, now = function(weights, now, chunk)
+        chunks.append(keras.tree.map_structure(ops.convert_to_numpy, outputs))
+    return chunks, now
 
 
 def _check(model):

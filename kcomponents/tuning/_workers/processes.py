@@ -2,14 +2,13 @@
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 from kcomponents.tuning._workers.environment import environment, gpus, share_of
-from kcomponents.tuning._workers.payload import data_folder, packed
+from kcomponents.tuning._workers.payload import packed
 
 logger = logging.getLogger("kcomponents")
 # So many ends in a row without a trial done are a mistake, not bad luck.
@@ -36,23 +35,26 @@ class Processes:
         self.content = packed(search, args, kwargs)
         self.folder = os.path.join(search.project_dir, "workers")
         os.makedirs(self.folder, exist_ok=True)
-        # Of this machine alone: what is compiled for one may not run on another.
-        self._compiled = tempfile.TemporaryDirectory(prefix="kcomponents-")
         self._alive, self._bad = {}, 0
 
     def run(self, stop, shown):
         """Return when every trial has ended, or the search was told to stop."""
-        try:
-            while not stop.asked and self.search.engine.left():
-                self._fill()
-                shown()
-                time.sleep(PAUSE)
-                self._sweep()
-                # A worker may live too short to see that another one is gone.
-                self.search.engine.reaper.look()
-                self.search.engine.check()
-        finally:
-            self._end()
+        # Of this machine alone: what is compiled for one may not run on another.
+        with tempfile.TemporaryDirectory(prefix="kcomponents-") as self._compiled:
+            try:
+                self._look_after(stop, shown)
+            finally:
+                self._end()
+
+    def _look_after(self, stop, shown):
+        while not stop.asked and self.search.engine.left():
+            self._fill()
+            shown()
+            time.sleep(PAUSE)
+            self._sweep()
+            # A worker may live too short to see that another one is gone.
+            self.search.engine.reaper.look()
+            self.search.engine.check()
 
     def _fill(self):
         """Start a process wherever one is missing and would have something to do."""
@@ -69,7 +71,7 @@ class Processes:
             content.seek(0)
             module, own_number = __package__ + ".process", str(os.getpid())
             return subprocess.Popen(
-                [sys.executable, "-m", module, own_number, self._compiled.name],
+                [sys.executable, "-m", module, own_number, self._compiled],
                 env={**os.environ, **own, "PYTHONPATH": paths},
                 stdin=content,
                 stdout=log,
@@ -112,5 +114,3 @@ class Processes:
             process.wait()
             self.search.engine.reaper.lose_all_of(process.pid)
         self._alive = {}
-        self._compiled.cleanup()
-        shutil.rmtree(data_folder(self.search), ignore_errors=True)
