@@ -82,6 +82,7 @@ NEEDED = {
     "PerPiece": {"initializer": "glorot_uniform", "num_pieces": 2},
     "PreActivationResidual": {"filters": 4},
     "ProximalGroup": {"threshold": 0.1},
+    "SoftThreshold": {"threshold": 0.1},
 }
 # Book-keeping and test helpers of our own making: nobody to cite, nothing to refuse.
 NO_SOURCE = {

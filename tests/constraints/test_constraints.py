@@ -11,6 +11,7 @@ from kcomponents.constraints import (
     MaxNorm,
     MinMaxNorm,
     ProximalGroup,
+    SoftThreshold,
     UnitInterval,
     UnitNorm,
 )
@@ -42,7 +43,7 @@ def test_passes_the_tests_of_keras(case, monkeypatch):
     run(case)
 
 
-@pytest.mark.parametrize("constraint", [*OURS, ProximalGroup(0.2)])
+@pytest.mark.parametrize("constraint", [*OURS, ProximalGroup(0.2), SoftThreshold(0.2)])
 def test_keeps_the_promises_of_a_constraint(constraint):
     check_constraint(constraint)
 
@@ -94,6 +95,23 @@ def test_norms_of_float16_weights_do_not_overflow(constraint):
 def test_clip_and_unit_interval_bound_each_weight():
     np.testing.assert_array_equal(apply(Clip(0.5), W), np.clip(W, -0.5, 0.5))
     np.testing.assert_array_equal(apply(UnitInterval(), W), np.clip(W, 0, 1))
+
+
+def test_soft_threshold_takes_the_same_from_each_weight_and_stops_at_zero():
+    found = apply(SoftThreshold(0.5), W)
+    desired = np.where(np.abs(W) > 0.5, W - 0.5 * np.sign(W), 0)
+    np.testing.assert_allclose(found, desired, rtol=1e-6, atol=1e-7)
+    assert (found == 0).any() and (found != 0).any()
+
+
+def test_soft_threshold_lowers_l1_as_no_other_point_does():
+    # The proximal step minimises penalty + distance² / 2.
+    def cost(v):
+        return 0.5 * np.abs(v).sum() + ((v - W) ** 2).sum() / 2
+
+    best = apply(SoftThreshold(0.5), W)
+    noise = np.random.default_rng(2).normal(size=(20, *W.shape)).astype("float32")
+    assert all(cost(best) < cost(best + 0.1 * step) for step in noise)
 
 
 @pytest.mark.parametrize("axis, others", [(-1, (0, 1, 2)), (0, (1, 2, 3))])
@@ -150,6 +168,8 @@ def test_training_with_proximal_group_silences_useless_inputs():
         (MinMaxNorm, {"rate": -0.1}),
         (Clip, {"c": 0}),
         (Clip, {"c": "1"}),
+        (SoftThreshold, {"threshold": 0}),
+        (SoftThreshold, {"threshold": float("nan")}),
         (ProximalGroup, {"threshold": 0}),
         (ProximalGroup, {"threshold": float("inf")}),
         (ProximalGroup, {"threshold": 1.0, "axis": "auto"}),
