@@ -8,7 +8,7 @@ import keras
 from kcomponents import _keras
 from kcomponents._check import fail, positive_int
 from kcomponents.callbacks._doctor_watch import Watch
-from kcomponents.doctor import LABELS, VERDICTS, Diagnosis, examine
+from kcomponents.doctor import LABELS, RULES, VERDICTS, Diagnosis, examine
 from kcomponents.record import Record
 
 logger = logging.getLogger("kcomponents")
@@ -42,6 +42,8 @@ class TrainingDoctor(keras.callbacks.Callback):
             `python -m kcomponents report`. An old file is replaced. Defaults to `None`.
         stop_on: Tuple of labels of rules or of verdicts that end the training when they
             are found. Defaults to `()`.
+        rules: Names of rules, or functions as `RULES` holds, your own too, in the order
+            in which they are asked. Defaults to `kcomponents.doctor.RULES`, all.
 
     Raises:
         ValueError: If an argument is none of these; in `fit`, if `data` does not suit
@@ -64,7 +66,9 @@ class TrainingDoctor(keras.callbacks.Callback):
     learning programs", 2022, https://arxiv.org/abs/2205.01938
     """
 
-    def __init__(self, data=None, *, every="epoch", record_path=None, stop_on=()):
+    def __init__(
+        self, data=None, *, every="epoch", record_path=None, stop_on=(), rules=RULES
+    ):
         super().__init__()
         if data is not None and (not isinstance(data, tuple | list) or len(data) != 2):
             fail("`data` must be a pair of inputs and targets.", data=data)
@@ -72,7 +76,9 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.every = 1 if every == "epoch" else positive_int("every", every)
         self.thins = every == "epoch"
         self.record_path = record_path
-        self.stop_on = _known(stop_on)
+        self.rules = tuple(rules)
+        examine(Record(), self.rules)  # Unknown names are refused.
+        self.stop_on = _known(stop_on, self.rules)
         self.record = Record()
         self._of = self._watch = None
         self._epochs, self._next = 0, 0
@@ -84,7 +90,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         record = self.record
         size = len(record.readings), len(record.logs), id(record.structure)
         if self._judged is None or self._judged[0] != size:
-            self._judged = size, examine(self.record)
+            self._judged = size, examine(self.record, self.rules)
         return self._judged[1]
 
     @staticmethod
@@ -174,9 +180,10 @@ class TrainingDoctor(keras.callbacks.Callback):
         return {**self.__dict__, **lost}
 
 
-def _known(stop_on):
+def _known(stop_on, rules):
     given = {stop_on} if isinstance(stop_on, str) else set(stop_on)
-    if unknown := given - set(LABELS) - set(VERDICTS):
+    own = any(callable(rule) and rule not in RULES for rule in rules)
+    if not own and (unknown := given - set(LABELS) - set(VERDICTS)):
         rule = "`stop_on` must hold labels of rules or verdicts"
         fail(f"{rule}: {', '.join([*VERDICTS, *LABELS])}.", stop_on=sorted(unknown))
     return given

@@ -1,7 +1,7 @@
 """Judge: ask all rules, sort what they find, and come to a verdict."""
 
 from kcomponents._check import fail
-from kcomponents.doctor._finding import Diagnosis
+from kcomponents.doctor._finding import Diagnosis, Finding
 from kcomponents.doctor._labels import CONSISTENCY
 from kcomponents.doctor._rules import RULES
 
@@ -11,14 +11,16 @@ SEVERITIES = "high", "medium", "low"
 
 def judge(case, rules=RULES):
     """Return the `Diagnosis` of a case."""
-    found, notes = [], []
+    found: list[Finding] = []
+    notes = []
     for rule in _functions(rules):
         try:
             told = rule(case)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # A record made elsewhere may hold what no rule has thought of; a diagnosis
-            # must not end the training that it is of.
-            notes.append(f"The rule {rule.__name__} could not be asked: {error!r}.")
+        except Exception as error:
+            # A record made elsewhere may hold what no rule has thought of, and a rule
+            # may be the user's; a diagnosis must not end the training that it is of.
+            name = getattr(rule, "__name__", repr(rule))
+            notes.append(f"The rule {name} could not be asked: {error!r}.")
             continue
         found += [finding for finding in told if not _told(finding, found)]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))

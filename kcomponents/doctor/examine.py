@@ -1,11 +1,17 @@
 """examine: what a record says is wrong with a training."""
 
+from collections.abc import Callable, Sequence
+
 from kcomponents.doctor._case import Case
+from kcomponents.doctor._finding import Diagnosis, Finding
 from kcomponents.doctor._judge import judge
 from kcomponents.doctor._rules import RULES
+from kcomponents.record import Record
+
+Rule = Callable[[Case], list[Finding]]
 
 
-def examine(record, rules=RULES):
+def examine(record: Record, rules: Sequence[Rule | str] = RULES) -> Diagnosis:
     """Judge a training by what was recorded of it.
 
     The questions are asked in an order: is the loss finite, do data, outputs and loss
@@ -16,8 +22,9 @@ def examine(record, rules=RULES):
     Args:
         record: `kcomponents.record.Record`, of a training that is over, still going, or
             not begun.
-        rules: Functions of a case that return findings, or names of those in `RULES`,
-            in the order in which they are asked. Defaults to `RULES`, all.
+        rules: Functions of a case that return a list of findings, your own too, or
+            names of those in `RULES`, in the order in which they are asked. Defaults to
+            `RULES`, all.
 
     Returns:
         A `Diagnosis` of at most three findings: the surest first, among those causes

@@ -207,6 +207,19 @@ def test_stops_a_training_that_is_in_vain():
     assert len(watched(net("relu"), watching=other).record.logs) == 3
 
 
+def test_asks_rules_of_ones_own_and_outlives_those_that_fail():
+    def fails(case):
+        return case.nothing_of_this_name
+
+    def finds(case):
+        return [doctor.Finding("mine", "", ("It is so.",), "high")]
+
+    asking = TrainingDoctor(rules=[fails, "dead_relu", finds], stop_on="mine")
+    watching = watched(net(), watching=asking)
+    assert rules(watching) == ["mine"] and len(watching.record.logs) == 1
+    assert "The rule fails could not be asked" in " ".join(watching.diagnosis.notes)
+
+
 def test_a_record_goes_on_through_a_loop_of_fits():
     watching, model, (x, y) = TrainingDoctor(), net(), data()
     for epoch in range(25):
@@ -364,6 +377,7 @@ def test_loss_scaling_and_accumulation_are_survived():
         ({"data": 3}, "`data` must be a pair of inputs and targets. Received: data=3"),
         ({"every": 0}, "`every` must be"),
         ({"stop_on": ("dead",)}, "`stop_on` must hold labels of rules or verdicts"),
+        ({"rules": ("dead",)}, "`rules` must be among"),
     ],
 )
 def test_refuses_wrong_arguments(wrong, message):

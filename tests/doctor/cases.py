@@ -1,10 +1,15 @@
 """Records made by hand: of a training that goes well, with what a test changes."""
 
 import copy
+import math
 
 from kcomponents.record import Reading, Record
 
 KERNELS = "first/kernel", "second/kernel", "third/kernel"
+OUTPUT = "data__outputs__0__"
+INPUT = "data__inputs__0__"
+STUCK = (0.33, 0.34, 0.33)
+NAN = math.nan
 
 
 def structure(**changes):
@@ -128,3 +133,97 @@ def record(accuracies=(0.5, 0.7, 0.9), looks=None, logs=None, **changes):
         extra = {key: given[epoch] for key, given in (logs or {}).items()}
         made.add_logs(epoch, {"loss": _loss(accuracy), **extra})
     return made
+
+
+# What each label is given for: accuracies, looks, logs, structure.
+SICK = {
+    "loss_nan": ((0.4, 0.33), {"weight_norm": {KERNELS[0]: NAN}}, {}, {}),
+    "wrong_loss_or_output_activation": (
+        (0.4, 0.9),
+        {},
+        {},
+        {OUTPUT + "activation": "linear"},
+    ),
+    "label_problem": ((0.4, 0.9), {}, {}, {OUTPUT + "target__max": 3.0}),
+    "data_split_problem": (
+        (0.4, 0.9),
+        {},
+        {},
+        {"data__validation": {"rows": 90, "in_training": 0.9}},
+    ),
+    "unnormalised_input": (STUCK, {}, {}, {INPUT + "std": 90.0, INPUT + "max": 255.0}),
+    "unnormalised_target": (
+        STUCK,
+        {"sample_accuracy": None, "sample_loss": {"output": 1.2}},
+        {},
+        {OUTPUT + "task": "regression", OUTPUT + "target__mean": 300.0},
+    ),
+    "bad_initialisation": (STUCK, {}, {}, {"initial__first/kernel__units_equal": True}),
+    "vanishing_gradient": (STUCK, {"gradient_norm": {KERNELS[0]: 1e-6}}, {}, {}),
+    "exploding_gradient": (STUCK, {"gradient_norm_max": {"all": 1e5}}, {}, {}),
+    "dead_relu": (STUCK, {"dead_units": {"first": 0.95}}, {}, {}),
+    "saturated_activation": (STUCK, {"saturated": {"first": 0.9}}, {}, {}),
+    "learning_rate_too_high": (
+        STUCK,
+        {"update_ratio": dict.fromkeys(KERNELS, 0.3)},
+        {},
+        {"optimizer__config__learning_rate": 1.0},
+    ),
+    "learning_rate_too_low": (
+        (0.34, 0.35, 0.36),
+        {"update_ratio": dict.fromkeys(KERNELS, 1e-6)},
+        {},
+        {"optimizer__config__learning_rate": 1e-7},
+    ),
+    "slow_learning": ((0.34, 0.38, 0.43), {}, {}, {}),
+    "not_learning": (STUCK, {}, {}, {}),
+    "oscillating_loss": (
+        (0.33,) * 9,
+        {},
+        {"loss": (1.2, 2.0, 1.2, 2.1, 1.2, 2.0, 1.3, 2.2, 1.2)},
+        {},
+    ),
+    "overfitting": (
+        (0.5, 0.8, 0.99),
+        {},
+        {"val_loss": (1.0, 1.2, 1.6), "val_accuracy": (0.5, 0.5, 0.5)},
+        {},
+    ),
+    "underfitting": ((0.5,) * 4, {}, {}, {}),
+    "over_regularised": (
+        (0.5,) * 4,
+        {},
+        {},
+        {"layers__1__class": "Dropout", "layers__1__rate": 0.9},
+    ),
+    "missing_activation": ((0.5,) * 4, {}, {}, {"layers__0__activation": "linear"}),
+    "class_imbalance": (
+        (0.92,) * 3,
+        {"sample_recall": {"output": [1.0, 0.0]}, "sample_loss": {"output": 0.29}},
+        {},
+        {OUTPUT + "baseline_accuracy": 0.92, OUTPUT + "baseline_loss": 0.29},
+    ),
+    "wrong_optimizer_setting": (STUCK, {}, {}, {"optimizer__config__epsilon": 0.5}),
+}
+# What further rules find, which give one of these labels too.
+SICK_TOO = {
+    "sorted_batches": (
+        STUCK,
+        {},
+        {},
+        {"fit__shuffle": False, "fit__batch_size": 32, "data__sorted": 0.99},
+    ),
+    "contradictory_labels": (STUCK, {}, {}, {OUTPUT + "contradictions": 0.4}),
+    "loss_of_another_task": (
+        STUCK,
+        {},
+        {},
+        {OUTPUT + "loss": "BinaryCrossentropy", OUTPUT + "task": "categorical"},
+    ),
+}
+
+
+def sick(name):
+    """Return the record of a training that shows a label, or what a rule finds."""
+    accuracies, looks, logs, changes = (SICK | SICK_TOO)[name]
+    return record(accuracies, looks, logs, **changes)

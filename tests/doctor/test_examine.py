@@ -1,18 +1,12 @@
 """Judging records made by hand: each label, its evidence, and silence without harm."""
 
 import ast
-import math
 
 import pytest
 
 from kcomponents.doctor import LABELS, RULES, Diagnosis, compare, examine
 from kcomponents.record import Record
-from tests.doctor.cases import KERNELS, record
-
-OUTPUT = "data__outputs__0__"
-INPUT = "data__inputs__0__"
-STUCK = (0.33, 0.34, 0.33)
-NAN = math.nan
+from tests.doctor.cases import INPUT, KERNELS, NAN, OUTPUT, STUCK, record, sick
 
 
 def labels(made):
@@ -23,83 +17,6 @@ def test_a_training_that_goes_well_has_no_findings():
     found = examine(record())
     assert found.verdict == "healthy" and found.findings == ()
     assert found.sentence == "Nothing is wrong with this training."
-
-
-# What each label is given for: accuracies, looks, logs, structure.
-SICK = {
-    "loss_nan": ((0.4, 0.33), {"weight_norm": {KERNELS[0]: NAN}}, {}, {}),
-    "wrong_loss_or_output_activation": (
-        (0.4, 0.9),
-        {},
-        {},
-        {OUTPUT + "activation": "linear"},
-    ),
-    "label_problem": ((0.4, 0.9), {}, {}, {OUTPUT + "target__max": 3.0}),
-    "data_split_problem": (
-        (0.4, 0.9),
-        {},
-        {},
-        {"data__validation": {"rows": 90, "in_training": 0.9}},
-    ),
-    "unnormalised_input": (STUCK, {}, {}, {INPUT + "std": 90.0, INPUT + "max": 255.0}),
-    "unnormalised_target": (
-        STUCK,
-        {"sample_accuracy": None, "sample_loss": {"output": 1.2}},
-        {},
-        {OUTPUT + "task": "regression", OUTPUT + "target__mean": 300.0},
-    ),
-    "bad_initialisation": (STUCK, {}, {}, {"initial__first/kernel__units_equal": True}),
-    "vanishing_gradient": (STUCK, {"gradient_norm": {KERNELS[0]: 1e-6}}, {}, {}),
-    "exploding_gradient": (STUCK, {"gradient_norm_max": {"all": 1e5}}, {}, {}),
-    "dead_relu": (STUCK, {"dead_units": {"first": 0.95}}, {}, {}),
-    "saturated_activation": (STUCK, {"saturated": {"first": 0.9}}, {}, {}),
-    "learning_rate_too_high": (
-        STUCK,
-        {"update_ratio": dict.fromkeys(KERNELS, 0.3)},
-        {},
-        {"optimizer__config__learning_rate": 1.0},
-    ),
-    "learning_rate_too_low": (
-        (0.34, 0.35, 0.36),
-        {"update_ratio": dict.fromkeys(KERNELS, 1e-6)},
-        {},
-        {"optimizer__config__learning_rate": 1e-7},
-    ),
-    "slow_learning": ((0.34, 0.38, 0.43), {}, {}, {}),
-    "not_learning": (STUCK, {}, {}, {}),
-    "oscillating_loss": (
-        (0.33,) * 9,
-        {},
-        {"loss": (1.2, 2.0, 1.2, 2.1, 1.2, 2.0, 1.3, 2.2, 1.2)},
-        {},
-    ),
-    "overfitting": (
-        (0.5, 0.8, 0.99),
-        {},
-        {"val_loss": (1.0, 1.2, 1.6), "val_accuracy": (0.5, 0.5, 0.5)},
-        {},
-    ),
-    "underfitting": ((0.5,) * 4, {}, {}, {}),
-    "over_regularised": (
-        (0.5,) * 4,
-        {},
-        {},
-        {"layers__1__class": "Dropout", "layers__1__rate": 0.9},
-    ),
-    "missing_activation": ((0.5,) * 4, {}, {}, {"layers__0__activation": "linear"}),
-    "class_imbalance": (
-        (0.92,) * 3,
-        {"sample_recall": {"output": [1.0, 0.0]}, "sample_loss": {"output": 0.29}},
-        {},
-        {OUTPUT + "baseline_accuracy": 0.92, OUTPUT + "baseline_loss": 0.29},
-    ),
-    "wrong_optimizer_setting": (STUCK, {}, {}, {"optimizer__config__epsilon": 0.5}),
-}
-
-
-def sick(label):
-    accuracies, looks, logs, changes = SICK[label]
-    return record(accuracies, looks, logs, **changes)
 
 
 @pytest.mark.parametrize("label", LABELS)
