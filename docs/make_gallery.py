@@ -127,9 +127,11 @@ def write_index(pages):
         summary = found(page)
         shown = f"{summary['shown']} of {summary['seeds']}" if summary else ""
         heading = paragraph(page)[0]
-        rows.append({"recipe": f"[{page}]({page}.md)", "": heading, "shown": shown})
+        row = {"recipe": f"[{page}]({page}.md)", "": heading, "shown": shown}
+        rows.append(row | {"picture": f"[![{page}]({page}.png)]({page}.md)"})
     told = "Made by `tox -e gallery`, which runs every recipe; no figure is by hand."
-    text = f"# Gallery of recipes\n\n{told}\n\n{cells(rows)}\n"
+    tree = "```{toctree}\n:hidden:\n:glob:\n\n*\n```"
+    text = f"# Gallery of recipes\n\n{told}\n\n{cells(rows)}\n\n{tree}\n"
     (GALLERY / "index.md").write_text(text, encoding="utf-8")
 
 

@@ -20,14 +20,13 @@ networks", 2013, https://arxiv.org/abs/1211.5063, section 2.3 and figure 6.
 import numpy as np
 from keras import ops
 from matplotlib.colors import LogNorm
-from recipe_run import COLORS, Recipe, run
-from recipe_table import chosen, one, spread
+from recipe_picture import looks
+from recipe_run import Recipe
+from recipe_table import chosen, one, rows_by
 
 from kcomponents.clipping import unitwise_norm
 
 THRESHOLDS = {"plain": np.inf, "clipped": 0.3}
-LOOKS = {"plain": ("o-", COLORS[1], "-", COLORS[1])}
-LOOKS["clipped"] = ("^-", "white", ":", COLORS[0])
 CLAIM = "No jump with clipping, and at least twice as many descents solved"
 
 
@@ -39,27 +38,24 @@ def sigmoid(x):
 def loss_and_gradient(points, steps=50):
     """Return the loss at points `(n, 2)` of w and b, and its gradient, `(n, 2)`."""
     w, b = points.T
-    x, by_w, by_b = np.full(len(w), 0.5), np.zeros(len(w)), np.zeros(len(w))
+    by_w, by_b, out = np.zeros(len(w)), np.zeros(len(w)), sigmoid(np.full(len(w), 0.5))
     for _ in range(steps):
-        out = sigmoid(x)
         slope = w * out * (1 - out)
-        x, by_w, by_b = w * out + b, out + slope * by_w, 1 + slope * by_b
-    out = sigmoid(x)
+        by_w, by_b, out = out + slope * by_w, 1 + slope * by_b, sigmoid(w * out + b)
     outer = 2 * (out - 0.7) * out * (1 - out)
     return (out - 0.7) ** 2, np.stack([outer * by_w, outer * by_b], axis=1)
 
 
 def descend(points, steps, threshold, rate=0.5):
     """Return the paths `(steps, n, 2)` of n descents and their losses, `(steps, n)`."""
-    paths, losses = [], []
+    found = []
     for _ in range(steps):
         loss, gradient = loss_and_gradient(points)
-        paths.append(points)
-        losses.append(loss)
+        found.append((points, loss))
         norm = ops.convert_to_numpy(unitwise_norm(gradient, axis=1))
         shorter = np.minimum(1, threshold / np.maximum(norm, 1e-30))
         points = points - rate * gradient * shorter
-    return np.array(paths), np.array(losses)
+    return [np.array(part) for part in zip(*found, strict=True)]
 
 
 def measure(args, seed):
@@ -85,12 +81,7 @@ def measure(args, seed):
 def rows(results):
     """Return a row for each kind of descent."""
     forms = {"solved": "{:.0%}", "jumped": "{:.0%}", "longest_step": "{:.3g}"}
-    return [
-        {"descent": kind}
-        | {name: spread([r[name] for r in found], form) for name, form in forms.items()}
-        for kind in THRESHOLDS
-        if (found := chosen(results, descent=kind))
-    ]
+    return rows_by(results, "descent", {key: (key, forms[key]) for key in forms})
 
 
 def effect(results):
@@ -105,28 +96,22 @@ def picture(results, figure):
     found = chosen(results, seed=results[0]["seed"])
     ends = np.vstack([result["path"] for result in found])
     w, b = np.meshgrid(*np.linspace(ends.min(0) - 0.3, ends.max(0) + 0.3, 400).T)
-    loss, _ = loss_and_gradient(np.stack([w.ravel(), b.ravel()], axis=1))
-    norm = LogNorm(1e-3, 0.5)
-    drawn = surface.pcolormesh(w, b, loss.reshape(w.shape), norm=norm, cmap="cividis")
+    loss = loss_and_gradient(np.stack([w.ravel(), b.ravel()], axis=1))[0]
+    shade = {"norm": LogNorm(1e-3, 0.5), "cmap": "Greys", "alpha": 0.5}
+    drawn = surface.pcolormesh(w, b, loss.reshape(w.shape), **shade)
     figure.colorbar(drawn, label="loss", extend="min")
-    for result in found[::-1]:
-        kind, path = result["descent"], np.transpose(result["path"])
-        mark, bright, style, dark = LOOKS[kind]
-        surface.plot(*path, mark, color=bright, ms=3, lw=1, label=kind)
-        by_step.semilogy(result["losses"], style, color=dark, label=kind)
+    for kind, look in looks(["clipped", "plain"]):
+        path, losses = (one(found, descent=kind)[key] for key in ("path", "losses"))
+        surface.plot(*np.transpose(path), **look, lw=1, ms=3)
+        by_step.semilogy(losses, **look, lw=1, ms=3, markevery=9, label=kind)
     surface.set(xlabel="weight w", ylabel="bias b")
-    surface.set_title("The wall is the edge of the bright region", size="medium")
-    surface.legend(loc="upper left", facecolor="gray", labelcolor="white")
+    surface.set_title("The wall is the edge of the dark region", size="medium")
     by_step.set(xlabel="step", ylabel="loss of the descent drawn", ylim=(1e-5, 3))
     by_step.legend(loc="upper right", ncols=2)
 
 
 RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, data=None)
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

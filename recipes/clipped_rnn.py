@@ -27,8 +27,9 @@ import math
 
 import numpy as np
 from recipe_clipping import CLIPS, FAR, Run, kinds, number, optimizer
+from recipe_picture import COLORS, STYLES
 from recipe_recurrent import LAYERS, UNITS, state_activation, task
-from recipe_run import COLORS, STYLES, Recipe, run
+from recipe_run import Recipe
 from recipe_table import chosen, spread
 
 CLAIM = "No run with clipping diverges, and each ends below plain training"
@@ -188,11 +189,7 @@ def options(add):
 
 
 RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, options, data=None)
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ import keras
 import numpy as np
 from keras.layers import Conv2D, Dense, Flatten, MaxPooling2D
 from recipe_data import images
-from recipe_run import COLORS, STEPS, Recipe, run
+from recipe_nets import accuracy, compiled
+from recipe_picture import COLORS
+from recipe_run import Recipe
 from recipe_table import by, chosen, one, spread
 
 from kcomponents.doctor import examine_data
@@ -52,10 +54,7 @@ def net(kind, shape):
         first, second = (Conv2D(filters, 3, activation="relu") for filters in (8, 16))
         hidden = [first, MaxPooling2D(), second, MaxPooling2D(), Flatten()]
     model = keras.Sequential([keras.Input(shape), *hidden, Dense(10)])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    adam = keras.optimizers.Adam(0.002)
-    model.compile(adam, loss, metrics=["accuracy"], steps_per_execution=STEPS)
-    return model
+    return compiled(model, keras.optimizers.Adam(0.002))
 
 
 def measure(args, seed):
@@ -72,8 +71,8 @@ def measure(args, seed):
         for kind in NETS:
             model = net(kind, x.shape[1:])
             model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
-            found[f"{kind}_train"] = model.evaluate(x, y, 500, 0)[1]
-            found[f"{kind}_val"] = model.evaluate(*held, 500, 0)[1]
+            found[f"{kind}_train"] = accuracy(model, x, y)
+            found[f"{kind}_val"] = accuracy(model, *held)
         lead = found["convolutional_val"] - found["dense_val"]
         yield found | {"lead": 100 * lead}
 
@@ -113,11 +112,7 @@ def picture(results, figure):
 
 
 RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture)
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

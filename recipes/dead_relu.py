@@ -20,8 +20,10 @@ import keras
 import numpy as np
 from keras.optimizers import Adagrad, Adam
 from recipe_data import images
-from recipe_run import COLORS, STEPS, Recipe, run
-from recipe_table import by, one, spread
+from recipe_nets import accuracy, compiled
+from recipe_picture import COLORS
+from recipe_run import Recipe
+from recipe_table import by, one, rows_by
 
 from kcomponents.callbacks import DeadReLUMonitor
 from kcomponents.initializers import recommended_for
@@ -52,12 +54,11 @@ def net(depth, width, activation, bias):
 
 def train(case, model, optimizer, x, y, epochs):
     """Train a net; return its accuracy and how many units never fired at the end."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=STEPS)
+    compiled(model, optimizer)
     logs = model.fit(x, y, 100, epochs, 0, callbacks=[DeadReLUMonitor()]).history
     layers = [shares[-1] for name, shares in logs.items() if "dead_relu/" in name]
-    accuracy = model.evaluate(x, y, batch_size=1000, verbose=0)[1]
-    return {"case": case, "dead": float(np.mean(layers)), "train_accuracy": accuracy}
+    dead, reached = float(np.mean(layers)), accuracy(model, x, y)
+    return {"case": case, "dead": dead, "train_accuracy": reached}
 
 
 def measure(args, seed):
@@ -78,12 +79,9 @@ def measure(args, seed):
 
 def rows(results):
     """Return a row for each case."""
-    table = {}
-    for key, told in SHARES.items():
-        for case, values in by(results, "case", key).items():
-            row = table.setdefault(case, {"training": case})
-            row[told] = spread(values, "{:.0%}")
-    return list(table.values())
+    columns = {told: (key, "{:.0%}") for key, told in SHARES.items()}
+    ordered = sorted(results, key=lambda result: result["case"])
+    return rows_by(ordered, "case", columns, "training")
 
 
 def effect(results):
@@ -106,11 +104,7 @@ def picture(results, figure):
 
 
 RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture)
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

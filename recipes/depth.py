@@ -17,9 +17,10 @@ Goodfellow et al., "Maxout networks", 2013, https://arxiv.org/abs/1302.4389.
 """
 
 import keras
-import numpy as np
 from recipe_data import images
-from recipe_run import COLORS, STEPS, Recipe, run
+from recipe_nets import accuracy, compiled
+from recipe_picture import COLORS, medians
+from recipe_run import Recipe
 from recipe_table import by, chosen, spread
 
 from kcomponents.layers import MaxoutDense
@@ -38,10 +39,7 @@ def net(kind, depth, width, rate):
             first = "he_normal" if kind == "relu" else "glorot_uniform"
             model.add(keras.layers.Dense(width, kind, kernel_initializer=first))
     model.add(keras.layers.Dense(10))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    sgd = keras.optimizers.SGD(rate)
-    model.compile(sgd, loss, metrics=["accuracy"], steps_per_execution=STEPS)
-    return model
+    return compiled(model, keras.optimizers.SGD(rate))
 
 
 def measure(args, seed):
@@ -52,8 +50,8 @@ def measure(args, seed):
         for depth in (2, 3) if args.quick else (2, 4, 6):
             model = net(kind, depth, width, 0.05)
             model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
-            accuracy = model.evaluate(x, y, batch_size=1000, verbose=0)[1]
-            yield {"kind": kind, "depth": depth, "train_accuracy": accuracy}
+            reached = accuracy(model, x, y)
+            yield {"kind": kind, "depth": depth, "train_accuracy": reached}
 
 
 def accuracies(results, kind):
@@ -84,29 +82,15 @@ def picture(results, figure):
     """Draw the training accuracy over the depth."""
     axes = figure.subplots()
     for kind, color, mark in zip(KINDS, COLORS, "os^", strict=False):
-        found = accuracies(results, kind)
-        medians = [np.median(values) for values in found.values()]
-        axes.plot(list(found), medians, mark + "-", color=color, label=kind)
-        for depth, values in found.items():
-            axes.plot([depth] * len(values), values, mark, color=color, alpha=0.4)
+        medians(axes, accuracies(results, kind), kind, color, mark)
     axes.set(xlabel="hidden layers", ylabel="training accuracy", ylim=(0, 1.02))
     axes.set_title("Each point is a training; lines join the medians")
     axes.legend(loc="center right")
     axes.set_xticks(sorted({result["depth"] for result in results}))
-    axes.grid(alpha=0.3)
 
 
-def options(add):
-    """Add what only this recipe knows."""
-    add("--epochs", type=int, default=10, help="(default: %(default)s)")
-
-
-RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, options, size=(7, 4))
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, size=(7, 4), epochs=10)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

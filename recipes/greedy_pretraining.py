@@ -21,10 +21,11 @@ Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural netwo
 """
 
 import keras
-import numpy as np
 from recipe_data import images
-from recipe_run import COLORS, STEPS, STYLES, Recipe, run
-from recipe_table import chosen, spread
+from recipe_nets import accuracy, compiled
+from recipe_picture import curves
+from recipe_run import Recipe
+from recipe_table import in_order, rows_by
 
 from kcomponents.initializers import lsuv
 from kcomponents.training import greedy_pretrain
@@ -68,28 +69,16 @@ def measure(args, seed):
             lsuv(model, x[:1000])
         if rescue == "greedy pretraining":
             pretrain(model, x, epochs // 2)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        sgd = keras.optimizers.SGD(0.05)
-        model.compile(sgd, loss, metrics=["accuracy"], steps_per_execution=STEPS)
+        compiled(model, keras.optimizers.SGD(0.05))
         curve = model.fit(x, y, batch_size=100, epochs=epochs, verbose=0).history
-        accuracy = model.evaluate(x, y, batch_size=1000, verbose=0)[1]
-        found = {"rescue": rescue, "train_accuracy": accuracy}
-        yield {**found, "curve": curve["accuracy"]}
-
-
-def of_all(results, name):
-    """Yield each rescue with what all seeds say of it."""
-    for rescue in RESCUES:
-        if found := [r[name] for r in chosen(results, rescue=rescue)]:
-            yield rescue, found
+        found = {"rescue": rescue, "train_accuracy": accuracy(model, x, y)}
+        yield found | {"curve": curve["accuracy"]}
 
 
 def rows(results):
     """Return a row for each rescue."""
-    return [
-        {"rescue": rescue, "training accuracy": spread(found, "{:.1%}")}
-        for rescue, found in of_all(results, "train_accuracy")
-    ]
+    columns = {"training accuracy": ("train_accuracy", "{:.1%}")}
+    return rows_by(results, "rescue", columns)
 
 
 def effect(results):
@@ -102,24 +91,14 @@ def effect(results):
 def picture(results, figure):
     """Draw the training accuracy over the epochs."""
     axes = figure.subplots()
-    styles = [*STYLES, (0, (5, 1, 1, 1, 1, 1))]
-    for number, (rescue, curves) in enumerate(of_all(results, "curve")):
-        color, epochs = COLORS[number], range(1, len(curves[0]) + 1)
-        axes.plot(epochs, np.transpose(curves), color=color, alpha=0.3, linewidth=1)
-        drawn = {"color": color, "linestyle": styles[number], "linewidth": 2.5}
-        axes.plot(epochs, np.median(curves, axis=0), label=rescue, **drawn)
+    curves(axes, in_order(results, "rescue", "curve"))
     axes.set(xlabel="epoch of SGD", ylabel="training accuracy, mean over the epoch")
     axes.set_ylim(0, 1.02)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=4)
-    axes.grid(alpha=0.3)
 
 
 RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, size=(8, 4))
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

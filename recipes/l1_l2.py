@@ -22,73 +22,22 @@ algorithms", 2014, https://web.stanford.edu/~boyd/papers/prox_algs.html, section
 import keras
 import numpy as np
 from recipe_data import images
-from recipe_run import COLORS, STEPS, STYLES, Recipe, run
-from recipe_table import chosen, spread
+from recipe_nets import accuracy, compiled
+from recipe_picture import COLORS, STYLES
+from recipe_run import Recipe
+from recipe_table import chosen, rows_by
 
 from kcomponents import regularizers
+from kcomponents.constraints import SoftThreshold
 
-KINDS = ["none", "L2 3e-3", "L1 3e-4", "proximal L1"]
-EDGES = np.linspace(-7, 0, 71)
-RATE = 0.3
-CLAIM = (
-    "L1 has 4 times the near-zeros of L2 or more, L2 the smaller maximum, the proximal "
-    "step more than 20 % exact zeros"
-)
-
-
-class SoftThreshold(keras.constraints.Constraint):
-    """The proximal step of L1: each weight comes nearer to zero, and stops there."""
-
-    def __init__(self, threshold):
-        self.threshold = threshold
-
-    def __call__(self, w):
-        """Return the weights after the step."""
-        return keras.ops.sign(w) * keras.ops.relu(keras.ops.abs(w) - self.threshold)
-
-
-def net(kind, width, steps):
-    """Return a compiled net with a penalty."""
-    # Descent on the loss plus 3e-4 * sum(abs(w)), for which the threshold is this.
-    step = SoftThreshold(RATE * 3e-4) if kind == "proximal L1" else None
-    dense = keras.layers.Dense
-    hidden = [dense(width, "relu", kernel_constraint=step) for _ in range(2)]
-    last = dense(10, kernel_constraint=step)
-    model = keras.Sequential([keras.Input((784,)), *hidden, last])
-    if kind == "L2 3e-3":
-        regularizers.apply(model, regularizers.L2(3e-3))
-    if kind == "L1 3e-4":
-        regularizers.apply(model, regularizers.L1(3e-4))
-    falling = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    optimizer = keras.optimizers.SGD(RATE) if step else keras.optimizers.Adam(falling)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=STEPS)
-    return model
-
-
-def measure(args, seed):
-    """Train with each penalty, and look at the weights."""
-    (x, y), held = images(args.data)
-    epochs, width = (1, 16) if args.quick else (args.epochs, 128)
-    for kind in KINDS:
-        model = net(kind, width, epochs * len(x) // 100)
-        model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
-        first, *kernels = [layer.get_weights()[0] for layer in model.layers]
-        inner = x.std(0) > 0.05
-        kernels = [first[inner], *kernels]
-        sizes = np.abs(np.concatenate([kernel.ravel() for kernel in kernels]))
-        shown = np.log10(np.maximum(sizes, 10 ** EDGES[0]))
-        yield {
-            "penalty": kind,
-            "train_accuracy": model.evaluate(x, y, 1000, verbose=0)[1],
-            "val_accuracy": model.evaluate(*held, 1000, verbose=0)[1],
-            "near_zero": float(np.mean(sizes < 1e-3)),
-            "zero": float(np.mean(sizes == 0)),
-            "largest": float(sizes.max()),
-            "histogram": (np.histogram(shown, EDGES)[0] / sizes.size).tolist(),
-        }
-
-
+RATE = 0.3  # Of SGD, for the proximal step.
+PENALTIES = {
+    "none": {},
+    "L2 3e-3": {"penalty": regularizers.L2(3e-3)},
+    "L1 3e-4": {"penalty": regularizers.L1(3e-4)},
+    # With SGD this is descent on the loss plus 3e-4 * sum(abs(w)).
+    "proximal L1": {"step": SoftThreshold(RATE * 3e-4)},
+}
 COLUMNS = {
     "training accuracy": ("train_accuracy", "{:.1%}"),
     "validation accuracy": ("val_accuracy", "{:.1%}"),
@@ -96,16 +45,50 @@ COLUMNS = {
     "w = 0": ("zero", "{:.1%}"),
     "largest abs(w)": ("largest", "{:.2f}"),
 }
+EDGES = np.linspace(-7, 0, 71)
+CLAIM = (
+    "L1 has 4 times the near-zeros of L2 or more, L2 the smaller maximum, the proximal "
+    "step more than 20 % exact zeros"
+)
+
+
+def net(width, steps, penalty=None, step=None):
+    """Return a compiled net with a penalty, or a step after each step of SGD."""
+    model = keras.Sequential([keras.Input((784,))])
+    for units, active in ((width, "relu"), (width, "relu"), (10, None)):
+        model.add(keras.layers.Dense(units, active, kernel_constraint=step))
+    if penalty:
+        regularizers.apply(model, penalty)
+    falling = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    optimizer = keras.optimizers.SGD(RATE) if step else keras.optimizers.Adam(falling)
+    return compiled(model, optimizer)
+
+
+def measure(args, seed):
+    """Train with each penalty, and look at the weights."""
+    (x, y), held = images(args.data)
+    epochs, width = (1, 16) if args.quick else (args.epochs, 128)
+    for kind, options in PENALTIES.items():
+        model = net(width, epochs * len(x) // 100, **options)
+        model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+        kernels = [layer.get_weights()[0] for layer in model.layers]
+        kernels[0] = kernels[0][x.std(0) > 0.05]  # Without the border's pixels.
+        sizes = np.abs(np.concatenate([kernel.ravel() for kernel in kernels]))
+        shown = np.log10(np.maximum(sizes, 10 ** EDGES[0]))
+        yield {
+            "penalty": kind,
+            "train_accuracy": accuracy(model, x, y),
+            "val_accuracy": accuracy(model, *held),
+            "near_zero": float(np.mean(sizes < 1e-3)),
+            "zero": float(np.mean(sizes == 0)),
+            "largest": float(sizes.max()),
+            "histogram": (np.histogram(shown, EDGES)[0] / sizes.size).tolist(),
+        }
 
 
 def rows(results):
     """Return a row for each penalty."""
-    return [
-        {"penalty": kind}
-        | {n: spread([r[key] for r in found], f) for n, (key, f) in COLUMNS.items()}
-        for kind in KINDS
-        if (found := chosen(results, penalty=kind))
-    ]
+    return rows_by(results, "penalty", COLUMNS)
 
 
 def effect(results):
@@ -118,31 +101,18 @@ def effect(results):
 def picture(results, figure):
     """Draw how many weights there are of each size."""
     axes = figure.subplots()
-    for kind, color, style in zip(KINDS, COLORS, STYLES, strict=False):
+    for kind, color, style in zip(PENALTIES, COLORS, STYLES, strict=False):
         found = [r["histogram"] for r in chosen(results, penalty=kind)]
         axes.stairs(np.mean(found, 0), EDGES, color=color, ls=style, lw=2, label=kind)
-    axes.set(
-        xlabel="abs(w), kernels without the border's pixels",
-        ylabel="share of the weights",
-        yscale="log",
-    )
+    axes.set(xlabel="abs(w), kernels without the border's pixels")
+    axes.set(ylabel="share of the weights", yscale="log", ylim=(1e-5, 2))
     axes.set_xticks(range(-7, 1), ["below", *(f"$10^{{{n}}}$" for n in range(-6, 1))])
-    axes.set_ylim(1e-5, 2)
     axes.legend(ncols=2, loc="upper center")
     axes.grid(alpha=0.3)
 
 
-def options(add):
-    """Add what only this recipe knows."""
-    add("--epochs", type=int, default=10, help="(default: %(default)s)")
-
-
-RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, options, size=(7, 4))
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, size=(7, 4), epochs=10)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

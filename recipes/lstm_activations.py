@@ -21,9 +21,11 @@ there is no figure of theirs to meet.
 
 import keras
 import numpy as np
-from recipe_run import COLORS, STEPS, Recipe, run
+from recipe_nets import accuracy, compiled
+from recipe_picture import COLORS, points
+from recipe_run import Recipe
 from recipe_sequences import vowels
-from recipe_table import by, spread
+from recipe_table import in_order, rows_by
 
 from kcomponents.optimizers import clipped
 
@@ -47,10 +49,7 @@ def net(kind, units, shape, speakers):
             keras.layers.Dense(speakers),
         ]
     )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    adam = clipped(keras.optimizers.Adam(0.01), global_norm=1.0)
-    model.compile(adam, loss, metrics=["accuracy"], steps_per_execution=STEPS)
-    return model
+    return compiled(model, clipped(keras.optimizers.Adam(0.01), global_norm=1.0))
 
 
 def measure(args, seed):
@@ -61,26 +60,15 @@ def measure(args, seed):
     for kind in (USUAL, STATES[0], GATES[0]) if args.quick else KINDS:
         model = net(kind, units, x.shape[1:], int(max(y.max(), y_test.max())) + 1)
         seen = model.fit(x, y, batch_size=30, epochs=epochs, verbose=0).history
-        accuracy = model.evaluate(x_test, y_test, batch_size=370, verbose=0)[1]
-        found = {"kind": kind, "test_accuracy": accuracy, "curve": seen["loss"]}
-        yield found | {"train_loss": seen["loss"][-1]}
-
-
-def reached(results, value="test_accuracy"):
-    """Return what was found with each pair of activations."""
-    found = by(results, "kind", value)
-    return {kind: found[kind] for kind in KINDS if kind in found}
+        found = {"kind": kind, "test_accuracy": accuracy(model, x_test, y_test)}
+        yield found | {"curve": seen["loss"], "train_loss": seen["loss"][-1]}
 
 
 def rows(results):
     """Return a row for each pair of activations."""
-    losses = reached(results, "train_loss")
-    return [
-        {"state, gates": kind}
-        | {"test accuracy": spread(found, "{:.1%}")}
-        | {"training loss": spread(losses[kind], "{:.2g}")}
-        for kind, found in reached(results).items()
-    ]
+    columns = {"test accuracy": ("test_accuracy", "{:.1%}")}
+    columns["training loss"] = ("train_loss", "{:.2g}")
+    return rows_by(results, "kind", columns, "state, gates")
 
 
 def effect(results):
@@ -93,37 +81,28 @@ def effect(results):
 
 def picture(results, figure):
     """Draw the test accuracy of each training."""
-    axes, found = figure.subplots(), reached(results)
-    for place, (kind, values) in enumerate(found.items()):
-        mark, color = ("s", COLORS[1]) if kind in GATES else ("o", COLORS[0])
-        axes.plot(values, [place] * len(values), mark, color=color, alpha=0.5)
-        axes.plot(np.median(values), place, "|", color="black", ms=20)
-    for points, style in ((0.05, "--"), (0.1, ":")):
-        place, label = (
-            np.median(found[USUAL]) - points,
-            f"{100 * points:.0f} points below the usual",
-        )
+    axes, found = figure.subplots(), in_order(results, "kind", "test_accuracy")
+    gates = {kind: found[kind] for kind in GATES if kind in found}
+    points(axes, {kind: found[kind] for kind in found if kind not in gates})
+    points(axes, gates, COLORS[1])
+    for share, style in ((0.05, "--"), (0.1, ":")):
+        label = f"{100 * share:.0f} points below the usual"
+        place = np.median(found[USUAL]) - share
         axes.axvline(place, color="gray", linestyle=style, label=label)
-    axes.set_yticks(range(len(found)), found)
-    axes.invert_yaxis()
     axes.set(xlabel="test accuracy of each seed (bar: median)", ylabel="state, gates")
     figure.legend(loc="outside upper center", ncols=2)
-    axes.grid(alpha=0.3)
 
 
 def options(add):
     """Add what only this recipe knows."""
-    add("--epochs", type=int, default=30, help="(default: %(default)s)")
     add("--repeat", type=int, default=1, help="say each step so often (default: 1)")
 
 
 DATA = "japanese_vowels"
-RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, options, DATA, (7, 4))
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+RECIPE = Recipe(
+    __doc__, CLAIM, measure, rows, effect, picture, options, DATA, (7, 4), epochs=30
+)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

@@ -13,26 +13,29 @@ but by these same validation digits, so that all errors are a little too low. Wi
 digits the standard error is 0.4 points, which is about the gain: look at all seeds.
 
 Source: Goodfellow et al., "Maxout networks", 2013, https://arxiv.org/abs/1302.4389;
-Srivastava et al., "Dropout", 2014, table 2,
-https://jmlr.org/papers/v15/srivastava14a.html.
+Srivastava et al., "Dropout", table 2, https://jmlr.org/papers/v15/srivastava14a.html.
 
     python recipes/maxout_digits.py
 """
 
 import keras
-import numpy as np
 from recipe_data import images
-from recipe_run import COLORS, STEPS, STYLES, Recipe, run
-from recipe_table import chosen, one, spread
+from recipe_nets import compiled
+from recipe_picture import curves, looks
+from recipe_run import Recipe
+from recipe_table import by, chosen, in_order, one, rows_by
 
 from kcomponents.constraints import MaxNorm
 from kcomponents.initializers import recommended_for
 from kcomponents.layers import MaxoutDense
 
-# The better one of 0.03 and 0.1, see above.
-RATES = {"maxout": 0.03, "relu": 0.1, "relu, no max-norm": 0.1}
-KINDS = list(RATES)
+RATES = {"maxout": 0.03, "relu": 0.1, "relu, no max-norm": 0.1}  # See above.
 PIECES = 5
+COLUMNS = {
+    "parameters": ("parameters", None),
+    "validation error": ("error", "{:.2%}"),
+    "training accuracy": ("train_accuracy", "{:.1%}"),
+}
 CLAIM = "Maxout has fewer errors than both ReLU nets"
 
 
@@ -62,88 +65,54 @@ def net(kind, units, steps):
         model.add(keras.layers.Dropout(0.5))
     model.add(keras.layers.Dense(10))
     rate = keras.optimizers.schedules.CosineDecay(RATES[kind], steps)
-    sgd = keras.optimizers.SGD(rate, momentum=0.9)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(sgd, loss, metrics=["accuracy"], steps_per_execution=STEPS)
-    return model
+    return compiled(model, keras.optimizers.SGD(rate, momentum=0.9))
 
 
 def measure(args, seed):
     """Train each net; what it ends with counts, not its best epoch."""
     (x, y), validation = images(args.data)
     units, epochs = (8, 1) if args.quick else (args.units, args.epochs)
-    for kind in KINDS:
+    fit = {"epochs": epochs, "batch_size": 100, "validation_batch_size": 500}
+    for kind in RATES:
         model = net(kind, units, epochs * -(-len(x) // 100))
-        fitted = model.fit(
-            x,
-            y,
-            batch_size=100,
-            epochs=epochs,
-            validation_data=validation,
-            validation_batch_size=500,
-            verbose=0,
-        )
-        errors = [1 - accuracy for accuracy in fitted.history["val_accuracy"]]
-        yield {
-            "kind": kind,
-            "parameters": model.count_params(),
-            "train_accuracy": fitted.history["accuracy"][-1],
-            "error": errors[-1],
-            "errors": errors,
-        }
+        found = model.fit(x, y, validation_data=validation, verbose=0, **fit).history
+        errors = [1 - accuracy for accuracy in found["val_accuracy"]]
+        result = {"kind": kind, "parameters": model.count_params()}
+        result |= {"train_accuracy": found["accuracy"][-1], "error": errors[-1]}
+        yield result | {"errors": errors}
 
 
 def rows(results):
     """Return a row for each net."""
-    return [
-        {
-            "net": kind,
-            "parameters": found[0]["parameters"],
-            "validation error": spread([r["error"] for r in found], "{:.2%}"),
-            "training accuracy": spread([r["train_accuracy"] for r in found], "{:.1%}"),
-        }
-        for kind in KINDS
-        if (found := chosen(results, kind=kind))
-    ]
+    return rows_by(results, "kind", COLUMNS, "net")
 
 
 def effect(results):
     """Return whether Maxout errs least."""
-    maxout, *others = (one(results, kind=kind)["error"] for kind in KINDS)
+    maxout, *others = (one(results, kind=kind)["error"] for kind in RATES)
     return maxout < min(others)
 
 
 def picture(results, figure):
     """Draw the errors by epoch, and the last ones seed by seed."""
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    for kind, color, style, mark in zip(KINDS, COLORS, STYLES, "os^", strict=False):
-        found = chosen(results, kind=kind)
-        curves = 100 * np.array([r["errors"] for r in found])
-        epochs = np.arange(curves.shape[1]) + 1
-        left.plot(epochs, np.median(curves, 0), style, color=color, label=kind)
-        left.fill_between(epochs, curves.min(0), curves.max(0), color=color, alpha=0.2)
-        seeds = [str(r["seed"]) for r in found]
-        right.plot(seeds, curves[:, -1], mark, color=color, label=kind)
-    left.set(xlabel="epoch", ylabel="validation error, %", ylim=(0, 15))
-    left.set_title("Median and range of the seeds")
-    right.set(xlabel="seed", ylabel="validation error at the end, %")
+    curves(left, in_order(results, "kind", "errors"))
+    for kind, look in looks(RATES):
+        found = by(chosen(results, kind=kind), "seed", "error")
+        right.plot(list(map(str, found)), list(found.values()), **look | {"ls": ""})
+    left.set(ylabel="validation error", ylim=(0, 0.15), title="Thick: medians")
+    right.set(xlabel="seed", ylabel="validation error at the end")
     left.legend()
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
+    right.grid(alpha=0.3)
 
 
 def options(add):
     """Add what only this recipe knows."""
-    add("--epochs", type=int, default=60, help="(default: %(default)s)")
     add("--units", type=int, default=80, help="of Maxout (default: %(default)s)")
 
 
-RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, options)
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture, options, epochs=60)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import time
 
 import keras
 import numpy as np
+from recipe_nets import STEPS
 from recipe_recurrent import UNITS, batches, draw, net
-from recipe_run import STEPS, progress
+from recipe_run import progress
 
 from kcomponents.callbacks import EarlyStopping, GradientNormLogger, Resume
 from kcomponents.optimizers import clipped

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import inspect
 import io
 import json
 import os
@@ -15,12 +16,7 @@ import keras
 from matplotlib.figure import Figure
 from recipe_table import table
 
-# Okabe and Ito's, which those who are blind to a colour can tell apart.
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
-STYLES = ["-", "--", "-.", ":"]
 INTERRUPTED = 130
-# Steps in one call, which costs less and trains alike. PyTorch has no such way.
-STEPS = 1 if keras.backend.backend() == "torch" else 20
 
 
 class Recipe(NamedTuple):
@@ -37,6 +33,7 @@ class Recipe(NamedTuple):
         options: Function of the parser, adds arguments. Defaults to none.
         data: String or None, where data come from unless told. Defaults to `"digits"`.
         size: Pair, width and height of the picture in inches. Defaults to `(9, 4)`.
+        epochs: Int or None, default of `--epochs`. Defaults to no such argument.
     """
 
     doc: str
@@ -48,6 +45,11 @@ class Recipe(NamedTuple):
     options: Callable = lambda add: None
     data: str | None = "digits"
     size: tuple = (9, 4)
+    epochs: int | None = None
+
+    def main(self, argv=None):
+        """Run the recipe, which has the name of the file of `measure`."""
+        return run(self, inspect.getfile(self.measure), argv)
 
 
 def run(recipe, file, argv):
@@ -90,8 +92,21 @@ def _parser(recipe):
     add("--seeds", type=int, help="how many, one after the other (5, or 1 if quick)")
     add("--out", type=pathlib.Path, default=pathlib.Path("results"), metavar="DIR")
     add("--quick", action="store_true", help="tiny, to see that it runs")
+    if recipe.epochs is not None:
+        add(
+            "--epochs",
+            type=_epochs,
+            default=recipe.epochs,
+            help="(default: %(default)s)",
+        )
     recipe.options(add)
     return parser
+
+
+def _epochs(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text}")
+    return int(text)
 
 
 def _results(recipe, args, seed, begin):

@@ -19,9 +19,10 @@ deep residual networks", 2016, https://arxiv.org/abs/1603.05027, table 2.
 """
 
 import keras
-import numpy as np
 from recipe_data import images
-from recipe_run import COLORS, STEPS, Recipe, run
+from recipe_nets import accuracy, compiled
+from recipe_picture import COLORS, medians
+from recipe_run import Recipe
 from recipe_table import by, chosen, spread
 
 from kcomponents.layers import PreActivationResidual
@@ -44,10 +45,7 @@ def net(kind, depth, width):
         model.add(keras.layers.BatchNormalization())
         model.add(keras.layers.ReLU())
     model.add(keras.layers.Dense(10))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    sgd = keras.optimizers.SGD(0.05, momentum=0.9)
-    model.compile(sgd, loss, metrics=["accuracy"], steps_per_execution=STEPS)
-    return model
+    return compiled(model, keras.optimizers.SGD(0.05, momentum=0.9))
 
 
 def measure(args, seed):
@@ -62,7 +60,7 @@ def measure(args, seed):
             model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
             found = {"kind": kind, "depth": depth}
             for key, data in zip(ERRORS.values(), [(x, y), validation], strict=True):
-                found[key] = 1 - model.evaluate(*data, batch_size=1000, verbose=0)[1]
+                found[key] = 1 - accuracy(model, *data)
             yield found
 
 
@@ -93,23 +91,14 @@ def picture(results, figure):
     for axes, (told, key) in zip(panels, ERRORS.items(), strict=True):
         for kind, color, mark in zip(BLOCKS, COLORS, "os^", strict=False):
             found = by(chosen(results, kind=kind), "depth", key)
-            medians = [np.median(values) for values in found.values()]
-            axes.plot(list(found), medians, mark + "-", color=color, label=kind)
-            for depth, values in found.items():
-                axes.plot([depth] * len(values), values, mark, color=color, alpha=0.4)
-        axes.set(
-            xlabel="layers", ylabel=f"{told} error", ylim=(0, 1), xticks=list(found)
-        )
-        axes.grid(alpha=0.3)
+            medians(axes, found, kind, color, mark)
+        axes.set(xlabel="layers", ylabel=f"{told} error", ylim=(0, 1))
+        axes.set_xticks(list(found))
     panels[0].legend(loc="upper left")
 
 
 RECIPE = Recipe(__doc__, CLAIM, measure, rows, effect, picture)
-
-
-def main(argv=None):
-    """Run the recipe."""
-    return run(RECIPE, __file__, argv)
+main = RECIPE.main
 
 
 if __name__ == "__main__":

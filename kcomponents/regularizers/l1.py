@@ -11,8 +11,9 @@ from kcomponents.regularizers._sums import absolute_sum
 class L1(keras.regularizers.Regularizer):
     """Penalty on the absolute values of a weight, which drives them to zero.
 
-    `penalty = l1 * sum(abs(x))`, summed in float32 or wider. With most optimizers weights
-    come near zero, not to it; `kcomponents.constraints.SoftThreshold` gives exact zeros.
+    `penalty = l1 * sum(abs(x))`, summed in float32 or wider. With most optimizers
+    weights come near zero, not to it; `kcomponents.constraints.SoftThreshold` gives
+    exact zeros.
 
     Args:
         l1: Float, at least 0. Defaults to `0.01`.

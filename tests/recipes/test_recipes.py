@@ -44,7 +44,8 @@ def test_a_recipe_runs_and_leaves_what_it_found(name, tmp_path, capsys):
 def test_a_recipe_is_short_and_says_what_it_claims(name):
     text = (RECIPES / f"{name}.py").read_text()
     doc = ast.get_docstring(ast.parse(text))
-    assert len(text.splitlines()) <= 200
+    # clipped_rnn is one to copy as a whole; the others show one idea.
+    assert len(text.splitlines()) < (200 if name == "clipped_rnn" else 120)
     assert "https://" in doc and f"python recipes/{name}.py" in doc
     for part in ("Claim:", "What to expect:", "Source:"):
         assert part in doc
