@@ -15,7 +15,7 @@ from kcomponents.tuning._workers.places import run_search
 class Search(StoreTuner):
     """Search hyperparameters with keras-tuner's interface, on an engine that survives.
 
-    Existing `build(hp)` functions and `HyperModel`s run unchanged. Trials are kept in a
+    Existing `build(hp)` functions and hypermodels run unchanged. Trials are kept in a
     journal in the project's folder, or in a database, so that nothing is lost when a
     process is killed: run the same script again, and the search goes on. Trial 0 is the
     baseline, ReLU and the defaults of the space. Trials that can no longer come to
