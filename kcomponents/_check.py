@@ -3,20 +3,46 @@
 import difflib
 import math
 import numbers
+from typing import Any, NoReturn
+
+import numpy as np
+
+# So many letters of a value are shown.
+LONGEST = 1000
 
 
-def fail(rule, /, **received):
+def fail(rule: str, /, **received: Any) -> NoReturn:
     """Raise a ValueError that states the rule and shows what was received."""
-    shown = ", ".join(f"{name}={value!r}" for name, value in received.items())
+    shown = ", ".join(f"{name}={_shown(value)}" for name, value in received.items())
     raise ValueError(f"{rule} Received: {shown}")
 
 
-def positive_int(name, value):
-    """Return `value` as an int, or refuse anything but a whole number above 0."""
+def _shown(value):
+    """Return a value as text, the middle of a long one left out."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        # Lists within lists without end, say, or a number of too many digits.
+        return f"<{type(value).__name__} that cannot be shown: {error}>"
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+
+
+def positive_int(name, value, high=math.inf):
+    """Return `value` as an int, or refuse all but a whole number from 1 to `high`."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < 1:
-        fail(f"`{name}` must be a positive integer.", **{name: value})
+    if not whole or not 1 <= value <= high:
+        most = f" of at most {high}" if high < math.inf else ""
+        fail(f"`{name}` must be a positive integer{most}.", **{name: value})
     return int(value)
+
+
+def positive_ints(name, values):
+    """Return `values` as a tuple of ints, or refuse all but a list of counts."""
+    if not isinstance(values, list | tuple) or not values:
+        fail(f"`{name}` must be a list of integers.", **{name: values})
+    return tuple(positive_int(name, value) for value in values)
 
 
 def number(name, value, low=-math.inf, high=math.inf, *, open_low=False):
@@ -25,30 +51,45 @@ def number(name, value, low=-math.inf, high=math.inf, *, open_low=False):
     The range is closed, or open at `low` with `open_low=True`. Scalars of numpy pass;
     booleans, strings and NaN do not.
     """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    inside = real and math.isfinite(value) and low <= value <= high
-    if not inside or (open_low and value == low):
+    found = math.nan if isinstance(value, bool) else _as_float(value)
+    inside = math.isfinite(found) and low <= found <= high
+    if not inside or (open_low and found == low):
         limits = [f"{'above' if open_low else 'at least'} {low}"] * (low > -math.inf)
         limits += [f"at most {high}"] * (high < math.inf)
         rule = ", ".join(["a finite number", " and ".join(limits)][: 1 + bool(limits)])
         fail(f"`{name}` must be {rule}.", **{name: value})
-    return float(value)
+    return found
+
+
+def _as_float(value):
+    """Return a real number as a float, NaN for anything else or beyond all floats."""
+    try:
+        return float(value) if isinstance(value, numbers.Real) else math.nan
+    except OverflowError:
+        return math.nan
 
 
 def interval(lower, upper):
     """Return both bounds as floats, or refuse all but finite `0 <= lower <= upper`."""
-    bounds = (lower, upper)
-    real = all(isinstance(b, numbers.Real) and b is not True for b in bounds)
-    if not real or not 0 <= lower <= upper < math.inf:
+    low, high = (math.nan if b is True else _as_float(b) for b in (lower, upper))
+    if not 0 <= low <= high < math.inf:
         fail("Need 0 <= lower <= upper, both finite.", lower=lower, upper=upper)
-    return float(lower), float(upper)
+    return low, high
+
+
+def boolean(name, value):
+    """Return `value` as a bool; 0 and 1 pass, words and arrays do not."""
+    if not isinstance(value, bool | np.bool_ | numbers.Integral) or value not in (0, 1):
+        fail(f"`{name}` must be a boolean.", **{name: value})
+    return bool(value)
 
 
 def one_of(name, value, choices):
     """Return `value`, or refuse it and name the choices nearest to it."""
-    if value not in choices:
-        near = difflib.get_close_matches(str(value), list(choices)) or choices
-        hint = ", ".join(repr(choice) for choice in near)
+    word = isinstance(value, str)
+    if not word or value not in choices:
+        near = word and difflib.get_close_matches(value, list(choices))
+        hint = ", ".join(repr(choice) for choice in near or choices)
         fail(f"`{name}` is unknown. Did you mean one of {hint}?", **{name: value})
     return value
 

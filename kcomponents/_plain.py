@@ -10,6 +10,8 @@ import numpy
 from kcomponents._check import fail
 
 NOT_FINITE = ("nan", "inf", "-inf")
+# So many lists and dicts may stand within each other; Python goes ten times as deep.
+DEEPEST = 100
 
 
 def count(name: str, value: Any) -> int:
@@ -27,12 +29,13 @@ def named(name: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def floats(name: str, value: Any) -> float | list:
+def floats(name: str, value: Any, depth: int = 0) -> float | list:
     """Return a number or an array as a float or lists of floats, NaN and all."""
     if type(value) is float:
         return value
+    _check_depth(name, depth)
     if isinstance(value, list | tuple):
-        return [floats(name, part) for part in value]
+        return [floats(name, part, depth + 1) for part in value]
     array = numpy.asarray(value)
     # numpy counts bfloat16 as kind "V".
     if array.dtype.kind not in "iufV":
@@ -40,18 +43,25 @@ def floats(name: str, value: Any) -> float | list:
     return array.astype(float).tolist()
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """Return a copy made of what JSON gives back as it was, numpy's values included."""
+    _check_depth("value", depth)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [plain(part, depth + 1) for part in value]
     if isinstance(value, numpy.generic | numpy.ndarray):
-        return plain(value.tolist())
+        return plain(value.tolist(), depth + 1)
     if value is not None and not isinstance(value, str | bool | int | float):
         rule = "Only dicts with string keys, lists, strings, numbers, booleans and None"
         fail(f"{rule} can be kept.", value=value)
     return value
+
+
+def _check_depth(name, depth):
+    if depth > DEEPEST:
+        rule = f"Lists and dicts must not be nested more than {DEEPEST} deep."
+        fail(rule, **{name: depth})
 
 
 def to_json(value: Any) -> str:
@@ -64,7 +74,11 @@ def to_json(value: Any) -> str:
 
 def from_json(text: str) -> Any:
     """Return the plain values that `to_json` made the text of."""
-    return _decode(json.loads(text))
+    try:
+        return _decode(json.loads(text))
+    except RecursionError:
+        # Of what a stranger wrote; nothing of ours is nested so deep.
+        fail(f"Lists and dicts must not be nested more than {DEEPEST} deep.", text=text)
 
 
 def _encode(value):

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from kcomponents._check import fail
+from kcomponents._check import boolean, fail
 from kcomponents._files import append_line, read_text, write_whole
 from kcomponents._plain import count, floats, from_json, named, plain, to_json
 from kcomponents._reading import Reading
@@ -58,7 +58,7 @@ class Record:
         self.logs: list[dict[str, float | list]] = []
         # Absolute, for a training that changes its folder.
         self.path = None if path is None else os.path.abspath(path)
-        if append and self.path and os.path.exists(self.path):
+        if boolean("append", append) and self.path and os.path.exists(self.path):
             old = Record.load(self.path)
             self.readings, self.logs = old.readings, old.logs
             structure = old.structure if structure is None else structure
@@ -125,15 +125,15 @@ class Record:
 
     def _take(self, entry, first=False):
         match entry:
-            case {"version": version, **rest} if first and version == VERSION:
-                self.structure = rest.get("structure")
+            case {"version": version} if first and version == VERSION:
+                self.structure = entry.get("structure")
             case _ if first:
                 version = entry.get("version") if isinstance(entry, dict) else None
                 fail(f"Only a record of version {VERSION} is read.", version=version)
             case {"reading": reading}:
                 self.add(Reading.from_dict(reading))
             case {"logs": {"epoch": epoch, **logs}}:
-                self.add_logs(epoch, logs)
+                self.add_logs(epoch, named("logs", logs))
             case _:
                 fail("What is added must be a `reading` or `logs`.", entry=entry)
 

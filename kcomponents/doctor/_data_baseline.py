@@ -36,7 +36,8 @@ def baseline(training, validation, kind, seed):
     parts = _parts(training, validation, kind, np.random.default_rng(seed))
     if len(np.unique(parts[1], axis=0)) > 1:
         ids = any(map(may_be_ids, training.inputs.values()))
-        yield _told(kind, *_losses(kind, parts, outputs, seed), ids)
+        constant, losses = _losses(kind, parts, outputs, seed)
+        yield _told(kind, constant, losses, ids)
 
 
 def _parts(training, validation, kind, generator):

@@ -40,8 +40,9 @@ def _constant(name, array):
 def _alike(name, matrix):
     """Yield which columns repeat an earlier one."""
     constant = np.ptp(matrix, axis=0) == 0
-    seen, pairs = {}, []
-    for i in np.flatnonzero(~constant):
+    seen: dict[int, int] = {}
+    pairs = []
+    for i in np.flatnonzero(~constant).tolist():
         first = seen.setdefault(hash(matrix[:, i].tobytes()), i)
         if first != i and np.array_equal(matrix[:, first], matrix[:, i]):
             pairs.append(f"{i} = {first}")

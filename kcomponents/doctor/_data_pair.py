@@ -17,7 +17,8 @@ def read_pair(x, y, validation_data):
             "Give `y` for both, training and validation, or for none.",
             y=type(y).__name__,
         )
-    validation = read_data(*validation_data, name="validation ")
+    held_x, held_y = validation_data
+    validation = read_data(held_x, held_y, name="validation ")
     forms = [_form(data) for data in (training, validation)]
     if forms[0] != forms[1]:
         rule = "Training and validation rows must have the same form."

@@ -1,5 +1,7 @@
 """Facts of data: what arrays hold, and what a constant prediction scores on them."""
 
+from typing import Any
+
 import numpy as np
 
 MOST_VALUES = 1000
@@ -65,8 +67,11 @@ def contradictions(inputs, targets):
 def _numbers(array):
     """Return the numbers in an array, 0 for those not finite, and facts of them."""
     array = np.asarray(array)
-    found = {"dtype": str(array.dtype), "shape": list(array.shape[1:])}
-    found["rows"] = len(array)
+    found: dict[str, Any] = {
+        "dtype": str(array.dtype),
+        "shape": list(array.shape[1:]),
+        "rows": len(array),
+    }
     if array.dtype.kind not in "biuf" or not array.size:
         return None, found
     values = array.astype("float64")

@@ -1,5 +1,7 @@
 """Scores: what predictions are worth, by their targets, and constant ones for these."""
 
+from typing import Any
+
 import numpy as np
 
 EPSILON = 1e-7
@@ -57,7 +59,7 @@ def scores(task, loss, y, p):
     `"spread"` how predictions differ between rows.
     """
     y, p = np.asarray(y, "float64"), np.asarray(p, "float64")
-    found = {"spread": float(np.mean(p.std(0))) if len(p) else 0.0}
+    found: dict[str, Any] = {"spread": float(np.mean(p.std(0))) if len(p) else 0.0}
     if task == "sparse":
         y = y.reshape(p.shape[:-1])
         found["accuracy"] = float(np.mean(p.argmax(-1) == y))
@@ -95,7 +97,7 @@ def _of_two_classes(task, loss, y, p):
     # Targets of a hinge are -1 and 1, and 0 is between its predictions.
     middle = 0.0 if low < 0 or loss in HINGE or p.min() < 0 else 0.5
     right = (p > middle) == (y > (low + high) / 2)
-    found = {"accuracy": float(np.mean(right))}
+    found: dict[str, Any] = {"accuracy": float(np.mean(right))}
     if task == "binary":
         sides = [right[y > (low + high) / 2], right[y <= (low + high) / 2]]
         found["recall"] = [float(np.mean(side)) for side in sides if side.size]

@@ -7,9 +7,10 @@ from kcomponents.doctor._case import Case
 from kcomponents.doctor._finding import Diagnosis, Finding
 from kcomponents.doctor._judge import judge
 from kcomponents.doctor._rules import _for_nets
+from kcomponents.record import Record
 
 
-def compare(record_shallow, record_deep):
+def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
     """Judge a deep net beside a shallower one that was trained on the same data.
 
     What a shallow net computes, a deeper one can too: its further layers need only pass

@@ -1,6 +1,7 @@
 """examine_data: what will make a training bad, seen before it begins."""
 
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,18 @@ from kcomponents.doctor._data_scale import scale
 from kcomponents.doctor._data_size import size
 from kcomponents.doctor._data_split import order, unlike_inputs, unlike_labels
 from kcomponents.doctor._data_target import kind_of
+from kcomponents.doctor._finding import Diagnosis
 
 
 def examine_data(
-    x, y=None, *, validation_data=None, parameters=None, baseline=True, seed=0
-):
+    x: Any,
+    y: Any = None,
+    *,
+    validation_data: tuple[Any, Any] | list[Any] | None = None,
+    parameters: int | None = None,
+    baseline: bool = True,
+    seed: int = 0,
+) -> Diagnosis:
     """Say what will make a training on these data bad, before it begins.
 
     A finding is what does harm whatever the model: NaN, one label only, inputs of

@@ -5,7 +5,7 @@ from kcomponents._check import fail
 from kcomponents.record import Record
 
 
-def diagnosed(diagnosis, record):
+def diagnosed(diagnosis, record) -> doctor.Diagnosis:
     """Return the diagnosis that was given, or that of the record."""
     if record is not None and not isinstance(record, Record):
         fail("`record` must be a `Record`.", record=record)

@@ -26,7 +26,7 @@ def best(record, name):
     known = {epoch: value for epoch, value in values.items() if is_finite(value)}
     if not known:
         return None
-    epoch = min(known, key=known.get)
+    epoch = min(known, key=lambda epoch: known[epoch])
     return known[epoch], epoch
 
 

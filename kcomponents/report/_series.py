@@ -20,7 +20,7 @@ def is_finite(value):
 
 def log_series(record):
     """Return `{name: {epoch: value}}` of the logs, the later entry of two."""
-    found = {}
+    found: dict[str, dict[int, float]] = {}
     for entry in record.logs:
         for name, value in entry.items():
             if name != "epoch" and is_number(value):
@@ -30,7 +30,7 @@ def log_series(record):
 
 def reading_series(record, statistic):
     """Return `{path: {epoch: value}}` of a statistic, without that of all together."""
-    found = {}
+    found: dict[str, dict[int, float]] = {}
     for reading in record.readings:
         for path, value in reading.values.get(statistic, {}).items():
             if path != "all" and is_number(value):
@@ -40,7 +40,7 @@ def reading_series(record, statistic):
 
 def by_layer(series):
     """Return series of variables as series of layers, the norms of all together."""
-    found = {}
+    found: dict[str, dict[int, float]] = {}
     for path, values in series.items():
         layer = found.setdefault(layer_of(path), {})
         for epoch, value in values.items():

@@ -1,8 +1,11 @@
 """compare: several trainings side by side on one page."""
 
 import pathlib
+from collections.abc import Sequence
 
 from kcomponents._check import fail
+from kcomponents._files import Path
+from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
 from kcomponents.report._given import diagnosed
 from kcomponents.report._page import page
@@ -12,7 +15,11 @@ from kcomponents.report._settings import layers_line, settings_of, shown
 from kcomponents.report._words import labels, number
 
 
-def compare(records, names=None, path=None):
+def compare(
+    records: Sequence[Record | tuple[Diagnosis, Record]],
+    names: Sequence[str] | None = None,
+    path: Path | None = None,
+) -> str:
     """Return a page that lays several trainings side by side.
 
     It shows the verdict on each, its losses, the settings that differ, and the curves

@@ -1,6 +1,9 @@
 """to_html: a diagnosis as one page that needs nothing else."""
 
 from kcomponents._check import fail
+from kcomponents._files import Path
+from kcomponents.doctor import Diagnosis
+from kcomponents.record import Record
 from kcomponents.report._given import diagnosed
 from kcomponents.report._page import page
 from kcomponents.report._panels import panel_for, panels_of
@@ -8,7 +11,9 @@ from kcomponents.report._progress import figures, missing
 from kcomponents.report._settings import layer_rows, settings_of, versions_of
 
 
-def to_html(diagnosis, record, path=None):
+def to_html(
+    diagnosis: Diagnosis | None, record: Record, path: Path | None = None
+) -> str:
     """Return a diagnosis as an HTML page: the verdict, its evidence, all that was seen.
 
     The page is one file without scripts, needs no network, and is made for screens

@@ -1,12 +1,14 @@
 """to_json: a diagnosis and what it was made from, for other programs."""
 
 from kcomponents import _plain
+from kcomponents.doctor import Diagnosis
+from kcomponents.record import Record
 from kcomponents.report._given import diagnosed
 from kcomponents.report._progress import missing
 from kcomponents.report._settings import settings_of, versions_of
 
 
-def to_json(diagnosis, record=None):
+def to_json(diagnosis: Diagnosis | None, record: Record | None = None) -> str:
     """Return a diagnosis as one line of strict JSON.
 
     NaN and infinities stand as the strings `"nan"`, `"inf"` and `"-inf"`.

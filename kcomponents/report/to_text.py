@@ -4,6 +4,8 @@ import os
 import sys
 import textwrap
 
+from kcomponents.doctor import Diagnosis
+from kcomponents.record import Record
 from kcomponents.report._given import diagnosed
 from kcomponents.report._progress import epochs_line, missing
 from kcomponents.report._settings import settings_of, shown, versions_of
@@ -21,7 +23,12 @@ COLOURS = {
 LINE = "optimizer", "learning_rate", "loss", "batch_size", "parameters", "backend"
 
 
-def to_text(diagnosis, record=None, *, color=None):
+def to_text(
+    diagnosis: Diagnosis | None,
+    record: Record | None = None,
+    *,
+    color: bool | None = None,
+) -> str:
     """Return a diagnosis as text for the console.
 
     Args:

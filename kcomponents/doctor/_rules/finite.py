@@ -12,9 +12,9 @@ def loss_nan(case):
     """Find a loss or weights that are NaN or infinite."""
     inputs = [f for f in case.inputs if f.get("nonfinite")]
     if inputs:
-        told = f"{inputs[0]['nonfinite']} values of the inputs are NaN or infinite."
+        seen = f"{inputs[0]['nonfinite']} values of the inputs are NaN or infinite."
         wanted = _for_data.finite_inputs()
-        return [Finding("loss_nan", inputs[0]["name"], (told,), "high", wanted)]
+        return [Finding("loss_nan", inputs[0]["name"], (seen,), "high", wanted)]
     if not case.nonfinite:
         return []
     told = []

@@ -76,7 +76,7 @@ def dead_relu(case):
     dead = {path: share for path, share in shares.items() if share > 0.5}
     if not dead:
         return []
-    worst = max(dead, key=dead.get)
+    worst = max(dead, key=lambda path: dead[path])
     told = [f"{dead[worst]:.0%} of the units of {worst} fire for no row of an epoch."]
     first = case.over("dead_units", worst)
     if first and first[0] < dead[worst] - 0.2:
@@ -94,7 +94,7 @@ def saturated_activation(case):
     flat = {path: share for path, share in shares.items() if share > 0.5}
     if not flat:
         return []
-    worst = max(flat, key=flat.get)
+    worst = max(flat, key=lambda path: flat[path])
     told = (
         f"{flat[worst]:.0%} of what {worst} puts out is on a plateau, where the slope "
         "is next to 0."

@@ -124,8 +124,8 @@ def not_learning(case):
     """Find a training that ends where it began."""
     parameters = case.structure.get("variables") or []
     if parameters and not any(v["trainable"] for v in parameters):
-        told = "No weight of the model is trainable."
-        return [Finding("not_learning", "", (told,), "high", _for_nets.unfreeze())]
+        seen = "No weight of the model is trainable."
+        return [Finding("not_learning", "", (seen,), "high", _for_nets.unfreeze())]
     if not case.fails or case.nonfinite:
         return []
     skill = next(s for s in case.skills if s.fails)

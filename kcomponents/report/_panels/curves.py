@@ -58,7 +58,7 @@ def _curves(record, name, title, note, key, baseline):
         lines.append(Line("validation", "", values, SERIES[1], "dashed"))
     if name == "loss" and len(lines) == 2:
         lines += _best(lines[1].values)
-    levels = ()
+    levels: tuple = ()
     if baseline is not None:
         levels = ((f"best constant prediction ({number(float(baseline))})", baseline),)
     scale = Scale(levels=levels)
@@ -71,7 +71,7 @@ def _best(values):
     known = {epoch: v for epoch, v in values.items() if is_finite(v)}
     if not known:
         return []
-    best = min(known, key=known.get)
+    best = min(known, key=lambda epoch: known[epoch])
     if best == list(values)[-1]:
         return []
     label = f"lowest, epoch {best}"

@@ -12,7 +12,7 @@ def family_scores(results, name):
     They stay apart: the score of a short training says little of what a long one gives,
     but a value of which most trials were pruned must not look as if it had few.
     """
-    found = {}
+    found: dict[str, tuple[list, list]] = {}
     for configuration in configurations(results):
         score = _pruned_score(results, configuration)
         known = configuration.scores or score is not None
@@ -42,7 +42,7 @@ def interaction(results, rows, columns):
 
     The counts are those of configurations; the mean is of those that finished.
     """
-    cells = {}
+    cells: dict[tuple[str, str], list] = {}
     for configuration in configurations(results):
         values = configuration.values
         if rows in values and columns in values:
@@ -74,7 +74,7 @@ def endings(results):
 
     The failed ones come first, then the most frequent.
     """
-    found = {}
+    found: dict[tuple[str, str], list] = {}
     for trial in results["trials"]:
         if trial["state"] in ("failed", "pruned"):
             reason = trial["reason"] or "unknown"
@@ -85,7 +85,7 @@ def endings(results):
 
 def findings(results):
     """Return `{finding of the doctor: number of trials}`, the most frequent first."""
-    counts = {}
+    counts: dict[str, int] = {}
     for trial in results["trials"]:
         for label in dict.fromkeys(trial["findings"]):
             counts[label] = counts.get(label, 0) + 1

@@ -114,7 +114,7 @@ def _family(results, first, name, family, best):
 
 
 def _outcomes(trials):
-    counts = {}
+    counts: dict[str, int] = {}
     for trial in trials:
         counts[trial["state"]] = counts.get(trial["state"], 0) + 1
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))

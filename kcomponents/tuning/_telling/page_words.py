@@ -100,9 +100,9 @@ def described(results, configuration, width=24):
     if not told:
         few = list(values.items())[:3]
         told = [f"{one_line(name)}={value(given, width)}" for name, given in few]
-    told = ", ".join(shorten(part, 2 * width) for part in told)
+    joined = ", ".join(shorten(part, 2 * width) for part in told)
     which = "baseline" if configuration.is_baseline else f"trial {configuration.trial}"
-    return f"{one_line(which)}: {told}" if told else one_line(which)
+    return f"{one_line(which)}: {joined}" if joined else one_line(which)
 
 
 def trials_done(results):

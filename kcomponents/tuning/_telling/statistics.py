@@ -73,7 +73,7 @@ class Gain:
 def configurations(results):
     """Return every configuration, those without a score too, in the order of trials."""
     by_id = {trial["id"]: trial for trial in results["trials"]}
-    groups = {}
+    groups: dict[str | None, list] = {}
     for trial in results["trials"]:
         groups.setdefault(_first_of(trial, by_id), []).append(trial)
     return [_configuration(trials) for trials in groups.values()]
@@ -180,7 +180,7 @@ def best_of_families(results, name):
 
     A value whose trials all failed or were pruned has none.
     """
-    found = {}
+    found: dict[str, Configuration | None] = {}
     ranked = ranking(results)
     rest = [other for other in configurations(results) if not other.scores]
     for configuration in [*ranked, *rest]:

@@ -11,7 +11,7 @@ ROW = 30
 FENCE = 4
 
 
-def limits(values, among=None, spans=FENCE):
+def limits(values, among=None, spans=FENCE) -> tuple[float, float]:
     """Return between which numbers to draw, without what lies far from all others.
 
     `among` are the values that say what is far. Defaults to `None`, all of them.

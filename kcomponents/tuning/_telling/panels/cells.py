@@ -44,7 +44,7 @@ def _grid(cells, ends):
 
 def _order(cells, side):
     """Return rows or columns, those with the most trials first."""
-    counts = {}
+    counts: dict[str, int] = {}
     for key, (_, _, count) in cells.items():
         counts[key[side]] = counts.get(key[side], 0) + count
     return sorted(counts, key=lambda name: -counts[name])
