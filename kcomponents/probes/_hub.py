@@ -104,6 +104,8 @@ class Hub:
         if model.train_function is self._made:
             # What was compiled before serves again.
             model.train_function = self._function
+        # JAX does not let go of what is compiled as long as it leads back to itself.
+        self._made = self._function = None
 
     def rehearse(self, observer):
         """Show the calls of layers, on shapes alone, to an observer."""
