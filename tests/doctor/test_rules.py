@@ -184,3 +184,15 @@ def test_gradients_that_are_collected_and_never_applied_are_told():
     for number, reading in enumerate(made.readings):
         made.readings[number] = Reading(reading.epoch, 0, reading.values)
     assert "made no step" in told(made, "wrong_optimizer_setting")
+
+
+def test_what_a_layer_is_made_of_is_no_layer_without_an_activation():
+    linear = {"layers__0__activation": "linear", "layers__0__path": "maxout/linear"}
+    made = record((0.5,) * 4, **linear)
+    assert "one linear map" in told(made, "missing_activation")
+    outer = {"path": "maxout", "class": "MaxoutDense", "activation": "maxout"}
+    made.structure["layers"].insert(0, outer)
+    assert told(made, "missing_activation") is None
+    # A model within a model is one behind the other all the same.
+    outer["class"] = "Sequential"
+    assert "one linear map" in told(made, "missing_activation")

@@ -6,6 +6,7 @@ from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_nets
 
 WEIGHTED = "Conv", "Dense", "DepthwiseConv", "SeparableConv"
+MODELS = "Sequential", "Functional", "Model"
 # These keep a linear map linear.
 LINEAR = {
     "AveragePooling1D",
@@ -113,7 +114,7 @@ def missing_activation(case):
         # A linear model would do.
         return []
     weighted, found = None, None
-    for layer in case.layers:
+    for layer in _whole(case.layers):
         kind, activation = layer["class"], layer["activation"]
         if kind.startswith(WEIGHTED):
             found = found or weighted
@@ -134,3 +135,9 @@ def missing_activation(case):
     severity = "high" if alone else "medium"
     wanted = _for_nets.activation()
     return [Finding("missing_activation", found["path"], (told,), severity, wanted)]
+
+
+def _whole(layers):
+    """Return layers without those that another layer, no model, is made of."""
+    made = tuple(f"{la['path']}/" for la in layers if la["class"] not in MODELS)
+    return [layer for layer in layers if not layer["path"].startswith(made)]
