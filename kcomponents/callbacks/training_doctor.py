@@ -7,8 +7,9 @@ import keras
 
 from kcomponents import _keras
 from kcomponents._check import fail, positive_int
+from kcomponents.callbacks._doctor_given import labels_known, numbers
 from kcomponents.callbacks._doctor_watch import Watch
-from kcomponents.doctor import LABELS, RULES, VERDICTS, Diagnosis, examine
+from kcomponents.doctor import RULES, Diagnosis, examine
 from kcomponents.record import Record
 
 logger = logging.getLogger("kcomponents")
@@ -25,7 +26,8 @@ class TrainingDoctor(keras.callbacks.Callback):
     What is trained stays as it is. The numbers of an epoch come to the host once, when
     it ends; in long trainings epochs are looked at less and less often, each when
     about a tenth more of them have passed. When training ends with a finding, its
-    sentence is logged, as a warning of the logger `"kcomponents"`.
+    sentence is logged, as a warning of the logger `"kcomponents"`; that data, outputs
+    and loss do not fit together is logged before the first step, which may fail of it.
 
     If `fit` is called again with the same model, as in a loop of single epochs, the
     record goes on. Another model begins a new one. A fit that is watched from within
@@ -73,12 +75,12 @@ class TrainingDoctor(keras.callbacks.Callback):
         if data is not None and (not isinstance(data, tuple | list) or len(data) != 2):
             fail("`data` must be a pair of inputs and targets.", data=data)
         self.data = data
-        self.every = 1 if every == "epoch" else positive_int("every", every)
-        self.thins = every == "epoch"
+        self.thins = isinstance(every, str) and every == "epoch"
+        self.every = 1 if self.thins else positive_int("every", every)
         self.record_path = record_path
         self.rules = tuple(rules)
         examine(Record(), self.rules)  # Unknown names are refused.
-        self.stop_on = _known(stop_on, self.rules)
+        self.stop_on = labels_known(stop_on, self.rules)
         self.record = Record()
         self._of = self._watch = None
         self._epochs, self._next = 0, 0
@@ -121,7 +123,7 @@ class TrainingDoctor(keras.callbacks.Callback):
             self.record,
             self.data,
             self._epochs,
-            on_data=self._maybe_stop,
+            on_data=self._begins,
             strict=self.data is not None,
         )
         self._seen, known = None, _keras.running_fit()
@@ -135,7 +137,7 @@ class TrainingDoctor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Take note of the logs, and look if it is time to."""
         self._seen = self._epochs
-        self.record.add_logs(self._epochs, _numbers(logs))
+        self.record.add_logs(self._epochs, numbers(logs))
         self._epochs += 1
         if self._epochs > self._next:
             self._look()
@@ -145,6 +147,15 @@ class TrainingDoctor(keras.callbacks.Callback):
         if self._seen is not None and self._looked != self._seen:
             self._look()
         self._watch.end()
+        self._say()
+
+    def _begins(self):
+        # What does not fit together is said at once: the first step may fail of it.
+        if self.diagnosis.verdict == "inconsistent":
+            self._say()
+        self._maybe_stop()
+
+    def _say(self):
         found = self.diagnosis
         if found.findings and self._told != found.sentence:
             self._told = found.sentence
@@ -178,22 +189,3 @@ class TrainingDoctor(keras.callbacks.Callback):
         # Tuners copy callbacks: a copy has neither the model nor taps on it.
         lost = dict.fromkeys(("_of", "_watch", "_model", "_judged"))
         return {**self.__dict__, **lost}
-
-
-def _known(stop_on, rules):
-    given = {stop_on} if isinstance(stop_on, str) else set(stop_on)
-    own = any(callable(rule) and rule not in RULES for rule in rules)
-    if not own and (unknown := given - set(LABELS) - set(VERDICTS)):
-        rule = "`stop_on` must hold labels of rules or verdicts"
-        fail(f"{rule}: {', '.join([*VERDICTS, *LABELS])}.", stop_on=sorted(unknown))
-    return given
-
-
-def _numbers(logs):
-    found = {}
-    for name, value in (logs or {}).items():
-        try:
-            found[name] = float(value)
-        except (TypeError, ValueError):
-            continue
-    return found

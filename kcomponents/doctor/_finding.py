@@ -3,6 +3,9 @@
 import dataclasses
 from typing import Any
 
+from kcomponents.doctor._html import shown
+from kcomponents.doctor._remedy import Remedy
+
 SENTENCES = {
     "not_finite": "The loss or the weights are no longer finite",
     "inconsistent": "Data, outputs and loss do not fit together",
@@ -38,7 +41,7 @@ class Finding:
     where: str
     evidence: tuple[str, ...]
     severity: str = "medium"
-    remedies: tuple[Any, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
@@ -72,6 +75,16 @@ class Diagnosis:
         >>> from kcomponents.doctor import Diagnosis
         >>> Diagnosis("healthy", (), ()).sentence
         'Nothing is wrong with this training.'
+        >>> from kcomponents.doctor import Finding, Remedy
+        >>> remedy = Remedy("learning_rate", (0.001,), "Steps get shorter.")
+        >>> too_high = Finding(
+        ...     "learning_rate_too_high", "Adam", ("It is 1.",), "high", (remedy,)
+        ... )
+        >>> print(Diagnosis("not_learning", (too_high,)))
+        The model does no better than a constant prediction: It is 1.
+        <BLANKLINE>
+        learning_rate_too_high (Adam): It is 1.
+        - Set learning_rate to 0.001. Steps get shorter.
     """
 
     verdict: str
@@ -86,6 +99,18 @@ class Diagnosis:
             return f"{told}."
         first = self.findings[0]
         return f"{told}: {first.evidence[0]}"
+
+    def __str__(self) -> str:
+        parts = [self.sentence]
+        for finding in self.findings:
+            parts.append(f"\n{finding}")
+            parts += [f"- {remedy}" for remedy in finding.remedies]
+        parts += [f"\nNote: {note}" for note in self.notes]
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        # What a notebook shows of the last line of a cell.
+        return shown(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as a dict of plain values."""

@@ -197,6 +197,13 @@ def test_speaks_before_the_first_step():
     assert said == [["wrong_loss_or_output_activation"]]
 
 
+def test_says_what_does_not_fit_before_a_step_fails_of_it(caplog):
+    with pytest.raises(Stopped), caplog.at_level(logging.WARNING, "kcomponents"):
+        watched(net("relu"), CrashAfter(1))
+    [entry] = caplog.records
+    assert entry.getMessage().startswith("Data, outputs and loss do not fit together")
+
+
 def test_stops_a_training_that_is_in_vain():
     stopping = TrainingDoctor(stop_on=("wrong_loss_or_output_activation",))
     model = net("relu")
