@@ -19,7 +19,7 @@ def dry_run(model):
 
     Nothing is computed and nothing changes. Raises what the model raises.
     """
-    args, kwargs = _inputs(model)
+    args, kwargs = keras.tree.map_structure(_known_batch, _inputs(model))
     call = _Call(lambda *args, **kwargs: model(*args, training=False, **kwargs))
     call.compute_output_spec(*args, **kwargs)
 
@@ -34,6 +34,18 @@ def _inputs(model):
         return (_specs(config["input_shape"]),), {}
     shapes = config["shapes_dict"]
     return (), {name.removesuffix("_shape"): _specs(s) for name, s in shapes.items()}
+
+
+def _known_batch(tensor):
+    """Return a symbolic tensor with two rows, if nothing else is open.
+
+    JAX keeps what it traced for a size that is open, and each of these is another one.
+    """
+    batch, *others = tensor.shape or [0]
+    if batch is not None or None in others:
+        return tensor
+    known = (2, *others)
+    return keras.KerasTensor(known, tensor.dtype, sparse=tensor.sparse)
 
 
 def _specs(shapes):
