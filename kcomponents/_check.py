@@ -7,23 +7,27 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-# So many letters of a value are shown.
-LONGEST = 1000
+# So many letters are shown of a value, or of a rule that names one.
+LONGEST = 2000
 
 
 def fail(rule: str, /, **received: Any) -> NoReturn:
     """Raise a ValueError that states the rule and shows what was received."""
-    shown = ", ".join(f"{name}={_shown(value)}" for name, value in received.items())
-    raise ValueError(f"{rule} Received: {shown}")
+    told = ((_short(name), _short(_text(value))) for name, value in received.items())
+    shown = ", ".join(f"{name}={text}" for name, text in told)
+    raise ValueError(f"{_short(rule)} Received: {shown}")
 
 
-def _shown(value):
-    """Return a value as text, the middle of a long one left out."""
+def _text(value):
     try:
-        text = repr(value)
+        return repr(value)
     except Exception as error:
         # Lists within lists without end, say, or a number of too many digits.
         return f"<{type(value).__name__} that cannot be shown: {error}>"
+
+
+def _short(text):
+    """Return a text, the middle of a long one left out."""
     if len(text) <= LONGEST:
         return text
     return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"

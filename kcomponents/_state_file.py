@@ -4,6 +4,9 @@ Such a file is an `.npz` file, so that numpy reads the arrays, with the rest as 
 """
 
 import contextlib
+import errno
+import lzma
+import struct
 import zipfile
 import zlib
 
@@ -18,7 +21,11 @@ FORMAT = 1
 HEADER = "kcomponents.json"
 ARRAY = "__array__"
 # What reading bytes of whatever kind may raise.
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError)
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError),
+    *(TypeError, ValueError),
+)
 
 
 class Damaged(ValueError):
@@ -43,7 +50,7 @@ def write_state(path, kind, state):
 
 def read_state(path, kind):
     """Return what was written, or raise `Damaged`."""
-    with opened_state(path, kind) as (state, arrays):
+    with opened_state(path, kind) as (state, arrays), _readable(path, kind):
         return _together(state, arrays)
 
 
@@ -56,36 +63,42 @@ def opened_state(path, kind):
     Raises:
         Damaged: If the file is not whole or of another kind.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            torn = archive.testzip()
-            header = from_json(archive.read(HEADER).decode())
-            good = not torn and (header["format"], header["kind"]) == (FORMAT, kind)
-    except BROKEN as error:
-        raise Damaged(_foreign(path, kind)) from error
-    if not good:
-        raise Damaged(_foreign(path, kind))
+    with _readable(path, kind), zipfile.ZipFile(path) as archive:
+        torn = archive.testzip()
+        header = from_json(archive.read(HEADER).decode())
+        if torn or (header["format"], header["kind"]) != (FORMAT, kind):
+            raise ValueError("A part is torn, or of another kind.")
+        state, dtypes = header["state"], header["dtypes"]
     with zipfile.ZipFile(path) as archive:
-        yield header["state"], _Arrays(archive, header["dtypes"])
+        yield state, _Arrays(archive, dtypes, (path, kind))
 
 
-def _foreign(path, kind):
-    return (
-        f"The file must be a whole one with {kind}, as kcomponents writes it; this one "
-        f"is damaged or another's. Move it away to begin anew. Received: path={path!r}"
-    )
+@contextlib.contextmanager
+def _readable(path, kind):
+    """Return a context in which what broken bytes raise becomes `Damaged`."""
+    try:
+        yield
+    except (*BROKEN, OSError) as error:
+        # What leads out of the file has no other name; the rest is the disk's.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise Damaged(
+            f"The file must be a whole one with {kind}, as kcomponents writes it; this "
+            "one is damaged or another's. Move it away to begin anew. "
+            f"Received: path={path!r}"
+        ) from error
 
 
 class _Arrays:
     """The arrays of an open file, each read when it is asked for."""
 
-    def __init__(self, archive, dtypes):
-        self._archive, self._dtypes = archive, dtypes
+    def __init__(self, archive, dtypes, place):
+        self._archive, self._dtypes, self._place = archive, dtypes, place
 
     def __getitem__(self, index):
-        with self._archive.open(f"{index}.npy") as member:
+        with _readable(*self._place), self._archive.open(f"{index}.npy") as member:
             bits = np.lib.format.read_array(member, allow_pickle=False)
-        return bits.view(np.dtype(self._dtypes[index]))
+            return bits.view(np.dtype(self._dtypes[index]))
 
 
 def _bits(array):

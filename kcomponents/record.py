@@ -115,8 +115,9 @@ class Record:
         """Return the record that `to_dict` made the dict of."""
         record = cls()
         record._take(data, first=True)
-        if not {"readings", "logs"} <= set(data):
-            fail("A record must have `readings` and `logs`.", keys=list(data))
+        listed = (isinstance(data.get(key), list) for key in ("readings", "logs"))
+        if not all(listed):
+            fail("A record must have `readings` and `logs`, both lists.", record=data)
         for reading in data["readings"]:
             record._take({"reading": reading})
         for entry in data["logs"]:

@@ -2,7 +2,7 @@
 
 import keras
 
-from kcomponents._check import fail, number, one_of
+from kcomponents._check import boolean, fail, number, one_of
 
 
 def get(identifier, *, as_layer=False):
@@ -43,6 +43,7 @@ def get(identifier, *, as_layer=False):
 
     Reference: the strings of Keras, https://keras.io/api/layers/activations
     """
+    as_layer = boolean("as_layer", as_layer)
     found = _from_name(identifier) if isinstance(identifier, str) else identifier
     if isinstance(found, type):
         rule = "`identifier` must be an instance, not a class."

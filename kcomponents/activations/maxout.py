@@ -6,7 +6,7 @@ import itertools
 import keras
 from keras import ops
 
-from kcomponents._check import axis_in, fail, one_of, positive_int
+from kcomponents._check import axis_in, fail, one_of, positive_int, positive_ints
 
 
 def maxout(x, num_pieces=2, axis=-1, *, group_sizes=None, grouping="contiguous"):
@@ -29,7 +29,8 @@ def maxout(x, num_pieces=2, axis=-1, *, group_sizes=None, grouping="contiguous")
         Tensor with the number of groups on `axis`.
 
     Raises:
-        ValueError: If the groups do not fill the axis, or the grouping is unknown.
+        ValueError: If counts are not positive integers, the groups do not fill the
+            axis, or the grouping is unknown.
 
     Example:
         >>> from kcomponents.activations import maxout
@@ -44,7 +45,8 @@ def maxout(x, num_pieces=2, axis=-1, *, group_sizes=None, grouping="contiguous")
         x = ops.convert_to_tensor(x)
     axis = axis_in("axis", axis, len(x.shape))
     size = x.shape[axis]
-    if group_sizes:
+    if group_sizes is not None:
+        group_sizes = positive_ints("group_sizes", group_sizes)
         if sum(group_sizes) != size:
             rule = "`group_sizes` must add up to the size of the axis."
             fail(rule, group_sizes=group_sizes, size=size)

@@ -3,7 +3,7 @@
 import math
 import os
 
-from kcomponents._check import fail, number, one_of, positive_int
+from kcomponents._check import boolean, fail, number, one_of, positive_int
 from kcomponents.callbacks._score import best_first, scores_of
 from kcomponents.callbacks._stopping import COMBINE, Stopping
 
@@ -131,15 +131,15 @@ class EarlyStopping(Stopping):
             **shared,
             verbose=verbose,
             mode=self._scores[0].given_mode,
-            restore_best_weights=bool(restore_best_weights),
+            restore_best_weights=boolean("restore_best_weights", restore_best_weights),
             start_from_epoch=start_from_epoch,
         )
         self.combine = one_of("combine", combine, COMBINE)
         self.stopping_threshold = _limit("stopping_threshold", stopping_threshold)
         self.divergence_threshold = _limit("divergence_threshold", divergence_threshold)
-        self.check_finite = bool(check_finite)
+        self.check_finite = boolean("check_finite", check_finite)
         self.max_seconds = _limit("max_seconds", max_seconds, 0)
-        self.restore_optimizer = bool(restore_optimizer)
+        self.restore_optimizer = boolean("restore_optimizer", restore_optimizer)
         if self.restore_optimizer and not self.restore_best_weights:
             fail(
                 "The optimizer comes back with the weights: give "

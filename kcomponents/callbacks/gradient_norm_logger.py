@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from kcomponents._check import fail, number, one_of
+from kcomponents._check import boolean, fail, number, one_of
 from kcomponents.callbacks._monitor import Monitor
 from kcomponents.callbacks._table import table
 from kcomponents.probes import Probe
@@ -106,7 +106,7 @@ class GradientNormLogger(Monitor):
 
     def __init__(self, *, per_variable=False, every=None, record=None, verbose=0):
         super().__init__(every=every, record=record, verbose=verbose)
-        self.per_variable = bool(per_variable)
+        self.per_variable = boolean("per_variable", per_variable)
 
     def _forget(self):
         super()._forget()

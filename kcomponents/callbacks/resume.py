@@ -2,7 +2,7 @@
 
 import os
 
-from kcomponents._check import fail
+from kcomponents._check import boolean, fail
 from kcomponents.callbacks._generations import Generations
 from kcomponents.callbacks._resuming import KIND, Resuming
 
@@ -74,16 +74,17 @@ class Resume(Resuming):
         replay_data=True,
     ):
         super().__init__()
-        if not backup_dir:
+        if not isinstance(backup_dir, str | os.PathLike) or not os.fspath(backup_dir):
             fail("`backup_dir` must name a folder.", backup_dir=backup_dir)
+        word = isinstance(save_freq, str) and save_freq == "epoch"
         whole = isinstance(save_freq, int) and not isinstance(save_freq, bool)
-        if save_freq != "epoch" and not (whole and save_freq > 0):
+        if not word and not (whole and save_freq > 0):
             fail(
                 "`save_freq` must be 'epoch' or a positive integer.",
                 save_freq=save_freq,
             )
         self.backup_dir = os.path.abspath(os.fspath(backup_dir))
         self.save_freq = save_freq
-        self.delete_checkpoint = bool(delete_checkpoint)
-        self.replay_data = bool(replay_data)
+        self.delete_checkpoint = boolean("delete_checkpoint", delete_checkpoint)
+        self.replay_data = boolean("replay_data", replay_data)
         self._files = Generations(os.path.join(self.backup_dir, "state.npz"), KIND)

@@ -1,5 +1,8 @@
 """Judge: ask all rules, sort what they find, and come to a verdict."""
 
+import contextlib
+from collections.abc import Iterator
+
 from kcomponents._check import fail
 from kcomponents.doctor._finding import Diagnosis, Finding
 from kcomponents.doctor._labels import CONSISTENCY
@@ -9,13 +12,24 @@ MOST = 3
 SEVERITIES = "high", "medium", "low"
 
 
+@contextlib.contextmanager
+def of_known_form() -> Iterator[None]:
+    """Return a context that refuses records in which parts are of other kinds."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        rule = "A record must hold what `TrainingDoctor` writes, and a rule must return"
+        told = f"{rule} a list of findings. Received: what raises {error!r}"
+        raise ValueError(told) from error
+
+
 def judge(case, rules=RULES):
-    """Return the `Diagnosis` of a case."""
+    """Return the `Diagnosis` of a case, `rules` being functions."""
     found: list[Finding] = []
     notes = []
-    for rule in _functions(rules):
+    for rule in rules:
         try:
-            told = rule(case)
+            told = list(rule(case))
         except Exception as error:
             # A record made elsewhere may hold what no rule has thought of, and a rule
             # may be the user's; a diagnosis must not end the training that it is of.
@@ -32,7 +46,8 @@ def judge(case, rules=RULES):
     return Diagnosis(_verdict(case, chosen), chosen, (*notes, *_notes(case)))
 
 
-def _functions(rules):
+def functions_of(rules):
+    """Return rules as functions, those that are names as what they name."""
     known = {rule.__name__: rule for rule in RULES}
     unknown = [rule for rule in rules if not callable(rule) and rule not in known]
     if unknown:

@@ -5,7 +5,7 @@ import math
 from kcomponents._check import fail
 from kcomponents.doctor._case import Case
 from kcomponents.doctor._finding import Diagnosis, Finding
-from kcomponents.doctor._judge import judge
+from kcomponents.doctor._judge import judge, of_known_form
 from kcomponents.doctor._rules import _for_nets
 from kcomponents.record import Record
 
@@ -26,8 +26,8 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
         finding, or `"overfitting"`, or what `examine` says of it alone.
 
     Raises:
-        ValueError: If a record holds no finite training loss, or if the one called deep
-            has no more layers with weights than the other.
+        ValueError: If a record holds no finite training loss or is of another form, or
+            if the one called deep has no more layers with weights than the other.
 
     Example:
         >>> from kcomponents.doctor import compare
@@ -44,7 +44,11 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
     Reference: He, Zhang, Ren & Sun, "Deep residual learning for image recognition",
     2015, https://arxiv.org/abs/1512.03385
     """
-    shallow, deep = Case(record_shallow), Case(record_deep)
+    with of_known_form():
+        return _compared(Case(record_shallow), Case(record_deep))
+
+
+def _compared(shallow, deep):
     losses = [_last(case, "loss") for case in (shallow, deep)]
     depths = [_depth(case) for case in (shallow, deep)]
     if not all(map(math.isfinite, losses)):

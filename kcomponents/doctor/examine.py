@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from kcomponents.doctor._case import Case
 from kcomponents.doctor._finding import Diagnosis, Finding
-from kcomponents.doctor._judge import judge
+from kcomponents.doctor._judge import functions_of, judge, of_known_form
 from kcomponents.doctor._rules import RULES
 from kcomponents.record import Record
 
@@ -31,7 +31,7 @@ def examine(record: Record, rules: Sequence[Rule | str] = RULES) -> Diagnosis:
         before symptoms. A symptom is left out where a sure cause explains it.
 
     Raises:
-        ValueError: If a name is none of a rule.
+        ValueError: If a name is none of a rule, or the record is of another form.
 
     Example:
         >>> from kcomponents.doctor import examine
@@ -39,4 +39,6 @@ def examine(record: Record, rules: Sequence[Rule | str] = RULES) -> Diagnosis:
         >>> examine(Record()).verdict
         'healthy'
     """
-    return judge(Case(record), rules)
+    functions = functions_of(rules)
+    with of_known_form():
+        return judge(Case(record), functions)

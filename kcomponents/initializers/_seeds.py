@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+# Each part has a copy of the initializer, so that their number must be bearable.
+MOST_PARTS = 10_000
+
 
 def independent_copies(initializer, count):
     """Return `count` copies of an initializer, each with a seed of its own.

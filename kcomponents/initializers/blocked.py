@@ -7,7 +7,7 @@ from keras import ops
 
 from kcomponents._check import axis_in, fail, positive_int
 from kcomponents._register import register
-from kcomponents.initializers._seeds import independent_copies
+from kcomponents.initializers._seeds import MOST_PARTS, independent_copies
 
 
 @register
@@ -25,8 +25,8 @@ class Blocked(keras.initializers.Initializer):
         axis: Int, the axis along which the blocks lie. Defaults to `-1`.
 
     Raises:
-        ValueError: If `num_blocks` is not a positive integer or does not divide the
-            size of the axis, or if the shape has no such axis.
+        ValueError: If `num_blocks` is not a positive integer of at most 10,000 or does
+            not divide the size of the axis, or if the shape has no such axis.
 
     Example:
         >>> from kcomponents.initializers import Blocked
@@ -45,7 +45,7 @@ class Blocked(keras.initializers.Initializer):
         if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
             fail("`axis` must be an integer.", axis=axis)
         self.initializer = keras.initializers.get(initializer)
-        self.num_blocks = positive_int("num_blocks", num_blocks)
+        self.num_blocks = positive_int("num_blocks", num_blocks, MOST_PARTS)
         self.axis = int(axis)
         self.blocks = independent_copies(self.initializer, self.num_blocks)
 

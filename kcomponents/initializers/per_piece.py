@@ -5,7 +5,7 @@ from keras import ops
 
 from kcomponents._check import fail, one_of, positive_int
 from kcomponents._register import register
-from kcomponents.initializers._seeds import independent_copies
+from kcomponents.initializers._seeds import MOST_PARTS, independent_copies
 
 
 @register
@@ -30,8 +30,8 @@ class PerPiece(keras.initializers.Initializer):
             Defaults to `"contiguous"`.
 
     Raises:
-        ValueError: If `num_pieces` is not a positive integer or does not divide the
-            last axis, or if the grouping is unknown.
+        ValueError: If `num_pieces` is not a positive integer of at most 10,000 or does
+            not divide the last axis, or if the grouping is unknown.
 
     Example:
         >>> from kcomponents.initializers import PerPiece
@@ -48,7 +48,7 @@ class PerPiece(keras.initializers.Initializer):
         if initializer is None:
             fail("`initializer` must be given.", initializer=initializer)
         self.initializer = keras.initializers.get(initializer)
-        self.num_pieces = positive_int("num_pieces", num_pieces)
+        self.num_pieces = positive_int("num_pieces", num_pieces, MOST_PARTS)
         self.grouping = one_of("grouping", grouping, ("contiguous", "strided"))
         self.pieces = independent_copies(self.initializer, self.num_pieces)
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from kcomponents._check import fail, positive_int
+from kcomponents.initializers._seeds import MOST_PARTS
 
 # What passes half of a centred input, like ReLU, and the negative slope it begins with.
 SMOOTH = (
@@ -99,9 +100,11 @@ def _described(activation):
             return _described(layer.activation)
         # Also MaxoutDense and its like.
         return _known("maxout" if "Maxout" in name else name, activation), layer, ""
-    if callable(activation):
-        activation = getattr(activation, "__name__", repr(activation))
-    name, colon, argument = str(activation or "linear").partition(":")
+    word = "linear" if activation is None else activation
+    if not isinstance(word, str):
+        # Nothing is known of what is no word and has no name.
+        word = str(getattr(activation, "__name__", "?"))
+    name, colon, argument = (word or "linear").partition(":")
     name = _known(name, activation)
     if colon and name not in PARAMETERS:
         fail(f"`{name}` takes no parameter.", activation=activation)
@@ -131,8 +134,8 @@ def _mean_square_slope(name, layer, argument):
         return float(ops.mean(ops.square(layer.alpha_initializer((1000,)))))
     slope = getattr(layer, "negative_slope", RECTIFIERS[name])
     if argument and name != "elu":
-        slope = argument
-    return float(slope) ** 2
+        slope = _read(float, f"the slope of `{name}`", argument)
+    return float(slope) * float(slope)
 
 
 def _pieces(layer, argument):
@@ -142,7 +145,17 @@ def _pieces(layer, argument):
             'The number of pieces must be known: give `"maxout:4"`, say.',
             num_pieces=pieces,
         )
-    return positive_int("num_pieces", int(pieces))
+    if isinstance(pieces, str):
+        pieces = _read(int, "the number of pieces", pieces)
+    return positive_int("num_pieces", pieces, MOST_PARTS)
+
+
+def _read(kind, what, text):
+    """Return the number in the text behind the ":" of a name."""
+    try:
+        return kind(text)
+    except ValueError:
+        fail(f"What follows the ':' must be {what}.", activation=text)
 
 
 def _mean_square_of_max(count):

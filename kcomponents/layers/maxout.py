@@ -3,7 +3,14 @@
 import keras
 from keras import ops
 
-from kcomponents._check import axis_in, fail, one_of, positive_int
+from kcomponents._check import (
+    axis_in,
+    boolean,
+    fail,
+    one_of,
+    positive_int,
+    positive_ints,
+)
 from kcomponents._register import register
 from kcomponents.activations import maxout
 
@@ -72,7 +79,7 @@ class Maxout(keras.layers.Layer):
         self.grouping = one_of("grouping", grouping, ("contiguous", "strided"))
         if self.group_sizes and grouping == "strided":
             fail("`group_sizes` needs contiguous groups.", grouping=grouping)
-        self.min_zero = bool(min_zero)
+        self.min_zero = boolean("min_zero", min_zero)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -148,6 +155,4 @@ def _one_way_of_grouping(num_pieces, num_units, group_sizes):
         )
     if num_units is not None:
         return None, positive_int("num_units", num_units), None
-    if not isinstance(group_sizes, list | tuple) or not group_sizes:
-        fail("`group_sizes` must be a list of integers.", group_sizes=group_sizes)
-    return None, None, tuple(positive_int("group_sizes", n) for n in group_sizes)
+    return None, None, positive_ints("group_sizes", group_sizes)

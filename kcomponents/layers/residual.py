@@ -2,9 +2,10 @@
 
 import keras
 
-from kcomponents._check import fail, number, one_of, positive_int
+from kcomponents._check import boolean, fail, number, one_of, positive_int
 from kcomponents._register import register
 from kcomponents.layers import _residual
+from kcomponents.layers._axes import check_data_format
 
 SETTINGS = (
     *("filters", "kernel_size", "strides", "activation", "bottleneck", "normalization"),
@@ -111,18 +112,16 @@ class PreActivationResidual(keras.layers.Layer):
         self.strides = _residual.sizes("strides", strides)
         # A layer held here would be tracked as one more layer of the block.
         self.activation = _residual.plain(activation)
-        self.bottleneck = bool(bottleneck)
+        self.bottleneck = boolean("bottleneck", bottleneck)
         self.normalization = normalization
         if normalization is not None:
             one_of("normalization", normalization, _residual.NORMALIZATIONS)
         self.dropout = number("dropout", dropout, 0, 1)
         self.survival = number("survival", survival, 0, 1, open_low=True)
         self.order = one_of("order", order, ("pre", "post"))
-        self.bypass = bool(bypass)
+        self.bypass = boolean("bypass", bypass)
         self.dilation_rate = _residual.sizes("dilation_rate", dilation_rate)
-        data_format = data_format or keras.config.image_data_format()
-        formats = "channels_last", "channels_first"
-        self.data_format = one_of("data_format", data_format, formats)
+        self.data_format = check_data_format(data_format)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)

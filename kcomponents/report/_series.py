@@ -59,7 +59,7 @@ def of_matrices(record, series):
     A bias starts at 0, so its first updates are infinitely large beside it.
     """
     shapes = {
-        facts.get("path"): facts.get("shape")
+        str(facts.get("path")): facts.get("shape")
         for facts in dicts(part(record.structure, "variables"))
     }
     large = {

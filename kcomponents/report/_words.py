@@ -29,7 +29,8 @@ def shorten(text, width):
     """Return text no wider than so many usual letters, its middle left out."""
     if room(text) <= width:
         return text
-    for kept in range(len(text) - 1, -1, -1):
+    # No letter is narrower than a usual one.
+    for kept in range(min(len(text) - 1, width), -1, -1):
         head, tail = text[: kept - kept // 2], text[len(text) - kept // 2 :]
         if room(head + tail) <= width - 1:
             break

@@ -96,8 +96,10 @@ def _wrapped(text, indent, first=None):
 
 
 def _finding(count, finding, paint):
-    severity = paint(finding.severity, COLOURS.get(finding.severity, FAINT))
-    head = [f"{count}  {paint(finding.rule, BOLD)}", severity, one_line(finding.where)]
+    colour = COLOURS.get(finding.severity, FAINT)
+    severity = paint(one_line(finding.severity), colour)
+    rule = paint(one_line(finding.rule), BOLD)
+    head = [f"{count}  {rule}", severity, one_line(finding.where)]
     lines = ["  ".join(part for part in head if part)]
     lines += [_wrapped(sentence, "   ") for sentence in finding.evidence]
     for remedy in finding.remedies:

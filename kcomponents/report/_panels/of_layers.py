@@ -105,7 +105,7 @@ def _lines(record, series, where):
 def _places(record, series):
     """Return a number for each path, that of its layer if the model has few."""
     facts = dicts(part(record.structure, "layers"))
-    layers = [layer.get("path") for layer in facts if layer.get("parameters")]
+    layers = [str(layer.get("path")) for layer in facts if layer.get("parameters")]
     owner = {path: path if path in layers else of.layer_of(path) for path in series}
     if len(layers) > MOST_LINES or len(set(owner.values())) < len(series):
         return {path: number for number, path in enumerate(series)}

@@ -3,7 +3,7 @@
 import os
 
 from kcomponents._check import fail
-from kcomponents.tuning._keeping.storage import open_storage
+from kcomponents.tuning._keeping.storage import DAMAGED, damaged, open_storage
 from kcomponents.tuning._keeping.store import Store
 from kcomponents.tuning._optional import keras_tuner
 from kcomponents.tuning._telling.results import results_of
@@ -34,9 +34,16 @@ def space_of(store):
     config = store.facts.get("space")
     if config is None:
         fail("The store holds a search of another program.", store=store.shown)
-    return keras_tuner.HyperParameters.from_config(config)
+    try:
+        return keras_tuner.HyperParameters.from_config(config)
+    except DAMAGED as error:
+        raise damaged(store.shown, error) from error
 
 
 def results_in(store):
     """Return all that the store knows of a search."""
-    return results_of(store, space_of(store))
+    space = space_of(store)
+    try:
+        return results_of(store, space)
+    except DAMAGED as error:
+        raise damaged(store.shown, error) from error

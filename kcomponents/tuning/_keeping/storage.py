@@ -9,6 +9,11 @@ from kcomponents.tuning._keeping.journal import Journal
 from kcomponents.tuning._optional import needed, optuna
 
 logger = logging.getLogger("kcomponents")
+# What reading anything but the journal of a search may raise.
+DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
+    *(TypeError, ValueError),
+)
 # How long a database may be out of reach before a search gives up, in seconds.
 OUTAGE = 600
 # A connection that was cut is found out within half a minute, not within hours.
@@ -58,9 +63,14 @@ def _journal(path):
     except OSError as error:
         rule = f"The store must be a file that can be written ({error.strerror})"
         raise ValueError(f"{rule}. Received: store={path!r}") from error
-    except ValueError as error:
-        rule = f"The store is no journal of a search, or was damaged ({error})"
-        raise ValueError(f"{rule}. Received: store={path!r}") from error
+    except DAMAGED as error:
+        raise damaged(path, error) from error
+
+
+def damaged(place, error):
+    """Return what to raise where a store holds what no search has written."""
+    rule = f"The store is no journal of a search, or was damaged ({error!r})"
+    return ValueError(f"{rule}. Received: store={place!r}")
 
 
 def _database(url):

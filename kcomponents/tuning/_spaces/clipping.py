@@ -40,7 +40,7 @@ def choose(hp, name, choices, thresholds):
     """Register the choice of a bound, and return the `Clip` that sets it."""
     known = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
     choices = choices_of(choices, known)
-    thresholds = {**THRESHOLDS, **(thresholds or {})}
+    thresholds = {**THRESHOLDS, **({} if thresholds is None else thresholds)}
     for kind, bounds in thresholds.items():
         one_of("thresholds", kind, tuple(THRESHOLDS))
         positive_range(kind, bounds)

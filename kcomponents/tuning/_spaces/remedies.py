@@ -20,17 +20,17 @@ def merged(remedies):
     return {setting: values for setting, values in found.items() if values}
 
 
-def _remedies(given):
+def _remedies(given, *, listed=False):
     if isinstance(given, Remedy):
         return [given]
     if isinstance(given, Finding):
         return given.remedies
     if isinstance(given, Diagnosis):
-        given = given.findings
-    if not isinstance(given, (list, tuple)):
+        return [remedy for finding in given.findings for remedy in finding.remedies]
+    if listed or not isinstance(given, (list, tuple)):
         rule = "`remedies` must be a `Diagnosis`, or a list of findings or remedies."
         fail(rule, remedies=given)
-    return [remedy for one in given for remedy in _remedies(one)]
+    return [remedy for one in given for remedy in _remedies(one, listed=True)]
 
 
 class Settings:
