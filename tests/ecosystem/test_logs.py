@@ -9,7 +9,8 @@ import pytest
 from tests.ecosystem.page import run
 from tests.ecosystem.small import KEYS, data, net, watching
 
-NO_TENSORFLOW = "keras.callbacks.TensorBoard needs tensorflow on every backend"
+NEEDED = "tensorflow", "tensorboard"
+MISSING = "keras.callbacks.TensorBoard needs both, on every backend"
 
 
 def rows(path):
@@ -29,7 +30,7 @@ def fit(tmp_path_factory):
     x, y = data()
     before = keras.callbacks.CSVLogger(folder / "before.csv")
     behind = [keras.callbacks.CSVLogger(folder / "behind.csv")]
-    if importlib.util.find_spec("tensorflow"):
+    if all(map(importlib.util.find_spec, NEEDED)):
         behind.append(keras.callbacks.TensorBoard(folder, update_freq=1))
     options = {"validation_split": 0.25, "epochs": 2, "verbose": 0}
     listed = [before, *watching(), *behind]
@@ -90,7 +91,8 @@ def points(found, tag):
 
 
 def test_tensorboard_shows_each_key_as_a_scalar_of_each_epoch(fit):
-    pytest.importorskip("tensorflow", reason=NO_TENSORFLOW)
+    for needed in NEEDED:
+        pytest.importorskip(needed, reason=MISSING)
     history, folder = fit
     found = {side: events(folder / side) for side in ("train", "validation")}
     for key in history:
@@ -101,7 +103,8 @@ def test_tensorboard_shows_each_key_as_a_scalar_of_each_epoch(fit):
 
 
 def test_tensorboard_shows_weights_as_histograms_beside_norms_per_layer(tmp_path):
-    pytest.importorskip("tensorflow", reason=NO_TENSORFLOW)
+    for needed in NEEDED:
+        pytest.importorskip(needed, reason=MISSING)
     x, y = data()
     model = net()
     names = {"x": x, "y": y, "model": model, "watching": watching()}
