@@ -44,7 +44,8 @@ def test_only_the_build_system_and_tools_stand_in_pyproject():
 
 def test_types_and_templates_are_shipped():
     data = names(settings()["options.package_data"]["kcomponents"])
-    assert "py.typed" in data and (ROOT / "kcomponents" / "py.typed").is_file()
+    installed = pathlib.Path(kcomponents.__file__).parent
+    assert "py.typed" in data and (installed / "py.typed").is_file()
     for folder in ("report", "tuning"):
         assert f"{folder}/templates/*" in data
-        assert any((ROOT / "kcomponents" / folder / "templates").iterdir())
+        assert any((installed / folder / "templates").iterdir())
