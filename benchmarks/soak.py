@@ -4,9 +4,9 @@ All monitors, the doctor and early stopping watch each fit. A new model begins e
 twenty fits, as in a loop over settings; between them the same one is fitted again. The
 figure is the memory of the process at the end over that after a tenth of the fits; it
 exits with 1 beyond the bound. `--plain` does the same without callbacks, and compiles
-anew for each fit, as it is done for one that is watched: what it adds is added by Keras
-and the backend. On JAX nearly all of the time goes into compiling; it is 8 times faster
-with a cache that JAX keeps on disk:
+anew for each fit, as it is done for one that is watched: what that adds is added by
+Keras and the backend. On JAX nearly all of the time goes into compiling; it is 8 times
+faster with a cache that JAX keeps on disk:
 
     KERAS_BACKEND=torch python benchmarks/soak.py
     KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=/tmp/compiled \

@@ -78,7 +78,7 @@ PRIVATE_KERAS = "_keras"
 # Public by their documentation, for all their underscore.
 NAMED_TUPLE = {"_fields", "_asdict", "_replace"}
 # PyTorch's own, used by its optimizers; `vmap` can be told by nothing public.
-OF_BACKENDS = {"_foreach_norm", "_C", "_functorch"}
+OF_BACKENDS = {"_foreach_norm", "_C", "_functorch", "_get_function", "_registry"}
 
 
 def place(path):

@@ -18,9 +18,12 @@
   operation is called from Python.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: set each variable, on every replica.
+- `graph()`: the graph under construction, or None where there is none.
 - `inference(model)`: a function of the inputs that returns what the model makes of them
   and changes nothing.
 - `keep_random_state()`: the context after which random numbers go on as before it.
+- `let_go(graphs)`: these too, where a backend would keep them for good; nobody takes
+  gradients through them any more.
 - `max_may_drop_nan`: whether a maximum over NaN and numbers may be a number.
 - `measured_together(statistics, waiting)`: what was put off, each statistic with the
   steps on its first axis; `None` where nothing is.
@@ -44,6 +47,9 @@
 """
 
 import keras
+
+from kcomponents._backends._graphs import graph as graph
+from kcomponents._backends._graphs import let_go as let_go
 
 if keras.backend.backend() == "tensorflow":
     from kcomponents._backends import tensorflow as backend

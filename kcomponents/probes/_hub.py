@@ -46,6 +46,8 @@ class Hub:
         self._made = None
         self.probes = []
         self._training = 0
+        # Weakly: what was traced anew before it ran is waste already.
+        self._graphs = weakref.WeakSet()
         self._shadow = Shadow()
         self._passengers = _Passengers(model, self._shadow)
         self.layers = LayerTaps(model, watched_layers(model), self._shadow)
@@ -104,6 +106,7 @@ class Hub:
         if model.train_function is self._made:
             # What was compiled before serves again.
             model.train_function = self._function
+        _backends.let_go(self._graphs)
         # JAX does not let go of what is compiled as long as it leads back to itself.
         self._made = self._function = None
 
@@ -132,6 +135,8 @@ class Hub:
         def train_step(*args, **kwargs):
             # Counted, since replicas take turns in the middle of a step.
             self._training += 1
+            if (graph := _backends.graph()) is not None:
+                self._graphs.add(graph)
             self.layers.wanted = {s for probe in self.probes for s in probe.outputs}
             self.layers.observer = self._observe if self.layers.wanted else None
             try:
