@@ -15,10 +15,15 @@ author = "The kcomponents authors"
 copyright = author
 version = release = kcomponents.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-extensions += ["sphinx.ext.viewcode"]
+extensions += ["sphinx.ext.viewcode", "sphinx_copybutton"]
 html_theme = "furo"
 html_title = "kcomponents"
 html_show_sphinx = False
+# It would make one dash of the two that an option begins with.
+smartquotes = False
+# What is copied can be run: without prompts, and without what they answered.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 exclude_patterns = ["_build"]
 # In docstrings a name in backquotes is linked where it is one of ours.
 default_role = "py:obj"
@@ -60,7 +65,7 @@ def write_reference(app):
     """Write a page for each module, which Sphinx fills with its docstrings."""
     REFERENCE.mkdir(exist_ok=True)
     for part in sorted(PARTS):
-        blocks = [f"# kcomponents.{part}"]
+        blocks = [f"# {part}"]
         blocks.append(f"```{{eval-rst}}\n.. automodule:: kcomponents.{part}\n```")
         for name, told in CONSTANTS.items():
             if name.startswith(f"{part}."):
