@@ -19,8 +19,6 @@ extensions += ["sphinx.ext.viewcode", "sphinx_copybutton"]
 html_theme = "furo"
 html_title = "kcomponents"
 html_show_sphinx = False
-# It would make one dash of the two that an option begins with.
-smartquotes = False
 # What is copied can be run: without prompts, and without what they answered.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
