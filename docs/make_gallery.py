@@ -116,7 +116,9 @@ def write_page(page):
     parts = [f"# {heading}", body, f"![{page}]({page}.png)"]
     if summary := found(page):
         parts += [cells(summary["rows"]), sentence(summary)]
-    parts += [f"```\n{shown}\n```", "[All recipes](index.md)"]
+    if f"    {shown}\n" not in f"{body}\n":
+        parts.append(f"```\n{shown}\n```")
+    parts.append("[All recipes](index.md)")
     (GALLERY / f"{page}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
