@@ -19,7 +19,8 @@ on characters of the Penn treebank ends at 1.34 bits with clipping, 1.46 without
     python recipes/clipped_rnn.py --data my.txt --cell lstm --optimizer adam --rate .002
         --units 256 --updates 500 --epochs 40 --clip auto --seeds 1 --resume --sample 99
 
-With `--resume`, the same command goes on after Ctrl-C. Best models: `<out>/clipped_rnn`.
+With `--resume`, the same command goes on after Ctrl-C. The best models are kept in
+`<out>/clipped_rnn`.
 """
 
 import argparse
