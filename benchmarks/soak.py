@@ -1,13 +1,14 @@
 r"""Fit small models thousands of times in one process, and see whether memory grows.
 
 All monitors, the doctor and early stopping watch each fit. A new model begins every
-twenty fits, as in a loop over settings; between them the same one is fitted again. The
-figure is the memory of the process at the end over that after a tenth of the fits; it
-exits with 1 beyond the bound. The model has one output: with several, the accuracy asks
-for the largest, and JAX keeps the last 4096 traces of that. `--plain` does the same
-without callbacks, and compiles anew for each fit, as it is done for one that is
-watched: what that adds is added by Keras and the backend. On JAX nearly all of the time
-goes into compiling; it is 8 times faster with a cache that JAX keeps on disk:
+twenty fits, as in a loop over settings, after Keras's session was cleared, as its
+documentation asks for; between them the same one is fitted again. The figure is the
+memory of the process at the end over that after a tenth of the fits; it exits with 1
+beyond the bound. The model has one output: with several, the accuracy asks for the
+largest, and JAX keeps the last 4096 traces of that. `--plain` does the same without
+callbacks, and compiles anew for each fit, as it is done for one that is watched: what
+that adds is added by Keras and the backend. On JAX nearly all of the time goes into
+compiling; it is 8 times faster with a cache that JAX keeps on disk:
 
     KERAS_BACKEND=torch python benchmarks/soak.py
     KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=/tmp/compiled \
@@ -67,6 +68,7 @@ def soak(fits, plain):
     seen, begin = [], time.perf_counter()
     for number in range(1, fits + 1):
         if number % FITS_OF_A_MODEL == 1:
+            keras.utils.clear_session()
             model = net()
         watching = [] if plain else watchers()
         if plain:

@@ -81,7 +81,7 @@ def _failure(case, alone, losses, depths):
         f"{depths[0]} layers {losses[0]:.3g}: this is no overfitting, the deeper net "
         "is not optimised.",
     )
-    wanted = _for_nets.vanishing(case)[::-1]
+    wanted = _for_nets.vanishing(case, next(iter(case.kernels), ""))[::-1]
     first = Finding("underfitting", "", told, "high", wanted)
     others = [
         f for f in alone.findings if f.rule not in ("underfitting", "overfitting")

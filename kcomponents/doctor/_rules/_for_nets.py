@@ -2,9 +2,10 @@
 
 from kcomponents.doctor._remedy import Remedy
 from kcomponents.doctor._rules._for_steps import lower_rate
+from kcomponents.doctor._rules._same_layer import same_layer, units
 
 
-def initialisers(case):
+def initialisers(case, path):
     """Return initializers that keep signals at their scale."""
     names = [la["activation"] for la in case.layers if la["activation"]]
     kind = "relu" if "relu" in names else "tanh" if "tanh" in names else "sigmoid"
@@ -15,12 +16,13 @@ def initialisers(case):
             (name, "lsuv"),
             "Signals keep their scale from layer to layer, and units differ.",
             f'start = kcomponents.initializers.recommended_for("{kind}")\n'
-            f'layer = keras.layers.Dense(64, "{kind}", kernel_initializer=start)',
+            f"layer = {same_layer(case, path)}, "
+            f'activation="{kind}", kernel_initializer=start)',
         ),
     )
 
 
-def vanishing(case):
+def vanishing(case, path):
     """Return what lets gradients through deep nets."""
     return (
         Remedy(
@@ -28,14 +30,14 @@ def vanishing(case):
             ("relu", "prelu", "maxout"),
             "Their slope is 1 where they fire; that of a sigmoid is at most 1/4.",
             'start = kcomponents.initializers.recommended_for("prelu")\n'
-            "layer = keras.layers.Dense(64, kernel_initializer=start)\n"
+            f"layer = {same_layer(case, path)}, kernel_initializer=start)\n"
             "activation = kcomponents.layers.PReLU()",
         ),
         Remedy(
             "residual",
             (True,),
             "Around each block the gradient passes by unchanged.",
-            "x = kcomponents.layers.PreActivationResidual(64)(x)",
+            f"x = kcomponents.layers.PreActivationResidual({units(case, path)})(x)",
         ),
     )
 
@@ -52,20 +54,21 @@ def recurrent():
     )
 
 
-def dead(case):
+def dead(case, path):
     """Return what keeps rectifiers alive."""
     return (
         Remedy(
             "hidden_activation",
             ("prelu", "leaky_relu"),
             "They have a slope on the left side too, so that no unit dies.",
-            "layer = keras.layers.Dense(64)\nactivation = kcomponents.layers.PReLU()",
+            f"layer = {same_layer(case, path)})\n"
+            "activation = kcomponents.layers.PReLU()",
         ),
         *lower_rate(case),
     )
 
 
-def saturated(case):
+def saturated(case, path):
     """Return what brings activations off their plateaus."""
     return (
         Remedy(
@@ -75,18 +78,18 @@ def saturated(case):
             "x = keras.layers.BatchNormalization()(x)\n"
             'x = keras.layers.Activation("tanh")(x)',
         ),
-        *vanishing(case)[:1],
+        *vanishing(case, path)[:1],
     )
 
 
-def activation():
+def activation(case, path):
     """Return an activation for hidden layers."""
     return (
         Remedy(
             "hidden_activation",
             ("relu", "prelu", "maxout"),
             "Without one, however many layers are one linear map.",
-            'layer = keras.layers.Dense(64, activation="relu")',
+            f'layer = {same_layer(case, path)}, activation="relu")',
         ),
     )
 

@@ -41,7 +41,7 @@ def vanishing_gradient(case):
     )
     squashed = [la for la in case.layers if la["activation"] in ("sigmoid", "tanh")]
     severity = "high" if early < 0.002 * late and squashed else "medium"
-    wanted = _for_nets.vanishing(case)
+    wanted = _for_nets.vanishing(case, paths[0])
     return [Finding("vanishing_gradient", paths[0], (told,), severity, wanted)]
 
 
@@ -83,7 +83,8 @@ def dead_relu(case):
     if first and first[0] < dead[worst] - 0.2:
         told.append(f"In the first epoch it was {first[0]:.0%}.")
     severity = "high" if dead[worst] > 0.8 else "medium"
-    return [Finding("dead_relu", worst, tuple(told), severity, _for_nets.dead(case))]
+    wanted = _for_nets.dead(case, worst)
+    return [Finding("dead_relu", worst, tuple(told), severity, wanted)]
 
 
 def saturated_activation(case):
@@ -101,7 +102,7 @@ def saturated_activation(case):
         "is next to 0."
     )
     severity = "high" if flat[worst] > 0.75 else "medium"
-    wanted = _for_nets.saturated(case)
+    wanted = _for_nets.saturated(case, worst)
     return [Finding("saturated_activation", worst, (told,), severity, wanted)]
 
 
@@ -133,7 +134,7 @@ def missing_activation(case):
         for la in case.layers[:-1]
     )
     severity = "high" if alone else "medium"
-    wanted = _for_nets.activation()
+    wanted = _for_nets.activation(case, found["path"])
     return [Finding("missing_activation", found["path"], (told,), severity, wanted)]
 
 

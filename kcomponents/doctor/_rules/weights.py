@@ -19,7 +19,7 @@ def bad_initialisation(case):
             f"All units of {equal[0]} begin with the same weights, so they get the "
             "same gradients and stay one unit."
         )
-        wanted = _for_nets.initialisers(case)
+        wanted = _for_nets.initialisers(case, equal[0])
         return [Finding(RULE, equal[0], (told,), "high", wanted)]
     wild = [path for path in kernels if _is_wild(case.initial[path])]
     if not wild:
@@ -32,7 +32,8 @@ def bad_initialisation(case):
         f"Weights of {first} begin at a size of {size:.3g}; for {facts['fan_in']} "
         f"inputs about {usual:.3g} keeps signals at their scale."
     )
-    return [Finding(RULE, first, (told,), "high", _for_nets.initialisers(case))]
+    wanted = _for_nets.initialisers(case, first)
+    return [Finding(RULE, first, (told,), "high", wanted)]
 
 
 def _is_wild(facts):
