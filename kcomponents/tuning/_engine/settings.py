@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from kcomponents._check import fail, number, one_of, positive_int
+from kcomponents._check import boolean, fail, number, one_of, positive_int
 from kcomponents.tuning._engine.pruning import checked_pruner
 from kcomponents.tuning._engine.suggest import checked_sampler
 from kcomponents.tuning._optional import needed
@@ -48,6 +48,8 @@ class Settings:
             positive_int("workers", self.workers)
         for name in COUNTS:
             positive_int(name, getattr(self, name))
+        for name in ("baseline", "reuse", "doctor"):
+            setattr(self, name, boolean(name, getattr(self, name)))
         for name in ("finalists", "repeats", "max_retries"):
             self._whole(name)
         for name in ("max_hours", "trial_timeout", "gpus_per_worker"):
