@@ -56,7 +56,7 @@ def state(model):
     return [np.array(v.numpy()) for v in variables if id(v) not in metrics]
 
 
-def check_resumes(folder, save_freq, crashes=(3, 7, 4), others=list, **options):
+def check_resumes(folder, save_freq, crashes=(3, 7), others=list, **options):
     """Crash again and again, and compare what comes of it with a run unharmed."""
     plain, history = fit(*others(), **options)
     for batches in crashes:
@@ -72,7 +72,7 @@ def check_resumes(folder, save_freq, crashes=(3, 7, 4), others=list, **options):
 
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 2])
 def test_goes_on_as_if_nothing_had_happened(tmp_path, save_freq):
-    check_resumes(tmp_path, save_freq)
+    check_resumes(tmp_path, save_freq, (3, 7, 4))
 
 
 def batches():
@@ -138,13 +138,14 @@ def data_loader():
 @pytest.mark.parametrize("feed", [generator, py_dataset, tf_dataset, data_loader])
 @pytest.mark.parametrize("save_freq", ["epoch", 2])
 def test_the_data_goes_on_where_it_was(tmp_path, feed, save_freq):
-    check_resumes(tmp_path, save_freq, feed=feed)
+    check_resumes(tmp_path, save_freq, feed=feed, validation_data=None)
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 2])
 def test_data_of_unknown_length_is_resumed_too(tmp_path, save_freq):
-    check_resumes(tmp_path, save_freq, (3, 5, 6), feed=unknown_length)
+    options = {"feed": unknown_length, "validation_data": None}
+    check_resumes(tmp_path, save_freq, (3, 6), **options)
 
 
 def accumulating():
@@ -200,7 +201,7 @@ KINDS = [accumulating, averaging, scaling, scheduled, subclassed]
 
 @pytest.mark.parametrize("make", KINDS)
 def test_all_that_a_training_is_made_of_comes_back(tmp_path, make):
-    check_resumes(tmp_path, 2, make=make)
+    check_resumes(tmp_path, 2, make=make, validation_data=None)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras has no such steps on PyTorch")

@@ -13,7 +13,7 @@ from tests.doctor.table import differences, examine, is_right, main, summary
 
 BACKENDS = "tensorflow", "jax", "torch"
 # Each backend has its share of the programs, for the time that all of them take.
-SHARES = 12
+SHARES = 18
 
 
 def chosen():
@@ -37,7 +37,7 @@ def test_names_what_is_wrong_and_is_silent_where_nothing_is():
     well = [row for row in rows if not row["accepted"]]
     missed = [row for row in sick if not is_right(row, "ours")]
     flagged = [row for row in well if not is_right(row, "ours")]
-    assert len(sick) > 4 and len(well) > 8
+    assert len(sick) > 4 and len(well) > 6
     assert len(missed) <= 0.2 * len(sick), missed
     # One of so few is more than the 5 % that the whole table allows.
     assert len(flagged) <= 1, flagged
