@@ -8,10 +8,10 @@ beyond the bound. The model has one output: with several, the accuracy asks for 
 largest, and JAX keeps the last 4096 traces of that. `--plain` does the same without
 callbacks, and compiles anew for each fit, as it is done for one that is watched: what
 that adds is added by Keras and the backend. On JAX nearly all of the time goes into
-compiling; it is 8 times faster with a cache that JAX keeps on disk:
+compiling, most of which a cache on disk saves:
 
     KERAS_BACKEND=torch python benchmarks/soak.py
-    KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=/tmp/compiled \
+    KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=compiled \
         JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 python benchmarks/soak.py
 """
 

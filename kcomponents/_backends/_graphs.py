@@ -21,8 +21,8 @@ if keras.backend.backend() == "tensorflow":
         replicas, is registered for good, together with the tensors around it.
         """
         registered = ops.gradient_registry._registry
-        for graph in graphs:
-            for name in _own_gradients(graph):
+        for each in graphs:
+            for name in _own_gradients(each):
                 registered.pop(name, None)
 
     def _own_gradients(graph):

@@ -46,7 +46,7 @@ class Hub:
         self._made = None
         self.probes = []
         self._training = 0
-        # Weakly: what was traced anew before it ran is waste already.
+        # Weakly: one that is gone before the fit ends needs nothing.
         self._graphs = weakref.WeakSet()
         self._shadow = Shadow()
         self._passengers = _Passengers(model, self._shadow)
