@@ -6,6 +6,11 @@ so that the machine's drift falls on both; the median of the pairs counts. The l
 column of a Maxout row is the ratio of the memory that the steps add to the process.
 Exits with 1 if a ratio is beyond its bound.
 
+Maxout has the same kernel as the layer with ReLU beside it, but writes all pieces and
+reads them again: the fewer channels come in, the more of the step is that. Our PReLU
+keeps a slope of 0 from making NaN of `-inf`, which that of Keras does not. RReLU draws
+a random number for each slope, as a dropout does for its mask; LeakyReLU draws none.
+
     KERAS_BACKEND=jax python benchmarks/layer_speed.py --pairs 15
 """
 

@@ -10,9 +10,8 @@ machine's drift falls on all. All that is repeated with new models, since a fit 
 a few percent faster or slower than its like for as long as it lives. The median over
 all rounds, one epoch of each fit, counts.
 The row "plain again" is the noise of the run: as far as it is from 1.00, so far may
-the others be off. The last columns are the seconds by which the first epoch was longer
-than the rest (tracing, compiling), plain / with callbacks; no ratio holds them.
-Exits with 1 if a ratio is beyond its bound.
+the others be off. The last column is the ratio of the first epochs, in which all is
+traced and compiled; it has no bound. Exits with 1 if a ratio is beyond its bound.
 
     KERAS_BACKEND=jax python benchmarks/probe_overhead.py --pairs 31 --only MLP
 
@@ -385,14 +384,8 @@ def epoch_seconds(name, sides, rounds):
     return {name: [epoch[name] for epoch in epochs] for name in fits}
 
 
-def compile_seconds(took):
-    """Return how much longer the first epoch was than the others."""
-    return took[0] - statistics.median(took[1:])
-
-
 def time_rows(name, chosen, pairs, repeats):
     """Yield a row for each side of a model."""
-    case = CASES[name]
     # The first one pays what a process pays once, so plain comes second.
     sides = {AGAIN: list, PLAIN: list}
     sides |= {what: make for what, (make, _) in chosen.items()}
@@ -400,15 +393,12 @@ def time_rows(name, chosen, pairs, repeats):
     for what, (_, bound) in chosen.items():
         both = [(run[what], run[PLAIN]) for run in runs]
         pairs = [pair for run in both for pair in list(zip(*run, strict=True))[1:]]
-        with_callbacks = statistics.median(with_ for with_, _ in pairs)
-        compiling = [[compile_seconds(took) for took in run[::-1]] for run in both]
         yield {
             "model": name,
             "what": what,
             "quartiles": statistics.quantiles([a / b for a, b in pairs], n=4),
             "bound": bound,
-            "step_ms": 1e3 * with_callbacks / case.steps,
-            "compile_s": [statistics.median(s) for s in zip(*compiling, strict=True)],
+            "first": statistics.median(ours[0] / plain[0] for ours, plain in both),
         }
 
 
@@ -460,7 +450,6 @@ def memory_row(name, pairs):
         "what": "memory, " + EVERYTHING,
         "quartiles": statistics.quantiles(ratios, n=4),
         "bound": MEMORY_BOUND,
-        "mib": [statistics.median(peaks[side]) for side in (PLAIN, EVERYTHING)],
     }
 
 
@@ -469,10 +458,7 @@ def text(row):
     low, ratio, high = row["quartiles"]
     head = f"{row['model']:<12}{row['what']:<39}{ratio:>6.3f}{low:>8.3f}-{high:.3f}"
     head += f"{row['bound'] or '-':>6}{'MISSED' if missed(row) else '':>7}"
-    if "mib" in row:
-        return head + "".join(f"{mib:>8.0f}" for mib in row["mib"])
-    plain, ours = row["compile_s"]
-    return head + f"{row['step_ms']:>8.2f}{plain:>7.1f} /{ours:>5.1f}"
+    return head + (f"{row['first']:>7.2f}" if "first" in row else "")
 
 
 def missed(row):
@@ -516,7 +502,7 @@ def main(argv=None):
     backend = keras.backend.backend()
     if not args.json:
         print(f"Keras {keras.version()} on {backend}, {os.cpu_count()} cores")
-        last = "  MiB plain / with" if args.memory else " ms/step compile s"
+        last = "" if args.memory else f"{'first':>14}"
         print(f"{'with / without':<51}{'ratio':>6}{'quartiles':>14}{'bound':>6}{last}")
     beyond = False
     for row in results(args):

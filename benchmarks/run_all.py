@@ -11,6 +11,7 @@ bound was missed.
 """
 
 import argparse
+import ast
 import datetime
 import importlib.metadata
 import json
@@ -24,11 +25,19 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 KEPT, PAGE = ROOT / "docs" / "benchmarks", ROOT / "docs" / "benchmarks.md"
 BACKENDS = ["tensorflow", "jax", "torch"]
-# What each is about, and its arguments, where its own are for longer runs.
+# What each is about, and its arguments, where its own are for longer runs; a name may
+# have a part that is run by itself.
 RUNS = {
     "layer_speed": ("Layers and clipping beside plain Keras", []),
     "lstm_step": ("The step of an LSTM with clipped gradients", []),
-    "probe_overhead": ("Monitors and the doctor beside none", []),
+    "probe_overhead": (
+        "Monitors and the doctor beside none",
+        ["--pairs", "3", "--repeats", "2"],
+    ),
+    "probe_overhead-memory": (
+        "Memory of training with all monitors beside none",
+        ["--memory", "--pairs", "3"],
+    ),
     "early_stopping_cost": ("Early stopping beside that of Keras", []),
     "mc_predict": ("Monte Carlo prediction beside a loop of predictions", []),
     "prune_gain": ("A pruned net beside what it was", []),
@@ -51,9 +60,14 @@ def machine():
     return f"{os.cpu_count()} cores, {processor}, {platform.system()}"
 
 
+def script(name):
+    """Return the path of a benchmark."""
+    return f"benchmarks/{name.partition('-')[0]}.py"
+
+
 def ran(name, backend):
     """Run a benchmark; return what is kept of it."""
-    command = [sys.executable, f"benchmarks/{name}.py", *RUNS[name][1]]
+    command = [sys.executable, script(name), *RUNS[name][1]]
     own = {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     begin = time.perf_counter()
     done = subprocess.run(
@@ -88,16 +102,25 @@ def keep(found):
     os.replace(unfinished, path)
 
 
+def about(name):
+    """Return what a benchmark says of itself, without its commands."""
+    if "-" in name:
+        return []
+    module = ast.parse((ROOT / script(name)).read_text("utf-8"))
+    paragraphs = ast.get_docstring(module).split("\n\n")
+    return [told for told in paragraphs if not told.startswith("    ")]
+
+
 def section(name):
     """Return what the page says of one benchmark."""
-    parts = [f"## {RUNS[name][0]}"]
+    parts = [f"## {RUNS[name][0]}", *about(name)]
     for backend in BACKENDS:
         path = KEPT / f"{name}-{backend}.json"
         if not path.is_file():
             parts.append(f"On {backend}: not run.")
             continue
         found = json.loads(path.read_text(encoding="utf-8"))
-        shown = " ".join([f"benchmarks/{name}.py", *found["arguments"]])
+        shown = " ".join([script(name), *found["arguments"]])
         versions = ", ".join(f"{k} {v}" for k, v in found["versions"].items())
         missed = "" if found["exit"] == 0 else " **A bound was missed.**"
         parts.append(f"`KERAS_BACKEND={backend} python {shown}`")

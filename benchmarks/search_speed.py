@@ -6,19 +6,19 @@ held back; the net is 64-128-128-10. Both are small on purpose: in short trials 
 search adds to the training counts most, and the longer trials are, the nearer all
 ratios come to 1.
 
-a  reuse alone: random sampling, no pruning, this process alone. What counts is the CPU
-   time of the whole process, interpreter and imports included, for each trial, with one
-   thread for both. A ratio is keras-tuner's over ours. With fewer trials imports weigh
-   more, so that the bound may be missed; the second row is without them.
-b  the wall time, from the start of the process, until the best score of RandomSearch is
-   reached, to the end of the trial that reaches it, over that of RandomSearch; with
-   pruning, an activation to choose too, and two workers of one thread each, where
-   RandomSearch has the machine to itself. What is not reached within as many trials
-   counts as the whole time, and is said.
-c  the time from the end of a trial to the beginning of the next, which trains nothing,
-   with 12 numbers to choose and 30 trials done, over what keras-tuner's Bayesian oracle
-   takes to suggest alone. Ours holds all that is written to the disk.
-d  memory of the process after trial 200 over that after trial 20, one epoch each.
+- a: reuse alone: random sampling, no pruning, this process alone. What counts is the
+  CPU time of the whole process, interpreter and imports included, for each trial, with
+  one thread for both. A ratio is keras-tuner's over ours. With fewer trials imports
+  weigh more, so that the bound may be missed; the second row is without them.
+- b: the wall time, from the start of the process, until the best score of RandomSearch
+  is reached, to the end of the trial that reaches it, over that of RandomSearch; with
+  pruning, an activation to choose too, and two workers of one thread each, where
+  RandomSearch has the machine to itself. What is not reached within as many trials
+  counts as the whole time, and is said.
+- c: the time from the end of a trial to the beginning of the next, which trains
+  nothing, with 12 numbers to choose and 30 trials done, over what keras-tuner's
+  Bayesian oracle takes to suggest alone. Ours holds all that is written to the disk.
+- d: memory of the process after trial 200 over that after trial 20, one epoch each.
 
 Exits with 1 if a ratio is beyond its bound; with --quick, which only shows that all of
 it runs, never.
@@ -326,16 +326,9 @@ def pairs(args, sides, environment=None):
         yield {side: run(sides[side], environment or {}, **told) for side in order}
 
 
-def row(what, theirs, ours, ratio, bound=None, least=True):
+def row(what, ratio, bound=None, least=True):
     """Return a line of the table."""
-    return {
-        "what": what,
-        "theirs": theirs,
-        "ours": ours,
-        "ratio": ratio,
-        "bound": bound,
-        "least": least,
-    }
+    return {"what": what, "ratio": ratio, "bound": bound, "least": least}
 
 
 def part_a(args):
@@ -352,8 +345,9 @@ def part_a(args):
         each = [(p[THEIRS][name], p[OURS][name]) for p in found]
         ratio = statistics.median(theirs / ours for theirs, ours in each)
         theirs, ours = (statistics.median(side) for side in zip(*each, strict=True))
-        told = f"a  {what}, s a trial (theirs / ours)"
-        yield row(told, theirs / args.trials, ours / args.trials, ratio, least)
+        told = f"{theirs / args.trials:.3g} theirs, {ours / args.trials:.3g} ours"
+        progress(f"{what}, seconds a trial: {told}")
+        yield row(f"a  {what} (theirs / ours)", ratio, least)
     epochs = [statistics.median(p[side]["epochs"] for p in found) for side in sides]
     progress(f"epochs run: {epochs[0]} ours, {epochs[1]} theirs")
 
@@ -374,11 +368,10 @@ def part_b(args):
         took = pair[OURS]["wall"] if took is None else took
         each.append((pair[THEIRS]["wall"], took))
         progress(f"best of theirs {pair[THEIRS]['best']:.4f}: ours after {took:.1f} s")
-    theirs, ours = (statistics.median(side) for side in zip(*each, strict=True))
     ratio = statistics.median(took / whole for whole, took in each)
-    told = "b  wall until their best, s (ours / theirs)"
+    told = "b  wall until their best (ours / theirs)"
     told += f", {missed} of {args.seeds} not reached" if missed else ""
-    yield row(told, theirs, ours, ratio, MOST_WALL[keras.backend.backend()], False)
+    yield row(told, ratio, MOST_WALL[keras.backend.backend()], False)
 
 
 def part_c(args):
@@ -390,8 +383,8 @@ def part_c(args):
     for sampler in samplers:
         ours = run("suggest_ours", {}, seed=0, sampler=sampler, **told)["seconds"]
         bound = 1.0 if sampler == "tpe" else None
-        name = f"c  suggest, {sampler}, s (theirs / ours)"
-        yield row(name, theirs, ours, theirs / ours, bound)
+        progress(f"seconds to suggest: {theirs:.3g} theirs, {ours:.3g} ours")
+        yield row(f"c  suggest, {sampler} (theirs / ours)", theirs / ours, bound)
 
 
 def part_d(args):
@@ -402,9 +395,9 @@ def part_d(args):
         found = run("memory", {}, **told)
         ratio = found["late"] / found["early"]
         what = "6 activations" if kinds else "numbers only"
-        name = f"d  memory, {found['late']:.0f} MiB / {found['early']:.0f} MiB, {what}"
-        bound = None if kinds else MOST_MEMORY
-        yield row(name, None, None, ratio, bound, False)
+        progress(f"memory: {found['late']:.0f} MiB after {found['early']:.0f} MiB")
+        name = f"d  memory after trial {late} / after trial {early}, {what}"
+        yield row(name, ratio, None if kinds else MOST_MEMORY, False)
 
 
 PARTS = {"a": part_a, "b": part_b, "c": part_c, "d": part_d}
@@ -420,14 +413,11 @@ def is_bad(found):
 
 def table(rows):
     """Return the rows as a table for people."""
-    lines = [f"{'':<64}{THEIRS:>12}{OURS:>10}{'ratio':>8}{'bound':>9}"]
+    lines = [f"{'':<64}{'ratio':>8}{'bound':>9}"]
     for found in rows:
         sign = "≥" if found["least"] else "≤"
         bound = "" if found["bound"] is None else f"{sign} {found['bound']:.3g}"
-        pair = found["theirs"], found["ours"]
-        theirs, ours = ("" if side is None else f"{side:.3g}" for side in pair)
-        numbers = f"{theirs:>12}{ours:>10}{found['ratio']:>8.2f}{bound:>9}"
-        line = f"{found['what']:<64}{numbers}"
+        line = f"{found['what']:<64}{found['ratio']:>8.2f}{bound:>9}"
         lines.append(line + ("  missed" if is_bad(found) else ""))
     return "\n".join(lines)
 
