@@ -42,7 +42,14 @@ RUNS = {
     "mc_predict": ("Monte Carlo prediction beside a loop of predictions", []),
     "prune_gain": ("A pruned net beside what it was", []),
     "soak": ("Memory in a long-lived process", []),
-    "search_speed": ("The search beside keras-tuner", ["--pairs", "1", "--seeds", "1"]),
+    "search_speed": (
+        "The search beside keras-tuner",
+        ["--parts", "a", "c", "d", "--pairs", "1"],
+    ),
+    "search_speed-best": (
+        "The time until as good a score is found",
+        ["--parts", "b", "--seeds", "1"],
+    ),
 }
 BEGIN = """# Benchmarks
 
