@@ -128,10 +128,13 @@ class PReLU(keras.layers.Layer):
 
 
 def _prelu(x, alpha):
-    # Slope 0 must not meet -inf; any finite number gives 0 in its place.
-    drowned = ops.logical_and(ops.equal(alpha, 0), ops.isinf(x))
-    negative = ops.where(drowned, -1, ops.where(x > 0, 0, x))
-    return ops.where(x > 0, x, alpha * negative)
+    # Slope 0 must not meet -inf; any finite number gives 0 in its place. A select of
+    # the slope instead of the product keeps +inf out of the slope's gradient.
+    half = keras.backend.standardize_dtype(x.dtype) == "float16"
+    lowest = -65504.0 if half else -3e38
+    least = ops.where(ops.equal(alpha, 0), lowest, -float("inf"))
+    bounded = ops.maximum(x, ops.cast(least, x.dtype))
+    return bounded * ops.where(x > 0, ops.ones_like(alpha), alpha)
 
 
 # Derived by hand: automatic gradients halve the slope at 0 or need a select, which

@@ -105,6 +105,26 @@ def test_infinite_inputs_give_their_limits(training):
 
 
 @IN_BOTH_MODES
+def test_slope_zero_makes_zero_of_negative_infinity_in_half_precision(training):
+    layer = PReLU(0.0, dtype="float16")
+    y = layer(np.array([[-np.inf]], "float16"), training=training)
+    np.testing.assert_array_equal(ops.convert_to_numpy(y), [[0]])
+
+
+@IN_BOTH_MODES
+def test_slope_zero_has_the_sum_of_large_negative_inputs_as_its_gradient(training):
+    layer = built(PReLU(), (2, 1))
+
+    def value(alpha):
+        x = np.array([[-1e6], [-2e6]], "float32")
+        y, _ = layer.stateless_call([alpha], [], x, training=training)
+        return ops.sum(y)
+
+    [slope] = gradient(value, [0.0])
+    np.testing.assert_array_equal(slope, [-3e6])
+
+
+@IN_BOTH_MODES
 def test_positive_infinity_leaves_the_slope_its_gradient(training):
     layer = built(PReLU(), (2, 1))
 
