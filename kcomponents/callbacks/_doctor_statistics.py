@@ -22,8 +22,10 @@ def _finite_loss(view):
 
 
 def _saturated(view):
-    limits = LIMITS.get(view.activation, (-math.inf, math.inf))
-    return on_plateau(view, limits)
+    if view.activation in RECTIFIERS:
+        # They have no plateau above, and of the one below the highest output tells.
+        return 0.0
+    return on_plateau(view, LIMITS[view.activation])
 
 
 OF_OPTIMIZER = (

@@ -1,5 +1,7 @@
 """Plateaus of activations: where they lie, and how many outputs are on one."""
 
+import math
+
 from keras import ops
 
 from kcomponents.callbacks._outputs import per_unit
@@ -29,6 +31,8 @@ def on_plateau(view, limits):
 
 def outputs_per_unit(view):
     """Return how many outputs each unit has in a batch."""
-    shape = ops.shape(view.outputs)
-    units = 1 if len(shape) == 1 else shape[view.axis]
-    return ops.size(view.outputs) // units
+    shape = list(ops.shape(view.outputs))
+    if len(shape) > 1:
+        del shape[view.axis]
+    # In numbers, where they are known: an operation costs more than all of them.
+    return math.prod(shape)
