@@ -1,4 +1,4 @@
-r"""Fit small models thousands of times in one process, and see whether memory grows.
+"""Fit small models thousands of times in one process, and see whether memory grows.
 
 All monitors, the doctor and early stopping watch each fit. A new model begins every
 twenty fits, as in a loop over settings, after Keras's session was cleared, as its
@@ -7,17 +7,16 @@ memory of the process at the end over that after a tenth of the fits; it exits w
 beyond the bound. The model has one output: with several, the accuracy asks for the
 largest, and JAX keeps the last 4096 traces of that. `--plain` does the same without
 callbacks, and compiles anew for each fit, as it is done for one that is watched: what
-that adds is added by Keras and the backend. On JAX nearly all of the time goes into
-compiling, most of which a cache on disk saves:
+that adds is added by Keras and the backend. On JAX nearly all of the time would go into
+compiling, so what is compiled is kept on disk meanwhile.
 
-    KERAS_BACKEND=torch python benchmarks/soak.py
-    KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=compiled \
-        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 python benchmarks/soak.py
+    KERAS_BACKEND=torch python benchmarks/soak.py --fits 500
 """
 
 import argparse
 import gc
 import sys
+import tempfile
 import time
 
 import keras
@@ -60,6 +59,15 @@ def memory():
     return psutil.Process().memory_info().rss / 2**20
 
 
+def keep_compiled(folder):
+    """Let JAX keep in a folder what it compiles."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
 def soak(fits, plain):
     """Fit; return the memory at each tenth."""
     rng = np.random.default_rng(0)
@@ -92,7 +100,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.fits < 10:
         parser.error(f"--fits must be at least 10. Received: {args.fits}")
-    seen = soak(args.fits, args.plain)
+    with tempfile.TemporaryDirectory() as folder:
+        keep_compiled(folder)
+        seen = soak(args.fits, args.plain)
     ratio = seen[-1] / seen[0]
     what = "plain" if args.plain else "all monitors"
     told = f"memory after {args.fits} fits over that after {args.fits // 10}"
