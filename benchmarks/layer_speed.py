@@ -260,15 +260,14 @@ def main(argv=None):
         return 0
     backend = keras.backend.backend()
     print(f"Keras {keras.version()} on {backend}, {os.cpu_count()} cores")
-    print(
-        f"{'ours / theirs':<64}{'ratio':>7}{'quartiles':>15}{'bound':>7}{'memory':>8}"
-    )
+    head = f"{'ratio':>6}{'quartiles':>15}{'bound':>6}{'memory':>7}"
+    print(f"{head:<44}ours / theirs")
     missed = False
     for name in (name for name in CASES if args.only.lower() in name.lower()):
         case = CASES[name]
         low, ratio, high = time_ratio(name, args.pairs, args.batches)
         memory = f"{memory_ratio(name):.2f}" if case.memory else ""
-        mark = " MISSED" if ratio > (case.bound or ratio) else ""
+        mark = "MISSED" if ratio > (case.bound or ratio) else ""
         missed |= bool(mark)
         span = f"{low:.3f}-{high:.3f}"
         if args.json:
@@ -276,8 +275,8 @@ def main(argv=None):
             print(json.dumps(row))
         else:
             bound = case.bound or "-"
-            row = f"{name:<64}{ratio:>7.3f}{span:>15}{bound:>7}{memory:>8}{mark}"
-            print(row, flush=True)
+            row = f"{ratio:>6.3f}{span:>15}{bound:>6}{memory:>7}  {mark:<6}"
+            print(f"{row:<44}{name}", flush=True)
         keras.utils.clear_session()
     return int(missed)
 

@@ -456,9 +456,10 @@ def memory_row(name, pairs):
 def text(row):
     """Return a row of the table."""
     low, ratio, high = row["quartiles"]
-    head = f"{row['model']:<12}{row['what']:<39}{ratio:>6.3f}{low:>8.3f}-{high:.3f}"
-    head += f"{row['bound'] or '-':>6}{'MISSED' if missed(row) else '':>7}"
-    return head + (f"{row['first']:>7.2f}" if "first" in row else "")
+    first = f"{row['first']:.2f}" if "first" in row else ""
+    mark = "MISSED" if missed(row) else ""
+    head = f"{ratio:>6.3f}{low:>8.3f}-{high:.3f}{row['bound'] or '-':>6}{first:>7}"
+    return f"{head:<35}{mark:<8}{row['model']:<12}{row['what']}"
 
 
 def missed(row):
@@ -502,8 +503,9 @@ def main(argv=None):
     backend = keras.backend.backend()
     if not args.json:
         print(f"Keras {keras.version()} on {backend}, {os.cpu_count()} cores")
-        last = "" if args.memory else f"{'first':>14}"
-        print(f"{'with / without':<51}{'ratio':>6}{'quartiles':>14}{'bound':>6}{last}")
+        first = "" if args.memory else "first"
+        head = f"{'ratio':>6}{'quartiles':>14}{'bound':>6}{first:>7}"
+        print(f"{head:<43}with / without")
     beyond = False
     for row in results(args):
         beyond |= missed(row)

@@ -55,9 +55,9 @@ BEGIN = """# Benchmarks
 
 What the parts cost beside plain Keras, or beside the peer: ratios, each measured in
 pairs in one run, so that the machine's drift falls on both sides. Below 1 is faster or
-smaller. A bound is the one that the benchmark holds itself to; it exits with 1 beyond
-it. All are run and this page is written by `tox -e benchmarks`; one of them by the
-command above its table. No run is on a GPU.
+smaller, unless a row says otherwise. A bound is the one that the benchmark holds itself
+to: beyond it, it says so and exits with 1. `tox -e benchmarks` runs all of them and
+writes this page; the command above a table runs that one. No run is on a GPU.
 """
 
 

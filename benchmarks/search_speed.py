@@ -413,12 +413,12 @@ def is_bad(found):
 
 def table(rows):
     """Return the rows as a table for people."""
-    lines = [f"{'':<64}{'ratio':>8}{'bound':>9}"]
+    lines = [f"{'ratio':>6}{'bound':>8}"]
     for found in rows:
         sign = "≥" if found["least"] else "≤"
         bound = "" if found["bound"] is None else f"{sign} {found['bound']:.3g}"
-        line = f"{found['what']:<64}{found['ratio']:>8.2f}{bound:>9}"
-        lines.append(line + ("  missed" if is_bad(found) else ""))
+        mark = "MISSED" if is_bad(found) else ""
+        lines.append(f"{found['ratio']:>6.2f}{bound:>8}  {mark:<8}{found['what']}")
     return "\n".join(lines)
 
 
