@@ -48,10 +48,22 @@ def write_state(path, kind, state):
         archive.writestr(HEADER, to_json({**header, "dtypes": dtypes}))
 
 
-def read_state(path, kind):
-    """Return what was written, or raise `Damaged`."""
+def read_state(path, kind, parts=None):
+    """Return what was written, or raise `Damaged`.
+
+    Args:
+        path: Where the file is.
+        kind: What it holds, in words.
+        parts: Optional dict, what must be in it by name, and the type that it has.
+
+    Raises:
+        Damaged: If the file is not whole or of another kind, or a part is not there.
+    """
     with opened_state(path, kind) as (state, arrays), _readable(path, kind):
-        return _together(state, arrays)
+        found = _together(state, arrays)
+        if not all(isinstance(found[n], t) for n, t in (parts or {}).items()):
+            raise ValueError("A part is of another type.")
+        return found
 
 
 @contextlib.contextmanager

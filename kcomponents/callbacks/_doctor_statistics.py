@@ -23,7 +23,7 @@ def _finite_loss(view):
 
 def _saturated(view):
     if view.activation in RECTIFIERS:
-        # They have no plateau above, and of the one below the highest output tells.
+        # The highest output tells of their flat side.
         return 0.0
     return on_plateau(view, LIMITS[view.activation])
 

@@ -18,10 +18,12 @@ class Generations:
     Args:
         path: Where the last one is; the one before is at `path` and `".previous"`.
         kind: What the file holds, in words.
+        parts: Optional dict, what must be in it by name, and the type that it has.
     """
 
-    def __init__(self, path, kind):
+    def __init__(self, path, kind, parts=None):
         self.path, self.kind = os.path.abspath(os.fspath(path)), kind
+        self.parts = parts
         self.paths = [self.path, f"{self.path}.previous"]
 
     def read(self):
@@ -36,7 +38,7 @@ class Generations:
             if not os.path.exists(path):
                 continue
             try:
-                state = read_state(path, self.kind)
+                state = read_state(path, self.kind, self.parts)
             except Damaged as error:
                 damaged.append((path, error))
                 continue

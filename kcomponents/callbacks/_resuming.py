@@ -22,6 +22,12 @@ from kcomponents.callbacks._variables import (
 from kcomponents.probes._guard import around, calling_list
 
 KIND = "the state of a training"
+PARTS = {
+    **dict.fromkeys(("epoch", "step", "first_epoch"), int),
+    **dict.fromkeys(("stopped", "ended"), bool),
+    **dict.fromkeys(("variables", "metrics", "randoms"), list),
+    "callbacks": dict,
+}
 
 
 class Resuming(keras.callbacks.Callback):

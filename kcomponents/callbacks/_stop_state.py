@@ -12,6 +12,19 @@ from kcomponents.callbacks._last_to_begin import once_all_began
 from kcomponents.callbacks._stop_reason import StopReason
 
 KIND = "the state of early stopping"
+PARTS = {
+    **dict.fromkeys(("wait", "next_epoch"), int),
+    **dict.fromkeys(("stopped", "ended"), bool),
+    **dict.fromkeys(("epoch", "first_epoch", "stopped_epoch"), int | None),
+    **dict.fromkeys(("best_epoch", "best_step"), int | None),
+    "best": int | float | None,
+    "best_weights": dict | None,
+    "checks": list | None,
+    "history": dict,
+    "scores": list,
+    "seconds": int | float,
+    "stop_reason": str | None,
+}
 COUNTS = ("wait", "stopped_epoch", "best", "best_epoch", "history")
 # Ends that are none if training goes on after all.
 PASSING = (StopReason.END, StopReason.INTERRUPTED)
@@ -72,7 +85,7 @@ class StopState:
             Generations(self.best_path, BestFile.KIND).check()
         if self.state_path is None:
             return
-        files = Generations(self.state_path, KIND)
+        files = Generations(self.state_path, KIND, PARTS)
         self._found = list(files.read())
         files.check()
         if self._found and running is not None:

@@ -4,7 +4,7 @@ import os
 
 from kcomponents._check import boolean, fail
 from kcomponents.callbacks._generations import Generations
-from kcomponents.callbacks._resuming import KIND, Resuming
+from kcomponents.callbacks._resuming import KIND, PARTS, Resuming
 
 
 class Resume(Resuming):
@@ -87,4 +87,5 @@ class Resume(Resuming):
         self.save_freq = save_freq
         self.delete_checkpoint = boolean("delete_checkpoint", delete_checkpoint)
         self.replay_data = boolean("replay_data", replay_data)
-        self._files = Generations(os.path.join(self.backup_dir, "state.npz"), KIND)
+        path = os.path.join(self.backup_dir, "state.npz")
+        self._files = Generations(path, KIND, PARTS)

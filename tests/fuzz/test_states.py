@@ -97,6 +97,17 @@ def test_of_two_states_the_one_before_serves_where_the_last_is_damaged(good, dat
         os.remove(name)
 
 
+@pytest.mark.parametrize("parts", [{"steps": int}, {"epoch": str}, {"values": dict}])
+def test_a_state_without_a_part_that_must_be_there_is_refused(good, parts):
+    pathlib.Path("state").write_bytes(good)
+    read = Generations("state", KIND, {"epoch": int, "values": list}).read()
+    same(next(read))
+    read = Generations("state", KIND, parts).read()
+    assert isinstance(refusal(lambda: next(read), ours=True), Damaged)
+    assert os.listdir() == ["state"]
+    os.remove("state")
+
+
 def test_an_object_that_numpy_would_unpickle_is_refused(good):
     with zipfile.ZipFile("state", "w") as archive:
         with archive.open("0.npy", "w") as member:
