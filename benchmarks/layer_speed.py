@@ -38,7 +38,7 @@ class PlainMaxout(layers.Layer):
     """What a Keras user writes by hand: reshape, then the largest of each group."""
 
     def __init__(self, num_pieces):
-        """Group as many neighbouring channels."""
+        """Group as many neighboring channels."""
         super().__init__()
         self.num_pieces = num_pieces
 

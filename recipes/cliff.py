@@ -97,7 +97,7 @@ def picture(results, figure):
     ends = np.vstack([result["path"] for result in found])
     w, b = np.meshgrid(*np.linspace(ends.min(0) - 0.3, ends.max(0) + 0.3, 400).T)
     loss = loss_and_gradient(np.stack([w.ravel(), b.ravel()], axis=1))[0]
-    shade = {"norm": LogNorm(1e-3, 0.5), "cmap": "Greys", "alpha": 0.5}
+    shade = {"norm": LogNorm(1e-3, 0.5), "cmap": "Grays", "alpha": 0.5}
     drawn = surface.pcolormesh(w, b, loss.reshape(w.shape), **shade)
     figure.colorbar(drawn, label="loss", extend="min")
     for kind, look in looks(["clipped", "plain"]):

@@ -1,6 +1,6 @@
-"""A convolution needs neighbours that belong together; without them it loses its lead.
+"""A convolution needs neighbors that belong together; without them it loses its lead.
 
-Claim: data may not suit a net. A convolution looks at neighbours. Where the pixels of
+Claim: data may not suit a net. A convolution looks at neighbors. Where the pixels of
 all images are mixed up in one and the same way, nothing is lost to a dense net, and the
 convolutional one has nothing to look at. Too few images are learned by heart, labels
 that belong to others are not learned at all. All this shows before training.
@@ -90,7 +90,7 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether the lead is lost with the neighbours, and was foretold."""
+    """Return whether the lead is lost with the neighbors, and was foretold."""
     real, mixed = (one(results, set=name) for name in ("all rows", "permuted pixels"))
     foretold = [real["said"], mixed["said"]] == ["nothing", "little to use"]
     return foretold and real["lead"] > 0 and mixed["lead"] <= real["lead"] / 2

@@ -2,7 +2,7 @@
 
 Claim: a net with dropout is an ensemble of thinned nets that share weights, and one
 prediction with all units, scaled, stands for all. Without hidden nonlinearities it is
-exactly the mean of their logits, and the normalised geometric mean of their
+exactly the mean of their logits, and the normalized geometric mean of their
 probabilities. For sigmoid, ReLU and Maxout units it is only near.
 
 What to expect: of two hidden layers of 8 units all 65,536 thinned nets are run. For

@@ -13,7 +13,7 @@ DOWNLOADS = {
 
 
 def images(source="digits"):
-    """Load labelled images, scaled to [0, 1] and flattened, four fifths for training.
+    """Load labeled images, scaled to [0, 1] and flattened, four fifths for training.
 
     Args:
         source: `"digits"`, the 10,000 digits shipped here; `"mnist"` or

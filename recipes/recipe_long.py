@@ -37,7 +37,7 @@ TASKS = {
 
 
 def pixels(source, tiny=False):
-    """Return labelled images as sequences of pixels, halved in width and height.
+    """Return labeled images as sequences of pixels, halved in width and height.
 
     Args:
         source: String, name or file, see `images`.

@@ -1,15 +1,15 @@
-"""How recipes draw: colours that all can tell apart, points, lines and bars."""
+"""How recipes draw: colors that all can tell apart, points, lines and bars."""
 
 import numpy as np
 
-# Okabe and Ito's, which those who are blind to a colour can tell apart.
+# Okabe and Ito's, which those who are blind to a color can tell apart.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 STYLES = ["-", "--", "-.", ":"]
 MARKS = "os^Dv"
 
 
 def looks(names):
-    """Yield each name with a colour, a line and a mark of its own, as options."""
+    """Yield each name with a color, a line and a mark of its own, as options."""
     for i, name in enumerate(names):
         style, mark = STYLES[i % len(STYLES)], MARKS[i % len(MARKS)]
         yield name, {"color": COLORS[i % len(COLORS)], "ls": style, "marker": mark}
@@ -21,7 +21,7 @@ def points(axes, found, color=COLORS[0]):
     Args:
         axes: Axes of matplotlib.
         found: Dict, lists of numbers by name.
-        color: String, colour of the points. Defaults to blue.
+        color: String, color of the points. Defaults to blue.
     """
     for name, values in found.items():
         axes.plot(values, [name] * len(values), "o", color=color, alpha=0.5)
@@ -38,7 +38,7 @@ def medians(axes, found, label, color, mark):
         axes: Axes of matplotlib.
         found: Dict, lists of values by number.
         label: String, what the line is called.
-        color: String, its colour.
+        color: String, its color.
         mark: String, the mark of its points.
     """
     middle = [np.median(values) for values in found.values()]

@@ -21,12 +21,12 @@ def names(text):
     return {re.split(r"[\[<>=~;]", x)[0] for x in lines if x and x[0] != "#"}
 
 
-def test_every_dependency_stands_on_the_page_of_licences():
+def test_every_dependency_stands_on_the_page_of_licenses():
     found = settings()
     needed = names(found["options"]["install_requires"])
     for text in found["options.extras_require"].values():
         needed |= names(text)
-    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "licenses.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
     listed = {name.strip() for row in rows for name in row.split(",")}
     assert needed == listed - {"package", "---"}

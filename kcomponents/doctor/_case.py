@@ -142,7 +142,7 @@ class Case:
         }
 
     @functools.cached_property
-    def normalised(self):
+    def normalized(self):
         """Whether something scales the inputs before the first weights."""
         for layer in self.layers:
             if layer["class"] in NORMALISING:

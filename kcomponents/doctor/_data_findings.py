@@ -9,8 +9,8 @@ ORDER = (
     "label_problem",
     "data_split_problem",
     "not_learning",
-    "unnormalised_input",
-    "unnormalised_target",
+    "unnormalized_input",
+    "unnormalized_target",
     "class_imbalance",
 )
 MOST_FINDINGS = 3
@@ -59,7 +59,7 @@ REMEDIES = {
     ),
     "scale_target": Remedy(
         "target_scaling",
-        ("standardise",),
+        ("standardize",),
         "An output starts near 0 and takes steps of the learning rate's size.",
         "mean, std = y.mean(axis=0), y.std(axis=0)\n"
         "model.fit(x, (y - mean) / std)\n"

@@ -100,6 +100,6 @@ def _amounts(y):
     )
     if size[worst] > EXTREME:
         evidence = (f"{told}, outputs begin near 0.",)
-        yield finding("unnormalised_target", "y", evidence, "medium", "scale_target")
+        yield finding("unnormalized_target", "y", evidence, "medium", "scale_target")
     else:
         yield f"{told}: train on (y - mean) / std."

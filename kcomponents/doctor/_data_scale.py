@@ -71,7 +71,7 @@ def _sizes(name, columns):
     if sizes[worst] > EXTREME or ratio > VERY_UNLIKE:
         severity = "high" if sizes[worst] > EXTREME**2 else "medium"
         evidence = map(sentence, told)
-        yield finding("unnormalised_input", name, evidence, severity, "normalize")
+        yield finding("unnormalized_input", name, evidence, severity, "normalize")
     elif told:
         yield f"{sentence('; '.join(told))[:-1]}: {NORMALIZE}."
     elif (far := np.abs(columns[np.abs(columns) > EXTREME])).size:

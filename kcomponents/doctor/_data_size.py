@@ -40,5 +40,5 @@ def _against(data, kind, parameters):
         yield (
             f"{parameters:,} parameters are {ratio:,.0f} times as many as "
             f"{counted(data.rows, 'row')} x {counted(outputs, 'output')}: expect "
-            "overfitting; take a smaller model, regularise, or stop early."
+            "overfitting; take a smaller model, regularize, or stop early."
         )

@@ -10,7 +10,7 @@ SENTENCES = {
     "not_finite": "The loss or the weights are no longer finite",
     "inconsistent": "Data, outputs and loss do not fit together",
     "not_learning": "The model does no better than a constant prediction",
-    "optimisation_failure": "The error is high on the training data already",
+    "optimization_failure": "The error is high on the training data already",
     "overfitting": "The model has learned the training data, not the task",
     "healthy": "Nothing is wrong with this training",
 }
@@ -65,7 +65,7 @@ class Diagnosis:
 
     Args:
         verdict: String, the first question that has a bad answer: `"not_finite"`,
-            `"inconsistent"`, `"not_learning"`, `"optimisation_failure"` (bad on the
+            `"inconsistent"`, `"not_learning"`, `"optimization_failure"` (bad on the
             training data already), `"overfitting"`; or `"healthy"`.
         findings: Tuple of `Finding`, causes before symptoms.
         notes: Tuple of strings: what was noticed and did no harm that could be seen,

@@ -78,8 +78,8 @@ def _verdict(case, findings):
     if case.fails or "not_learning" in rules:
         return "not_learning"
     if case.short:
-        return "optimisation_failure"
-    return "overfitting" if "overfitting" in rules else "optimisation_failure"
+        return "optimization_failure"
+    return "overfitting" if "overfitting" in rules else "optimization_failure"
 
 
 def _notes(case):

@@ -12,7 +12,7 @@ def reachable(inputs, y, task, seed=0):
 
     Skill is 0 for the best constant prediction and 1 for no error: of squares for a
     regression, of classes otherwise. A dict of `"linear"` and `"best"`, that of the
-    best of linear least squares, the same on random features, and nearest neighbours.
+    best of linear least squares, the same on random features, and nearest neighbors.
     None where nothing can be told: by too few rows, or what is not numbers.
     """
     x = _features(inputs)
@@ -33,7 +33,7 @@ def reachable(inputs, y, task, seed=0):
     guesses = {
         "linear": _ridge(z, targets, half),
         "features": _ridge(_random_features(z, rng), targets, half),
-        "neighbours": _neighbours(z, targets, half),
+        "neighbors": _neighbors(z, targets, half),
     }
     found = {
         name: _skill(
@@ -93,7 +93,7 @@ def _random_features(z, rng):
     return np.concatenate([z, np.maximum(z @ weights + rng.normal(size=200), 0)], 1)
 
 
-def _neighbours(z, y, half):
+def _neighbors(z, y, half):
     a, b = z[half:], z[:half]
     far = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
     nearest = np.argsort(far, 1)[:, :NEIGHBOURS]

@@ -37,7 +37,7 @@ class Skill:
         if not found:
             return 0.0 if self.case.nonfinite else math.nan
         last = found[-1]
-        return max(last, self._in_training()) if self._normalises else last
+        return max(last, self._in_training()) if self._normalizes else last
 
     @functools.cached_property
     def lost(self):
@@ -134,7 +134,7 @@ class Skill:
         return math.sqrt(base * (1 - base) / max(rows, 1)) / (1 - base)
 
     @functools.cached_property
-    def _normalises(self):
+    def _normalizes(self):
         # In inference it uses means that lag behind.
         return bool(self.case.holds("BatchNormalization"))
 

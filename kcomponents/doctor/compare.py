@@ -1,4 +1,4 @@
-"""compare: whether a deeper net that does worse overfits, or fails to be optimised."""
+"""compare: whether a deeper net that does worse overfits, or fails to be optimized."""
 
 import math
 
@@ -15,14 +15,14 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
 
     What a shallow net computes, a deeper one can too: its further layers need only pass
     on what they get. So if its error is higher on the *training* data, it does not
-    overfit; the optimisation fails. If only its validation error is higher, it does.
+    overfit; the optimization fails. If only its validation error is higher, it does.
 
     Args:
         record_shallow: `kcomponents.record.Record` of the net with fewer layers.
         record_deep: That of the net with more layers.
 
     Returns:
-        A `Diagnosis` of the deep net: `"optimisation_failure"` with that as its first
+        A `Diagnosis` of the deep net: `"optimization_failure"` with that as its first
         finding, or `"overfitting"`, or what `examine` says of it alone.
 
     Raises:
@@ -39,7 +39,7 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
         ...     record.add_logs(0, {"loss": loss})
         ...     return record
         >>> compare(record(20, 0.1), record(56, 0.3)).verdict
-        'optimisation_failure'
+        'optimization_failure'
 
     Reference: He, Zhang, Ren & Sun, "Deep residual learning for image recognition",
     2015, https://arxiv.org/abs/1512.03385
@@ -79,7 +79,7 @@ def _failure(case, alone, losses, depths):
     told = (
         f"With {depths[1]} layers the training loss is {losses[1]:.3g}, with "
         f"{depths[0]} layers {losses[0]:.3g}: this is no overfitting, the deeper net "
-        "is not optimised.",
+        "is not optimized.",
     )
     wanted = _for_nets.vanishing(case, next(iter(case.kernels), ""))[::-1]
     first = Finding("underfitting", "", told, "high", wanted)
@@ -87,7 +87,7 @@ def _failure(case, alone, losses, depths):
         f for f in alone.findings if f.rule not in ("underfitting", "overfitting")
     ]
     findings = first, *others[:2]
-    return Diagnosis("optimisation_failure", findings, alone.notes)
+    return Diagnosis("optimization_failure", findings, alone.notes)
 
 
 def _overfitting(alone, losses, validation, depths):

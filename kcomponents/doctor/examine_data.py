@@ -11,7 +11,7 @@ from kcomponents.doctor._data_columns import columns
 from kcomponents.doctor._data_findings import diagnosis
 from kcomponents.doctor._data_finite import finite_rows, not_finite, skipped
 from kcomponents.doctor._data_labels import labels
-from kcomponents.doctor._data_neighbours import neighbours
+from kcomponents.doctor._data_neighbors import neighbors
 from kcomponents.doctor._data_pair import read_pair
 from kcomponents.doctor._data_rows import conflicts, digests, leakage
 from kcomponents.doctor._data_scale import scale
@@ -36,7 +36,7 @@ def examine_data(
     10,000 and more, identical inputs with different labels, validation rows that stand
     in the training data. Notes are the rest: size against parameters, scale, columns
     that are constant, repeated or the target itself, how labels are written and how
-    often each occurs, whether neighbouring inputs correlate, so that convolutions are
+    often each occurs, whether neighboring inputs correlate, so that convolutions are
     of use, and what simple models reach.
 
     Nothing is changed. NaN, duplicates and leakage are looked for in all rows, columns
@@ -76,7 +76,7 @@ def examine_data(
         - Kaufman et al., "Leakage in Data Mining: Formulation, Detection, and
           Avoidance", 2012, https://doi.org/10.1145/2382577.2382579
         - LeCun, Bengio, "Convolutional Networks for Images, Speech, and Time Series",
-          1995: why neighbours that correlate matter.
+          1995: why neighbors that correlate matter.
     """
     training, validation = read_pair(x, y, validation_data)
     if parameters is not None:
@@ -113,7 +113,7 @@ def _said(training, validation, parameters, baseline, seed):
         validation = validation if all(isinstance(a, str) for a in apart) else None
     yield from scale(sample)
     yield from columns(training, sample, kind)
-    yield from neighbours(training, generator)
+    yield from neighbors(training, generator)
     if baseline:
         yield from baseline_scores(training, validation, kind, seed)
 

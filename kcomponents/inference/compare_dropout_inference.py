@@ -1,4 +1,4 @@
-"""compare_dropout_inference: weight scaling against Monte Carlo, on labelled data."""
+"""compare_dropout_inference: weight scaling against Monte Carlo, on labeled data."""
 
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ def compare_dropout_inference(
     batch_size=None,
     from_logits=False,
 ):
-    r"""Compare weight scaling with the mean of sampled predictions on labelled data.
+    r"""Compare weight scaling with the mean of sampled predictions on labeled data.
 
     For each number of samples `K`, probabilities are `1/K sum_k p_k` of the first `K`
     of the same samples. The log-odds are `log p` less its mean over the classes, which

@@ -10,7 +10,7 @@ from keras import ops
 from kcomponents._check import fail, positive_int
 from kcomponents.initializers._seeds import MOST_PARTS
 
-# What passes half of a centred input, like ReLU, and the negative slope it begins with.
+# What passes half of a centered input, like ReLU, and the negative slope it begins with.
 SMOOTH = (
     *("relu6", "elu", "celu", "gelu", "silu", "swish", "hard_silu", "hard_swish"),
     *("mish", "softplus", "squareplus", "sparse_plus"),

@@ -8,7 +8,7 @@ from kcomponents._files import write_whole
 from kcomponents.report import _settings, _words
 from kcomponents.report._optional import needed
 
-# Verdict, or a grade itself → how bad it is, shown by a sign and a colour.
+# Verdict, or a grade itself → how bad it is, shown by a sign and a color.
 GRADES = {"healthy": "good", "overfitting": "warn", "good": "good", "warn": "warn"}
 
 

@@ -1,4 +1,4 @@
-"""Drawings by matplotlib as parts of a page: SVG in the colours and letters of it."""
+"""Drawings by matplotlib as parts of a page: SVG in the colors and letters of it."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from kcomponents.report._optional import needed
 WIDTH = 440
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
-# Colours that matplotlib draws with, and the page's own that take their place.
+# Colors that matplotlib draws with, and the page's own that take their place.
 INK, MUTED, LINE, BAND, BAD = "#010001", "#010002", "#010003", "#010004", "#010005"
 SERIES = tuple(f"#0200{number:02x}" for number in range(8))
 COLOURS = {
@@ -19,7 +19,7 @@ COLOURS = {
     LINE: "var(--line)",
     BAND: "var(--band)",
     BAD: "var(--bad)",
-    **{colour: f"var(--s{number})" for number, colour in enumerate(SERIES)},
+    **{color: f"var(--s{number})" for number, color in enumerate(SERIES)},
 }
 SETTINGS = {
     "svg.fonttype": "none",

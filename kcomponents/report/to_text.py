@@ -35,7 +35,7 @@ def to_text(
         diagnosis: `Diagnosis`, or `None` to have the record examined.
         record: `Record` that the diagnosis is of, for the settings. Defaults to `None`,
             without them.
-        color: Boolean, whether to use the colours of a terminal. Defaults to `None`: if
+        color: Boolean, whether to use the colors of a terminal. Defaults to `None`: if
             the output is one, and the variable `NO_COLOR` is not set.
 
     Raises:
@@ -47,7 +47,7 @@ def to_text(
         >>> remedy = Remedy("hidden_activation", ("relu",), "It lets gradients pass.")
         >>> seen = "The gradient of the first layer is 1e-9."
         >>> finding = Finding("vanishing_gradient", "first", (seen,), "high", (remedy,))
-        >>> print(to_text(Diagnosis("optimisation_failure", (finding,))))
+        >>> print(to_text(Diagnosis("optimization_failure", (finding,))))
         The error is high on the training data already: The gradient of the first layer
         is 1e-9.
         <BLANKLINE>
@@ -59,7 +59,7 @@ def to_text(
     if color is None:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     paint = _paint if color else _leave
-    verdict = paint(_wrapped(diagnosis.sentence, ""), BOLD, _colour(diagnosis.verdict))
+    verdict = paint(_wrapped(diagnosis.sentence, ""), BOLD, _color(diagnosis.verdict))
     parts = [verdict]
     for count, finding in enumerate(diagnosis.findings, 1):
         parts.append(_finding(count, finding, paint))
@@ -80,7 +80,7 @@ def _paint(text, *codes):
     return f"\033[{';'.join(codes)}m{text}\033[0m"
 
 
-def _colour(verdict):
+def _color(verdict):
     return COLOURS.get(verdict, RED)
 
 
@@ -96,8 +96,8 @@ def _wrapped(text, indent, first=None):
 
 
 def _finding(count, finding, paint):
-    colour = COLOURS.get(finding.severity, FAINT)
-    severity = paint(one_line(finding.severity), colour)
+    color = COLOURS.get(finding.severity, FAINT)
+    severity = paint(one_line(finding.severity), color)
     rule = paint(one_line(finding.rule), BOLD)
     head = [f"{count}  {rule}", severity, one_line(finding.where)]
     lines = ["  ".join(part for part in head if part)]

@@ -105,7 +105,7 @@ def test_soft_threshold_takes_the_same_from_each_weight_and_stops_at_zero():
 
 
 def test_soft_threshold_lowers_l1_as_no_other_point_does():
-    # The proximal step minimises penalty + distance² / 2.
+    # The proximal step minimizes penalty + distance² / 2.
     def cost(v):
         return 0.5 * np.abs(v).sum() + ((v - W) ** 2).sum() / 2
 
@@ -126,7 +126,7 @@ def test_proximal_group_is_soft_thresholding_with_exact_zeros(axis, others):
 
 
 def test_proximal_group_lowers_group_lasso_as_no_other_point_does():
-    # The proximal step minimises penalty + distance² / 2, penalty as of GroupLasso.
+    # The proximal step minimizes penalty + distance² / 2, penalty as of GroupLasso.
     w = W[0, 0]
     penalty = regularizers.GroupLasso(0.5)
     threshold = 0.5 * 4**0.5

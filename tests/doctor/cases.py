@@ -151,14 +151,14 @@ SICK = {
         {},
         {"data__validation": {"rows": 90, "in_training": 0.9}},
     ),
-    "unnormalised_input": (STUCK, {}, {}, {INPUT + "std": 90.0, INPUT + "max": 255.0}),
-    "unnormalised_target": (
+    "unnormalized_input": (STUCK, {}, {}, {INPUT + "std": 90.0, INPUT + "max": 255.0}),
+    "unnormalized_target": (
         STUCK,
         {"sample_accuracy": None, "sample_loss": {"output": 1.2}},
         {},
         {OUTPUT + "task": "regression", OUTPUT + "target__mean": 300.0},
     ),
-    "bad_initialisation": (STUCK, {}, {}, {"initial__first/kernel__units_equal": True}),
+    "bad_initialization": (STUCK, {}, {}, {"initial__first/kernel__units_equal": True}),
     "vanishing_gradient": (STUCK, {"gradient_norm": {KERNELS[0]: 1e-6}}, {}, {}),
     "exploding_gradient": (STUCK, {"gradient_norm_max": {"all": 1e5}}, {}, {}),
     "dead_relu": (STUCK, {"dead_units": {"first": 0.95}}, {}, {}),
@@ -190,7 +190,7 @@ SICK = {
         {},
     ),
     "underfitting": ((0.5,) * 4, {}, {}, {}),
-    "over_regularised": (
+    "over_regularized": (
         (0.5,) * 4,
         {},
         {},

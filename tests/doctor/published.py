@@ -36,14 +36,14 @@ def umlaut(record):
         found |= {"learning_rate_too_low"} if rate < 1e-7 else set()
     for facts in (structure.get("data") or {}).get("inputs") or []:
         if facts.get("max", 0) > 1 or facts.get("min", 0) < -1:
-            found.add("unnormalised_input")
+            found.add("unnormalized_input")
         if facts.get("nonfinite"):
             found.add("loss_nan")
     if any(not math.isfinite(entry.get("loss", 0)) for entry in logs):
         found.add("loss_nan")
     for layer in layers:
         if layer["class"] == "Dropout" and layer.get("rate", 0) > 0.5:
-            found.add("over_regularised")
+            found.add("over_regularized")
     for before, after in zip(logs, logs[1:], strict=False):
         if "val_loss" in after and "val_loss" in before:
             if (
@@ -85,7 +85,7 @@ def autotrainer(record):
     for facts in (record.structure.get("data") or {}).get("inputs") or []:
         # It looks at the mean of each layer; here at what goes in.
         if abs(facts.get("mean", 0.0)) >= 10:
-            found.add("unnormalised_input")
+            found.add("unnormalized_input")
     return found
 
 

@@ -60,13 +60,13 @@ def test_evidence_without_harm_is_no_finding(number):
 
 def test_a_rescaling_layer_in_front_keeps_input_scale_from_being_blamed():
     changes = {INPUT + "std": 90.0, "layers__0__class": "Rescaling"}
-    assert "unnormalised_input" not in labels(record(STUCK, **changes))
+    assert "unnormalized_input" not in labels(record(STUCK, **changes))
 
 
 def test_symptoms_are_left_out_where_a_sure_cause_explains_them():
     assert "not_learning" in labels(record(STUCK))
     found = labels(record(STUCK, **{"initial__first/kernel__units_equal": True}))
-    assert found == ["bad_initialisation"]
+    assert found == ["bad_initialization"]
 
 
 def test_the_verdict_follows_the_order_of_questions():
@@ -74,7 +74,7 @@ def test_the_verdict_follows_the_order_of_questions():
     assert examine(record(STUCK, both[0], **both[1])).verdict == "not_finite"
     assert examine(record(STUCK, **both[1])).verdict == "inconsistent"
     assert examine(record(STUCK)).verdict == "not_learning"
-    assert examine(record((0.5,) * 4)).verdict == "optimisation_failure"
+    assert examine(record((0.5,) * 4)).verdict == "optimization_failure"
     assert examine(sick("overfitting")).verdict == "overfitting"
 
 
@@ -127,9 +127,9 @@ def of_depth(depth, **logs):
     return made
 
 
-def test_a_deeper_net_with_a_higher_training_loss_is_not_optimised():
+def test_a_deeper_net_with_a_higher_training_loss_is_not_optimized():
     found = compare(of_depth(20, loss=0.1), of_depth(56, loss=0.3))
-    assert found.verdict == "optimisation_failure"
+    assert found.verdict == "optimization_failure"
     assert "56 layers the training loss is 0.3" in found.findings[0].evidence[0]
     assert found.findings[0].remedies[0].setting == "residual"
 

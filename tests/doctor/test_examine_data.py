@@ -67,7 +67,7 @@ def quiet(diagnosis):
 def test_data_that_suit_are_let_pass(x, y):
     found = look(x, y)
     assert found.verdict == "healthy"
-    assert not [text for text in found.notes if "Neighbours" not in text]
+    assert not [text for text in found.notes if "Neighbors" not in text]
 
 
 def test_the_digits_get_notes_and_no_finding():
@@ -77,7 +77,7 @@ def test_the_digits_get_notes_and_no_finding():
     found = look(*training, validation_data=validation)
     assert found.verdict == "healthy"
     assert "Rescaling(1 / 255)" in note(found, "from 0 to 255")
-    assert "convolutions can use that" in note(found, "Neighbours in x correlate 0.69")
+    assert "convolutions can use that" in note(found, "Neighbors in x correlate 0.69")
     assert len(found.notes) == 2
 
 
@@ -173,13 +173,13 @@ def test_the_size_of_columns_is_judged(scale, expected):
         assert found.verdict == "healthy"
         assert sum("Normalization" in text for text in found.notes) == bool(expected)
     else:
-        assert rules(found) == ["unnormalised_input"]
+        assert rules(found) == ["unnormalized_input"]
         assert found.findings[0].severity == expected
 
 
 def test_a_mean_far_off_is_judged_like_a_large_spread():
     found = look(draw(200, 3) + [1.6e9, 0, 0], classes(200))
-    assert rules(found) == ["unnormalised_input"]
+    assert rules(found) == ["unnormalized_input"]
 
 
 def test_each_input_is_judged_by_itself():
@@ -212,7 +212,7 @@ def test_whole_numbers_may_be_pixels_or_ids_or_amounts():
     assert found.verdict == "healthy" and note(found, "keras.layers.Embedding")
     people = np.stack([generator.integers(18, 90, 200), generator.integers(1, 9, 200)])
     people = np.concatenate([people, generator.integers(20_000, 90_000, (1, 200))]).T
-    assert rules(look(people, classes(200))) == ["unnormalised_input"]
+    assert rules(look(people, classes(200))) == ["unnormalized_input"]
 
 
 # Columns
@@ -331,7 +331,7 @@ def test_rare_classes_are_noted_and_very_rare_ones_found(rare, severity):
 def test_the_size_of_amounts_is_judged(scale, shift, expected):
     found = look(draw(200, 3), draw(200, seed=2) * scale + shift)
     if expected == "finding":
-        assert rules(found) == ["unnormalised_target"]
+        assert rules(found) == ["unnormalized_target"]
     else:
         assert found.verdict == "healthy"
         assert sum("(y - mean) / std" in t for t in found.notes) == bool(expected)
@@ -427,7 +427,7 @@ def test_rows_sorted_by_target_are_noted():
     assert quiet(look(x, y, validation_data=pair))
 
 
-# Neighbours
+# Neighbors
 
 
 def smooth(*shape):
@@ -447,15 +447,15 @@ def smooth(*shape):
         (draw(300, 12, 6, 6, 1), "little to use"),
     ],
 )
-def test_neighbours_that_correlate_are_told_from_others(x, words):
-    assert words in note(look(x), "Neighbours in x correlate")
+def test_neighbors_that_correlate_are_told_from_others(x, words):
+    assert words in note(look(x), "Neighbors in x correlate")
 
 
 @pytest.mark.parametrize(
     "x", [draw(300, 7), draw(19, 30), np.ones((300, 9)), classes(9000).reshape(300, 30)]
 )
 def test_nothing_is_said_of_few_places_few_rows_and_ids(x):
-    assert not [text for text in look(x).notes if "Neighbours" in text]
+    assert not [text for text in look(x).notes if "Neighbors" in text]
 
 
 # Baseline
@@ -543,7 +543,7 @@ def test_each_finding_has_a_remedy_with_code_that_is_python():
     x = draw(200, 3) * [1e9, 1, 1]
     x[0, 1] = np.nan
     found = look(x, np.zeros(200))
-    assert rules(found) == ["loss_nan", "label_problem", "unnormalised_input"]
+    assert rules(found) == ["loss_nan", "label_problem", "unnormalized_input"]
     assert all(each.remedies for each in found.findings)
     for remedy in REMEDIES.values():
         ast.parse(remedy.code)

@@ -164,7 +164,7 @@ def test_sorted_rows_that_are_never_shuffled_are_told():
 
 def test_inputs_that_are_all_the_same_are_told():
     same = {INPUT + "min": 0.0, INPUT + "max": 0.0, INPUT + "std": 0.0}
-    assert "the same number" in told(record(STUCK, **same), "unnormalised_input")
+    assert "the same number" in told(record(STUCK, **same), "unnormalized_input")
 
 
 def test_what_everybody_sees_is_told_however_many_causes_there_are():

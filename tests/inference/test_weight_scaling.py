@@ -72,9 +72,9 @@ def test_the_comparison_follows_its_definitions():
         assert score.accuracy == np.mean(mean.argmax(-1) == Y)
         nll = -np.log(mean[np.arange(40), Y]).mean()
         assert score.nll == pytest.approx(nll, rel=1e-4)
-    centred = [np.log(q) - np.log(q).mean(-1, keepdims=True) for q in (one, p)]
-    off = centred[1].mean(0) - centred[0]
-    gap = np.sqrt(np.mean(off**2) / np.mean(centred[0] ** 2))
+    centered = [np.log(q) - np.log(q).mean(-1, keepdims=True) for q in (one, p)]
+    off = centered[1].mean(0) - centered[0]
+    gap = np.sqrt(np.mean(off**2) / np.mean(centered[0] ** 2))
     assert found.monte_carlo[7].gap == pytest.approx(gap, rel=1e-4)
     assert found.weight_scaling.gap == 0
 

@@ -77,7 +77,7 @@ def test_a_seed_makes_the_same_kernel_and_a_generator_goes_on():
     assert not np.isclose(first, second).any()
 
 
-def test_neighbouring_seeds_share_no_piece():
+def test_neighboring_seeds_share_no_piece():
     kernels = [
         PerPiece(keras.initializers.HeNormal(seed=seed), 2)((3, 4)) for seed in (1, 2)
     ]

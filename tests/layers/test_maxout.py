@@ -20,7 +20,7 @@ def by_units(x, num_units, axis):
 
 
 def by_pieces(x, num_pieces, axis):
-    """Pool as Chainer and Paddle say: the pieces of a unit are neighbours."""
+    """Pool as Chainer and Paddle say: the pieces of a unit are neighbors."""
     x = np.moveaxis(x, axis, -1)
     starts = range(0, x.shape[-1], num_pieces)
     groups = [x[..., start : start + num_pieces].max(-1) for start in starts]
@@ -29,7 +29,7 @@ def by_pieces(x, num_pieces, axis):
 
 @pytest.mark.parametrize("axis", [1, 2, -1, -2])
 @pytest.mark.parametrize("num_pieces", [1, 2, 3, 6])
-def test_neighbours_are_pooled_by_default(num_pieces, axis):
+def test_neighbors_are_pooled_by_default(num_pieces, axis):
     due = by_pieces(X, num_pieces, axis)
     np.testing.assert_array_equal(Maxout(num_pieces, axis)(X), due)
     np.testing.assert_array_equal(maxout(X, num_pieces, axis), due)

@@ -77,7 +77,7 @@ def test_rate_0_changes_nothing():
     np.testing.assert_array_equal(out(MCDropout(0)), X)
 
 
-def test_can_be_switched_to_the_behaviour_of_keras_and_back():
+def test_can_be_switched_to_the_behavior_of_keras_and_back():
     layer = MCDropout(0.5, active="training")
     np.testing.assert_array_equal(out(layer), X)
     assert (out(layer, training=True) == 0).any()

@@ -143,7 +143,7 @@ def sick_diagnosis():
             Remedy(
                 "batch_normalization",
                 (),
-                "Normalised inputs keep the layers where their slope is large.",
+                "Normalized inputs keep the layers where their slope is large.",
                 "keras.layers.Dense(64, use_bias=False),\n"
                 "keras.layers.BatchNormalization(),\n"
                 'keras.layers.Activation("relu"),',
@@ -168,7 +168,7 @@ def sick_diagnosis():
         "The classes are balanced: from 94 to 107 rows each.",
         "The inputs were not scaled; their largest standard deviation is 6.1.",
     )
-    return Diagnosis("optimisation_failure", (first, second, third), notes)
+    return Diagnosis("optimization_failure", (first, second, third), notes)
 
 
 def healthy(epochs=30, rate=0.001):

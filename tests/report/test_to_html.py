@@ -152,14 +152,14 @@ def test_pictures_have_words_for_those_who_do_not_see_them(sick_page):
     )
 
 
-def test_pictures_have_the_colours_of_the_page(sick_page):
+def test_pictures_have_the_colors_of_the_page(sick_page):
     pictures = "".join(re.findall(r"<svg.*?</svg>", sick_page, re.DOTALL))
     assert "var(--s0)" in pictures and "var(--muted)" in pictures
     assert not re.search(r"(fill|stroke): ?#", pictures)
     assert "prefers-color-scheme: dark" in sick_page and "@media print" in sick_page
 
 
-def test_a_verdict_has_a_sign_besides_its_colour():
+def test_a_verdict_has_a_sign_besides_its_color():
     signs = {}
     for verdict in ("healthy", "overfitting", "not_learning"):
         page = to_html(Diagnosis(verdict, ()), Record())

@@ -46,7 +46,7 @@ def test_settings_stand_in_one_line():
     assert "optimizer Adam, learning_rate 0.001" in last and "epochs 20" in last
 
 
-def test_there_is_colour_only_where_it_is_asked_for(monkeypatch):
+def test_there_is_color_only_where_it_is_asked_for(monkeypatch):
     diagnosis, record = records.sick()
     assert "\033[" in to_text(diagnosis, record, color=True)
     assert "\033[" not in to_text(diagnosis, record, color=False)

@@ -189,7 +189,7 @@ def test_hostile_names_stay_text(pages):
     assert "tspan" not in "".join(pictures(page))
 
 
-def test_pictures_have_the_colours_of_the_page(pages):
+def test_pictures_have_the_colors_of_the_page(pages):
     drawn = "".join(pictures(pages["finished"]))
     assert "var(--s0)" in drawn and not re.search(r"(fill|stroke): ?#", drawn)
 

@@ -1,7 +1,7 @@
 """The rules, in the order in which they are asked: causes before symptoms."""
 
 from kcomponents.doctor._rules.finite import exploding_gradient, loss_nan
-from kcomponents.doctor._rules.generalisation import overfitting
+from kcomponents.doctor._rules.generalization import overfitting
 from kcomponents.doctor._rules.gradients import (
     dead_relu,
     missing_activation,
@@ -19,7 +19,7 @@ from kcomponents.doctor._rules.progress import (
     class_imbalance,
     not_learning,
     oscillating_loss,
-    over_regularised,
+    over_regularized,
     slow_learning,
     underfitting,
 )
@@ -28,9 +28,9 @@ from kcomponents.doctor._rules.rate import (
     learning_rate_too_low,
     wrong_optimizer_setting,
 )
-from kcomponents.doctor._rules.scale import unnormalised_input, unnormalised_target
+from kcomponents.doctor._rules.scale import unnormalized_input, unnormalized_target
 from kcomponents.doctor._rules.tasks import loss_of_another_task
-from kcomponents.doctor._rules.weights import bad_initialisation
+from kcomponents.doctor._rules.weights import bad_initialization
 
 RULES = (
     wrong_output,
@@ -38,13 +38,13 @@ RULES = (
     data_split_problem,
     sorted_batches,
     wrong_optimizer_setting,
-    unnormalised_input,
-    unnormalised_target,
-    bad_initialisation,
+    unnormalized_input,
+    unnormalized_target,
+    bad_initialization,
     contradictory_labels,
     learning_rate_too_high,
     missing_activation,
-    over_regularised,
+    over_regularized,
     loss_nan,
     exploding_gradient,
     dead_relu,

@@ -5,7 +5,7 @@ from kcomponents.doctor._rules._for_steps import lower_rate
 from kcomponents.doctor._rules._same_layer import same_layer, units
 
 
-def initialisers(case, path):
+def initializers(case, path):
     """Return initializers that keep signals at their scale."""
     names = [la["activation"] for la in case.layers if la["activation"]]
     kind = "relu" if "relu" in names else "tanh" if "tanh" in names else "sigmoid"
@@ -94,7 +94,7 @@ def activation(case, path):
     )
 
 
-def less_regularised():
+def less_regularized():
     """Return milder penalties."""
     return (
         Remedy(

@@ -80,7 +80,7 @@ def contradictory_labels(case):
     if known and known["best"] < 0.08 and rows >= 80 and plain:
         told = (
             "Inputs and labels do not seem to belong together: neither the net nor "
-            "linear models nor nearest neighbours do better than a constant."
+            "linear models nor nearest neighbors do better than a constant."
         )
         wanted = _for_data.labels(skill.output)
         return [Finding(LABELS, skill.name, (told,), "medium", wanted)]

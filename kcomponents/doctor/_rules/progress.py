@@ -6,7 +6,7 @@ from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_data, _for_nets, _for_steps
 
 
-def over_regularised(case):
+def over_regularized(case):
     """Find penalties and dropout that leave nothing to learn with."""
     if not case.harm or case.nonfinite:
         return []
@@ -31,7 +31,7 @@ def over_regularised(case):
     if strong and share is None or strong and share <= 0.4:
         where = where or strong[0]["path"]
         told.append(
-            f"The weights of {where} are penalised by {_strength(strong[0]):.3g}."
+            f"The weights of {where} are penalized by {_strength(strong[0]):.3g}."
         )
         sure = sure or _strength(strong[0]) >= 0.1
     tight = [la for la in case.layers if _bound(la) < 0.5]
@@ -44,8 +44,8 @@ def over_regularised(case):
     if not told:
         return []
     severity = "high" if sure else "medium"
-    wanted = _for_nets.less_regularised()
-    return [Finding("over_regularised", where, tuple(told), severity, wanted)]
+    wanted = _for_nets.less_regularized()
+    return [Finding("over_regularized", where, tuple(told), severity, wanted)]
 
 
 def _strength(layer):

@@ -4,9 +4,9 @@ from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_data
 
 
-def unnormalised_input(case):
+def unnormalized_input(case):
     """Find inputs of a scale that keeps a net from learning."""
-    if not case.harm or case.normalised:
+    if not case.harm or case.normalized:
         return []
     found = []
     for facts in case.inputs:
@@ -38,7 +38,7 @@ def unnormalised_input(case):
             wanted = _for_data.scale_inputs(facts)
             found.append(
                 Finding(
-                    "unnormalised_input", facts["name"], tuple(told), severity, wanted
+                    "unnormalized_input", facts["name"], tuple(told), severity, wanted
                 )
             )
     return found
@@ -49,7 +49,7 @@ def _is_ids(case, facts):
     return facts.get("integer") and bool(case.holds("Embedding"))
 
 
-def unnormalised_target(case):
+def unnormalized_target(case):
     """Find targets of a regression too large, or too small, to get at."""
     if not case.harm:
         return []
@@ -67,7 +67,7 @@ def unnormalised_target(case):
             severity = "high" if size > 50 or target["std"] < 0.01 else "medium"
             found.append(
                 Finding(
-                    "unnormalised_target",
+                    "unnormalized_target",
                     output["name"],
                     (told,),
                     severity,

@@ -5,10 +5,10 @@ import math
 from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_nets
 
-RULE = "bad_initialisation"
+RULE = "bad_initialization"
 
 
-def bad_initialisation(case):
+def bad_initialization(case):
     """Find hidden layers whose first weights keep them from learning."""
     if not case.harm:
         return []
@@ -19,7 +19,7 @@ def bad_initialisation(case):
             f"All units of {equal[0]} begin with the same weights, so they get the "
             "same gradients and stay one unit."
         )
-        wanted = _for_nets.initialisers(case, equal[0])
+        wanted = _for_nets.initializers(case, equal[0])
         return [Finding(RULE, equal[0], (told,), "high", wanted)]
     wild = [path for path in kernels if _is_wild(case.initial[path])]
     if not wild:
@@ -32,7 +32,7 @@ def bad_initialisation(case):
         f"Weights of {first} begin at a size of {size:.3g}; for {facts['fan_in']} "
         f"inputs about {usual:.3g} keeps signals at their scale."
     )
-    wanted = _for_nets.initialisers(case, first)
+    wanted = _for_nets.initializers(case, first)
     return [Finding(RULE, first, (told,), "high", wanted)]
 
 

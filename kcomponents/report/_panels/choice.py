@@ -20,13 +20,13 @@ PANELS = {
 }
 # Rule → the pictures that show it, the best first. All others are seen in the loss.
 SHOWN_BY = {
-    "bad_initialisation": ("gradients", "weights"),
+    "bad_initialization": ("gradients", "weights"),
     "class_imbalance": ("metrics",),
     "dead_relu": ("dead", "gradients"),
     "exploding_gradient": ("gradients",),
     "learning_rate_too_high": ("updates",),
     "learning_rate_too_low": ("updates",),
-    "over_regularised": ("weights",),
+    "over_regularized": ("weights",),
     "saturated_activation": ("saturated", "gradients"),
     "slow_learning": ("updates",),
     "vanishing_gradient": ("gradients",),

@@ -1,4 +1,4 @@
-"""Gradient norms of all layers over epochs, as colours."""
+"""Gradient norms of all layers over epochs, as colors."""
 
 import math
 
@@ -40,12 +40,12 @@ def gradient_map(record, where, key):
 
     svg = drawing(draw, key=key, label=label, height=rows + 52, left=left)
     keys = (Key("NaN or infinite", "", BAD, shape="area"),) * _any_broken(series)
-    note = "Rows from the input at the top to the output. Colours are logarithmic."
+    note = "Rows from the input at the top to the output. Colors are logarithmic."
     return [Panel(title, note, svg, keys, _scale(low, high) if known else ())]
 
 
 def _draw_cells(axes, series, low, high):
-    numpy, colours = needed("numpy"), needed("matplotlib.colors")
+    numpy, colors = needed("numpy"), needed("matplotlib.colors")
     epochs = sorted({epoch for values in series.values() for epoch in values})
     grid = numpy.full((len(series), len(epochs)), numpy.nan)
     broken = numpy.zeros(grid.shape, bool)
@@ -57,13 +57,13 @@ def _draw_cells(axes, series, low, high):
                 grid[row, column] = max(value, low)
             broken[row, column] = value is not None and not of.is_finite(value)
     rows = numpy.arange(len(series) + 1) - 0.5
-    norm = colours.LogNorm(low, high if high > low else low * 10)
+    norm = colors.LogNorm(low, high if high > low else low * 10)
     flat = {"rasterized": True, "antialiased": False, "linewidth": 0}
     hidden = numpy.ma.masked_invalid(grid)
     axes.pcolormesh(_edges(series), rows, hidden, cmap=COLOURS, norm=norm, **flat)
     if broken.any():
-        # In the picture of the cells the page's colours cannot be put.
-        red = colours.ListedColormap(["#d03b3b"])
+        # In the picture of the cells the page's colors cannot be put.
+        red = colors.ListedColormap(["#d03b3b"])
         shown = numpy.ma.masked_where(~broken, broken.astype(float))
         axes.pcolormesh(_edges(series), rows, shown, cmap=red, **flat)
 
@@ -93,8 +93,8 @@ def _name_rows(axes, series, short, where):
 
 
 def _scale(low, high):
-    colours = needed("matplotlib").colormaps[COLOURS]
-    stops = [colours(step / 10) for step in range(11)]
+    colors = needed("matplotlib").colormaps[COLOURS]
+    stops = [colors(step / 10) for step in range(11)]
     shown = ", ".join(needed("matplotlib.colors").to_hex(stop) for stop in stops)
     middle = math.sqrt(low) * math.sqrt(high)
     marks = (number(low), number(middle), number(high))

@@ -18,7 +18,7 @@ class Line:
     label: str
     name: str
     values: dict
-    colour: str
+    color: str
     dash: str = "solid"
     strong: bool = False
     point: tuple = ()
@@ -27,7 +27,7 @@ class Line:
         """Return the line's entry in the key of the picture."""
         shape = "point" if self.point else "line"
         return Key(
-            self.label, self.name, self.colour, self.dash, shape, strong=self.strong
+            self.label, self.name, self.color, self.dash, shape, strong=self.strong
         )
 
 
@@ -96,7 +96,7 @@ def _draw_line(axes, line, foot):
     if foot is not None:
         # A line at NaN would hide that it is there.
         values = [foot if value <= TINY else value for value in values]
-    shape = {"color": line.colour, "linewidth": 2.8 if line.strong else 1.8}
+    shape = {"color": line.color, "linewidth": 2.8 if line.strong else 1.8}
     dash = DASHES[line.dash]
     if dash:
         shape["dashes"] = [int(part) / 1.8 for part in dash.split()]
@@ -107,7 +107,7 @@ def _draw_line(axes, line, foot):
     gaps = [value != value for value in (nan, *values, nan)]
     alone = [before and after for before, after in zip(gaps, gaps[2:], strict=False)]
     if any(alone) and not line.point:
-        axes.plot(list(line.values), values, "o", color=line.colour, markevery=alone)
+        axes.plot(list(line.values), values, "o", color=line.color, markevery=alone)
 
 
 def _broken(lines):

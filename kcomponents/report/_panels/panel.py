@@ -16,15 +16,15 @@ class Key:
 
     label: str
     name: str
-    colour: str
+    color: str
     dash: str = "solid"
     shape: str = "line"
     strong: bool = False
 
     @property
     def css(self):
-        """The colour as the page's style sheet names it."""
-        return COLOURS[self.colour]
+        """The color as the page's style sheet names it."""
+        return COLOURS[self.color]
 
     @property
     def pattern(self):
@@ -34,7 +34,7 @@ class Key:
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One picture: `svg` is the text of its element, `scale` the bar of its colours.
+    """One picture: `svg` is the text of its element, `scale` the bar of its colors.
 
     `scale` is a tuple of the CSS gradient and the numbers under it, or empty.
     """

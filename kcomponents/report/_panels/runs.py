@@ -17,7 +17,7 @@ def runs_panels(records):
     panels = []
     for kind, title in SHOWN.items():
         lines = [
-            Line(key.label, key.name, log_series(record)[kind], key.colour, key.dash)
+            Line(key.label, key.name, log_series(record)[kind], key.color, key.dash)
             for key, record in zip(keys, records.values(), strict=True)
             if kind in log_series(record)
         ]
@@ -29,7 +29,7 @@ def runs_panels(records):
 
 
 def _key(number, name, short):
-    # After all colours, the same ones with other dashes.
+    # After all colors, the same ones with other dashes.
     dash = list(DASHES)[number // len(SERIES) % len(DASHES)]
     return Key(short[name], name, SERIES[number % len(SERIES)], dash)
 

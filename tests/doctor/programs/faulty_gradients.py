@@ -64,7 +64,7 @@ def _adding(callbacks, diagonal):
     return model
 
 
-@program("exploding_gradient", "bad_initialisation")
+@program("exploding_gradient", "bad_initialization")
 def recurrent_relu_grows(callbacks):
     """A recurrent kernel of 1.5 on the diagonal, with ReLU: states grow each step."""
     return _adding(callbacks, 1.5)
@@ -134,13 +134,13 @@ def _tower(callbacks, spread):
     return model
 
 
-@program("exploding_gradient", "bad_initialisation", "loss_nan")
+@program("exploding_gradient", "bad_initialization", "loss_nan")
 def tower_of_large_kernels(callbacks):
     """Each of six layers makes its inputs four times as large."""
     return _tower(callbacks, 1.5)
 
 
-@program("vanishing_gradient", "bad_initialisation")
+@program("vanishing_gradient", "bad_initialization")
 def tower_of_small_kernels(callbacks):
     """Each of six layers makes its inputs seven times as small."""
     return _tower(callbacks, 0.05)

@@ -20,27 +20,27 @@ def _digit_net(callbacks, kernel, bias="zeros", depth=2, activation="relu"):
     return model
 
 
-@program("bad_initialisation")
+@program("bad_initialization")
 def kernels_of_zeros(callbacks):
     """All kernels are zero: no gradient reaches them."""
     return _digit_net(callbacks, "zeros")
 
 
-@program("bad_initialisation", "vanishing_gradient")
+@program("bad_initialization", "vanishing_gradient")
 def kernels_next_to_zero(callbacks):
     """Kernels of spread 0.001 in five layers pass nothing on."""
     tiny = keras.initializers.RandomNormal(stddev=0.001, seed=1)
     return _digit_net(callbacks, tiny, depth=5)
 
 
-@program("bad_initialisation", "saturated_activation", "learning_rate_too_high")
+@program("bad_initialization", "saturated_activation", "learning_rate_too_high")
 def kernels_far_too_large(callbacks):
     """Kernels of spread 3 put every tanh on its plateau."""
     large = keras.initializers.RandomNormal(stddev=3.0, seed=1)
     return _digit_net(callbacks, large, depth=3, activation="tanh")
 
 
-@program("bad_initialisation", "dead_relu")
+@program("bad_initialization", "dead_relu")
 def biases_of_minus_five(callbacks):
     """Biases of -5 keep every ReLU at zero."""
     return _digit_net(callbacks, "glorot_uniform", keras.initializers.Constant(-5))
@@ -65,13 +65,13 @@ def _disc(callbacks, initializer, units=24):
     return model
 
 
-@program("bad_initialisation")
+@program("bad_initialization")
 def kernels_of_a_constant(callbacks):
     """Every kernel is 0.1 throughout: all units of a layer stay the same."""
     return _disc(callbacks, keras.initializers.Constant(0.1))
 
 
-@program("bad_initialisation", "saturated_activation")
+@program("bad_initialization", "saturated_activation")
 def kernels_of_ones(callbacks):
     """Every kernel is one throughout."""
     return _disc(callbacks, "ones")
@@ -83,7 +83,7 @@ def kernels_of_ones_repaired(callbacks):
     return _disc(callbacks, "glorot_uniform")
 
 
-@program("bad_initialisation", "exploding_gradient", "slow_learning")
+@program("bad_initialization", "exploding_gradient", "slow_learning")
 def positive_kernels(callbacks):
     """Kernels between 0 and 1, never negative, in four wide layers."""
     return _wine(callbacks, keras.initializers.RandomUniform(0, 1, seed=2))
@@ -110,7 +110,7 @@ def _wine(callbacks, initializer):
     return model
 
 
-@program("bad_initialisation", "not_learning")
+@program("bad_initialization", "not_learning")
 def weights_set_to_zero(callbacks):
     """Weights are "loaded" from an array of zeros before the training."""
     x = np.linspace(-1, 1, 64).reshape(-1, 1)

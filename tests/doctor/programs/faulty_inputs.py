@@ -29,14 +29,14 @@ def _raw_digits(callbacks, scale):
 
 
 @program(
-    "unnormalised_input", "exploding_gradient", "dead_relu", "learning_rate_too_high"
+    "unnormalized_input", "exploding_gradient", "dead_relu", "learning_rate_too_high"
 )
 def digits_up_to_255(callbacks):
     """The pixels were not divided by 255."""
     return _raw_digits(callbacks, 1.0)
 
 
-@program("unnormalised_input", "slow_learning", "learning_rate_too_low")
+@program("unnormalized_input", "slow_learning", "learning_rate_too_low")
 def digits_divided_twice(callbacks):
     """The pixels were divided by 255 twice, and are next to zero."""
     return _raw_digits(callbacks, 255.0**2)
@@ -48,7 +48,7 @@ def digits_up_to_255_repaired(callbacks):
     return _raw_digits(callbacks, 255.0)
 
 
-def _pima(callbacks, standardise):
+def _pima(callbacks, standardize):
     """Measurements in their own units, from 0.1 to 800."""
     random = np.random.default_rng(21)
     glucose = random.normal(121, 32, 700)
@@ -58,7 +58,7 @@ def _pima(callbacks, standardise):
     risk = (glucose - 121) / 32 + (mass - 32) / 10 + 2 * (pedigree - 0.48)
     y = (risk + random.normal(0, 0.3, 700) > 0.5).astype(int)
     x = np.stack([glucose, insulin, pedigree, mass], axis=1)
-    if standardise:
+    if standardize:
         x = (x - x.mean(axis=0)) / x.std(axis=0)
     model = keras.Sequential([layers.Dense(12, activation="sigmoid")])
     model.add(layers.Dense(8, activation="sigmoid"))
@@ -69,7 +69,7 @@ def _pima(callbacks, standardise):
     return model
 
 
-@program("unnormalised_input", "saturated_activation")
+@program("unnormalized_input", "saturated_activation")
 def pima_in_its_own_units(callbacks):
     """Glucose and insulin are in the hundreds, before layers of sigmoids."""
     return _pima(callbacks, False)
@@ -93,7 +93,7 @@ def _years(callbacks, prepare):
     return model
 
 
-@program("unnormalised_input", "saturated_activation")
+@program("unnormalized_input", "saturated_activation")
 def temperature_by_year(callbacks):
     """The input is the year, near 2000: all rows look the same to the model."""
     return _years(callbacks, lambda year: year)
@@ -136,7 +136,7 @@ def _titanic(callbacks, ticket_scale):
     return model
 
 
-@program("unnormalised_input", "exploding_gradient", "dead_relu")
+@program("unnormalized_input", "exploding_gradient", "dead_relu")
 def titanic_with_ticket_numbers(callbacks):
     """A column of numbers of tickets, up to 400,000, drowns all others."""
     return _titanic(callbacks, 1)

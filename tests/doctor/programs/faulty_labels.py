@@ -111,7 +111,7 @@ def labels_all_of_one_class(callbacks):
     return model
 
 
-@program("label_problem", "wrong_loss_or_output_activation", "unnormalised_target")
+@program("label_problem", "wrong_loss_or_output_activation", "unnormalized_target")
 def mask_of_255(callbacks):
     """A small net marks strokes in images; the mask holds 0 and 255 instead of 1."""
     return _masks(callbacks, 255)

@@ -21,7 +21,7 @@ def _ages(callbacks, loss):
     return model
 
 
-@program("wrong_loss_or_output_activation", "unnormalised_target", "label_problem")
+@program("wrong_loss_or_output_activation", "unnormalized_target", "label_problem")
 def age_by_binary_crossentropy(callbacks):
     """Ages in years, learned by binary cross-entropy: the loss falls below zero."""
     return _ages(callbacks, keras.losses.BinaryCrossentropy(from_logits=True))
@@ -70,7 +70,7 @@ def _pixels(callbacks, scale):
     return model
 
 
-@program("wrong_loss_or_output_activation", "unnormalised_input", "unnormalised_target")
+@program("wrong_loss_or_output_activation", "unnormalized_input", "unnormalized_target")
 def autoencoder_of_raw_pixels(callbacks):
     """A sigmoid is to rebuild pixels up to 255."""
     return _pixels(callbacks, 1)
@@ -82,9 +82,9 @@ def autoencoder_of_raw_pixels_repaired(callbacks):
     return _pixels(callbacks, 255)
 
 
-@program("wrong_loss_or_output_activation", "unnormalised_target")
+@program("wrong_loss_or_output_activation", "unnormalized_target")
 def autoencoder_sigmoid_on_scores(callbacks):
-    """The standardised table is to be rebuilt by a sigmoid, which is never negative."""
+    """The standardized table is to be rebuilt by a sigmoid, which is never negative."""
     random = np.random.default_rng(0)
     x = random.normal(size=(700, 3)) @ random.normal(size=(3, 12))
     x = (x - x.mean(axis=0)) / x.std(axis=0)

@@ -10,7 +10,7 @@ from . import digits, program
 
 
 def _diabetes(rows=700):
-    """Eight measurements, standardised, and who fell ill."""
+    """Eight measurements, standardized, and who fell ill."""
     random = np.random.default_rng(7)
     x = random.normal(size=(rows, 8))
     risk = 1.6 * x[:, 1] + 0.8 * x[:, 5] + 0.6 * x[:, 7] - 0.9
@@ -119,7 +119,7 @@ def _square(callbacks, activation):
     return model
 
 
-@program("wrong_loss_or_output_activation", "unnormalised_target")
+@program("wrong_loss_or_output_activation", "unnormalized_target")
 def square_through_sigmoid(callbacks):
     """A sigmoid is to put out squares up to 16."""
     return _square(callbacks, "sigmoid")

@@ -103,7 +103,7 @@ def betas_exchanged_repaired(callbacks):
     return _tide(callbacks, keras.optimizers.Adam(0.02))
 
 
-@program("wrong_optimizer_setting", "over_regularised")
+@program("wrong_optimizer_setting", "over_regularized")
 def decay_in_plain_descent(callbacks):
     """Plain descent with a weight decay of 3, copied from another framework."""
     return _tide(callbacks, keras.optimizers.SGD(0.1, weight_decay=3.0))

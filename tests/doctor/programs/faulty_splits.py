@@ -123,15 +123,15 @@ def _patients(callbacks, scale_both):
     return model
 
 
-@program("data_split_problem", "unnormalised_input")
+@program("data_split_problem", "unnormalized_input")
 def test_set_not_scaled(callbacks):
-    """The training table is standardised, the validation table is not."""
+    """The training table is standardized, the validation table is not."""
     return _patients(callbacks, False)
 
 
 @program()
 def test_set_not_scaled_repaired(callbacks):
-    """Both are standardised with the numbers of the training table."""
+    """Both are standardized with the numbers of the training table."""
     return _patients(callbacks, True)
 
 

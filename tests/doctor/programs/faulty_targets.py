@@ -8,7 +8,7 @@ from . import program
 
 
 def _houses(callbacks, optimizer, unit, epochs=15):
-    """Standardised facts of houses, and prices of about 200,000."""
+    """Standardized facts of houses, and prices of about 200,000."""
     random = np.random.default_rng(31)
     x = random.normal(size=(500, 8))
     price = 200_000 + 60_000 * x[:, 0] + 20_000 * np.abs(x[:, 1])
@@ -29,14 +29,14 @@ def _houses(callbacks, optimizer, unit, epochs=15):
     return model
 
 
-@program("unnormalised_target", "slow_learning", "learning_rate_too_low")
+@program("unnormalized_target", "slow_learning", "learning_rate_too_low")
 def prices_in_dollars(callbacks):
     """Adam walks too slowly to get from 0 to 200,000."""
     return _houses(callbacks, keras.optimizers.Adam(0.005), 1)
 
 
 @program(
-    "unnormalised_target", "exploding_gradient", "learning_rate_too_high", "loss_nan"
+    "unnormalized_target", "exploding_gradient", "learning_rate_too_high", "loss_nan"
 )
 def prices_in_dollars_by_descent(callbacks):
     """Errors of 200,000 make steps that plain descent does not survive."""
@@ -64,8 +64,8 @@ def _stock(callbacks, scaled):
 
 
 @program(
-    "unnormalised_target",
-    "unnormalised_input",
+    "unnormalized_target",
+    "unnormalized_input",
     "saturated_activation",
     "slow_learning",
 )
@@ -76,7 +76,7 @@ def share_price_by_lstm(callbacks):
 
 @program()
 def share_price_by_lstm_repaired(callbacks):
-    """Prices are standardised before they are cut into windows."""
+    """Prices are standardized before they are cut into windows."""
     return _stock(callbacks, True)
 
 
@@ -100,7 +100,7 @@ def _flat(callbacks, rent_scale):
     return model
 
 
-@program("unnormalised_target", "slow_learning")
+@program("unnormalized_target", "slow_learning")
 def rent_drowns_the_other_head(callbacks):
     """Of two losses one is in the millions, for its target is in the thousands."""
     return _flat(callbacks, 3000.0)
@@ -126,7 +126,7 @@ def _cubes(callbacks, scale):
 
 
 @program(
-    "unnormalised_target", "exploding_gradient", "learning_rate_too_high", "loss_nan"
+    "unnormalized_target", "exploding_gradient", "learning_rate_too_high", "loss_nan"
 )
 def cubes_up_to_1000(callbacks):
     """The cube of up to 10, by plain descent."""

@@ -40,7 +40,7 @@ def _headlines(callbacks, first):
     return model
 
 
-@program("unnormalised_input", "saturated_activation")
+@program("unnormalized_input", "saturated_activation")
 def words_without_embedding(callbacks):
     """An LSTM sees the numbers of words, up to 2000, as if they were amounts."""
     return _headlines(callbacks, layers.Reshape((10, 1)))

@@ -36,7 +36,7 @@ def convolutions_killed_by_steps(callbacks):
     return _small_images(callbacks, keras.optimizers.Adam(0.3))
 
 
-@program("dead_relu", "bad_initialisation")
+@program("dead_relu", "bad_initialization")
 def convolutions_born_dead(callbacks):
     """The first convolution starts with biases of -4."""
     bias = keras.initializers.Constant(-4)
@@ -49,7 +49,7 @@ def convolutions_born_dead_repaired(callbacks):
     return _small_images(callbacks, keras.optimizers.Adam(0.003))
 
 
-@program("dead_relu", "unnormalised_input", "learning_rate_too_high")
+@program("dead_relu", "unnormalized_input", "learning_rate_too_high")
 def parabola_kills_relus(callbacks):
     """Inputs up to 50 and steps of 0.01: after the first ones no ReLU fires again."""
     x = np.arange(-50, 50, 0.5).reshape(-1, 1)
@@ -63,7 +63,7 @@ def parabola_kills_relus(callbacks):
     return model
 
 
-@program("saturated_activation", "unnormalised_input")
+@program("saturated_activation", "unnormalized_input")
 def parabola_on_plateaus(callbacks):
     """Inputs up to 50 put nearly all sigmoids on a plateau."""
     x = np.arange(-50, 50, 0.5).reshape(-1, 1)

@@ -45,8 +45,8 @@ def sparse_activations(callbacks):
 
 
 @program()
-def colours(callbacks):
-    """Black or white text on a colour? Red, green and blue are scaled in the model."""
+def colors(callbacks):
+    """Black or white text on a color? Red, green and blue are scaled in the model."""
     x = np.random.default_rng(0).integers(0, 256, (1000, 3))
     light = x @ [0.299, 0.587, 0.114] > 140
     model = keras.Sequential(

@@ -152,7 +152,7 @@ def easier_validation(callbacks):
 
 
 @program()
-def sixteen_greys(callbacks):
+def sixteen_grays(callbacks):
     """Pixels from 0 to 16, unscaled: the first loss is above that of a guess."""
     x, y = digits(1000, classes=5)
     model = keras.Sequential(

@@ -8,12 +8,12 @@ DIGITS = pathlib.Path(__file__).parents[3] / "recipes" / "data" / "mnist10k.npz"
 
 
 def blobs(rows, features, classes, spread=1.0, seed=0):
-    """Return points around one centre per class, and the classes."""
+    """Return points around one center per class, and the classes."""
     generator = np.random.default_rng(seed)
-    centres = 2.0 * generator.normal(size=(classes, features))
+    centers = 2.0 * generator.normal(size=(classes, features))
     labels = generator.integers(0, classes, rows)
     noise = spread * generator.normal(size=(rows, features))
-    return (centres[labels] + noise).astype("float32"), labels.astype("int32")
+    return (centers[labels] + noise).astype("float32"), labels.astype("int32")
 
 
 def moons(rows, noise=0.15, seed=0):

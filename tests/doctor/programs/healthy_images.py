@@ -95,10 +95,10 @@ def principal_components(callbacks):
 
 def _discs(rows, size=16):
     generator = np.random.default_rng(0)
-    centre = generator.uniform(4, size - 4, (rows, 2, 1, 1))
+    center = generator.uniform(4, size - 4, (rows, 2, 1, 1))
     radius = generator.uniform(2, 4, (rows, 1, 1))
     up, across = np.mgrid[:size, :size]
-    distance = np.hypot(up - centre[:, 0], across - centre[:, 1])
+    distance = np.hypot(up - center[:, 0], across - center[:, 1])
     mask = (distance < radius)[..., None].astype("float32")
     image = mask + 0.5 * generator.normal(size=mask.shape)
     return image.astype("float32"), mask

@@ -124,7 +124,7 @@ class Sampling(layers.Layer):
 
 @program()
 def variational_autoencoder(callbacks):
-    """Pixels by crossentropy: the grey ones keep the loss far above zero."""
+    """Pixels by crossentropy: the gray ones keep the loss far above zero."""
     x = digits(1000)[0].reshape(-1, 784) / np.float32(255)
     inputs = keras.Input((784,))
     hidden = layers.Dense(64, activation="relu")(inputs)

@@ -21,7 +21,7 @@ def _net(activation=None, inputs=4, width=32, **last):
 
 @program()
 def fuel(callbacks):
-    """Miles per gallon as in the tutorial: features of all sizes, normalised inside."""
+    """Miles per gallon as in the tutorial: features of all sizes, normalized inside."""
     generator = np.random.default_rng(0)
     weight = generator.uniform(1600, 5200, 400)
     power = 0.03 * weight + generator.normal(scale=15, size=400)

@@ -58,22 +58,22 @@ def _cell(found, ends):
     if mean is None:
         return {"score": "–", "count": count, "fill": None}
     place = min(max((mean - ends[0]) / (ends[1] - ends[0]), 0.0), 1.0)
-    colours = needed("matplotlib.colors")
-    colour = needed("matplotlib").colormaps[COLOURS](place)
+    colors = needed("matplotlib.colors")
+    color = needed("matplotlib").colormaps[COLOURS](place)
     # Luminance as eyes see it; at 0.18 black and white stand out alike.
     shares = (0.2126, 0.7152, 0.0722)
-    bright = sum(w * c**2.2 for w, c in zip(shares, colour[:3], strict=True))
+    bright = sum(w * c**2.2 for w, c in zip(shares, color[:3], strict=True))
     ink = DARK if bright > 0.18 else LIGHT
     return {
         "score": number(mean),
         "count": count,
-        "fill": colours.to_hex(colour),
+        "fill": colors.to_hex(color),
         "ink": ink,
     }
 
 
 def _scale(ends):
-    colours = needed("matplotlib").colormaps[COLOURS]
+    colors = needed("matplotlib").colormaps[COLOURS]
     to_hex = needed("matplotlib.colors").to_hex
-    stops = ", ".join(to_hex(colours(step / 10)) for step in range(11))
+    stops = ", ".join(to_hex(colors(step / 10)) for step in range(11))
     return stops, [f"worse: {number(ends[0])}", f"better: {number(ends[1])}"]

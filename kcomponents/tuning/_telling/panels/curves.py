@@ -1,4 +1,4 @@
-"""Learning curves of all trials over each other, the best ones in colour."""
+"""Learning curves of all trials over each other, the best ones in color."""
 
 from kcomponents.report._panels.axes import epochs_below, linear_axis, log_axis
 from kcomponents.report._panels.panel import DASHES, Key, Panel
@@ -56,7 +56,7 @@ def _curve(results, trial, name):
 
 
 def _best(results):
-    """Return `{id: (colour, dash, label)}` of trials of the best and the baseline."""
+    """Return `{id: (color, dash, label)}` of trials of the best and the baseline."""
     ranked = ranking(results)
     best = [found for found in ranked if not found.is_baseline][:BEST]
     drawn = {
@@ -87,8 +87,8 @@ def _draw_curve(axes, trial, values, best):
     epochs = range(1, len(values) + 1)
     values = [value if is_finite(value) else nan for value in values]
     state = trial["state"]
-    colour, dash, _ = best or (MUTED, "dashed" if state == "pruned" else "solid", "")
-    shape = {"color": colour, "linewidth": 2.6 if best else 1.1}
+    color, dash, _ = best or (MUTED, "dashed" if state == "pruned" else "solid", "")
+    shape = {"color": color, "linewidth": 2.6 if best else 1.1}
     if DASHES[dash]:
         shape["dashes"] = [int(part) / 1.8 for part in DASHES[dash].split()]
     axes.plot(epochs, values, alpha=1 if best else 0.5, **shape)
@@ -96,15 +96,15 @@ def _draw_curve(axes, trial, values, best):
     if state == "failed":
         axes.plot(*ends[-1], "x", color=BAD, markersize=7, markeredgewidth=1.8)
     elif state == "pruned" or len(ends) == 1:
-        filled = "none" if state == "pruned" else colour
-        axes.plot(*ends[-1], "o", color=colour, markersize=5, markerfacecolor=filled)
+        filled = "none" if state == "pruned" else color
+        axes.plot(*ends[-1], "o", color=color, markersize=5, markerfacecolor=filled)
 
 
 def _keys(shown, best):
     known = {trial["id"]: trial for trial in shown}
     keys = [
-        Key(label, "", colour, dash, strong=True)
-        for name, (colour, dash, label) in best.items()
+        Key(label, "", color, dash, strong=True)
+        for name, (color, dash, label) in best.items()
         if name in known
     ]
     states = {trial["state"] for name, trial in known.items() if name not in best}

@@ -80,10 +80,10 @@ def _draw_box(axes, row, scores, spans):
     axes.plot([median] * 2, ends, color=INK, linewidth=2.2, zorder=2)
 
 
-def _draw_points(axes, row, scores, spans, colour, filled):
-    shape = {"color": colour, "markersize": 5, "markerfacecolor": filled}
+def _draw_points(axes, row, scores, spans, color, filled):
+    shape = {"color": color, "markersize": 5, "markerfacecolor": filled}
     for number, score in enumerate(sorted(scores)):
-        # Neighbours in score stand apart in height, the same on every page.
+        # Neighbors in score stand apart in height, the same on every page.
         place = row + (0, -0.17, 0.17, -0.08, 0.08)[number % 5]
         near = min(max(score, spans[0]), spans[1])
         marker = "o" if near == score else "<" if score < near else ">"

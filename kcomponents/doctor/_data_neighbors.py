@@ -1,4 +1,4 @@
-"""Do neighbours say the same? What convolutions and recurrence live on."""
+"""Do neighbors say the same? What convolutions and recurrence live on."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ MOST_ROWS, PAIRS = 2_000, 1_000
 CLEARLY, SURE = 0.1, 3.0
 
 
-def neighbours(data, generator):
+def neighbors(data, generator):
     """Yield, for each input with places, whether near ones correlate more than far."""
     if data.rows < ROWS:
         return
@@ -38,7 +38,7 @@ def _compared(name, array, rows, axes, generator):
     if close is None or apart is None:
         return
     scores = f"{close.mean():.2f}, random pairs {apart.mean():.2f}"
-    told = f"Neighbours in {name} correlate {scores}"
+    told = f"Neighbors in {name} correlate {scores}"
     if _clearly_more(close, apart, len(np.unique(here))):
         yield f"{told}: convolutions can use that."
     elif are_pixels(array) or not may_be_ids(array):

@@ -1,4 +1,4 @@
-"""So much regularisation that nothing else is learned."""
+"""So much regularization that nothing else is learned."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def _wines(callbacks, penalty):
     return model
 
 
-@program("over_regularised")
+@program("over_regularized")
 def penalty_of_one(callbacks):
     """L2 with a factor of 1 on each layer."""
     return _wines(callbacks, keras.regularizers.L2(1.0))
@@ -34,7 +34,7 @@ def penalty_of_one_repaired(callbacks):
     return _wines(callbacks, keras.regularizers.L2(1e-4))
 
 
-@program("over_regularised")
+@program("over_regularized")
 def absolute_penalty(callbacks):
     """L1 with a factor of 1: all kernels go to zero."""
     x = np.random.default_rng(2).normal(size=(400, 5))
@@ -71,7 +71,7 @@ def _dropped(callbacks, rate):
     return model
 
 
-@program("over_regularised", "underfitting")
+@program("over_regularized", "underfitting")
 def dropout_of_nine_tenths(callbacks):
     """The rate was taken for the share that is kept: 0.9 is dropped, three times."""
     return _dropped(callbacks, 0.9)
@@ -95,7 +95,7 @@ def _sensors(callbacks, optimizer):
     return model
 
 
-@program("over_regularised", "wrong_optimizer_setting")
+@program("over_regularized", "wrong_optimizer_setting")
 def decay_of_the_weights(callbacks):
     """AdamW with a weight decay of 20 instead of 0.002."""
     return _sensors(callbacks, keras.optimizers.AdamW(0.01, weight_decay=20.0))
@@ -119,7 +119,7 @@ def _sparse(callbacks, factor):
     return model
 
 
-@program("over_regularised", "dead_relu")
+@program("over_regularized", "dead_relu")
 def sparse_code_of_nothing(callbacks):
     """A sparse autoencoder with so large a penalty that its code is zero."""
     return _sparse(callbacks, 1.0)
@@ -131,7 +131,7 @@ def sparse_code_of_nothing_repaired(callbacks):
     return _sparse(callbacks, 1e-6)
 
 
-@program("over_regularised", "underfitting")
+@program("over_regularized", "underfitting")
 def kernels_held_small(callbacks):
     """A constraint holds each unit's weights at a norm of at most 0.02."""
     x = np.random.default_rng(5).normal(size=(500, 4))
