@@ -175,8 +175,10 @@ LAYERS = {
     ),
 }
 OPTIMIZERS = {
-    "clipped(global_norm=1) / global_clipnorm=1": Case(
-        lambda: clipped(sgd(), global_norm=1.0), lambda: sgd(global_clipnorm=1.0), 1.02
+    "clipped(global_clipnorm=1) / global_clipnorm=1": Case(
+        lambda: clipped(sgd(), global_clipnorm=1.0),
+        lambda: sgd(global_clipnorm=1.0),
+        1.02,
     ),
 }
 CASES = LAYERS | OPTIMIZERS

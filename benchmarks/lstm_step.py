@@ -38,14 +38,14 @@ def keras_clips():
 
 def we_clip():
     """Return the same with our clipping."""
-    return clipped(keras.optimizers.Adam(), global_norm=1.0)
+    return clipped(keras.optimizers.Adam(), global_clipnorm=1.0)
 
 
 # Row → maker of the optimizer, of callbacks, and how much slower it may be.
 SIDES = {
     THEIRS: (keras_clips, list, None),
     AGAIN: (keras_clips, list, None),
-    "clipped(Adam(), global_norm=1.0)": (we_clip, list, 1.02),
+    "clipped(Adam(), global_clipnorm=1.0)": (we_clip, list, 1.02),
     "... and GradientNormLogger()": (we_clip, lambda: [GradientNormLogger()], None),
     "... and GradientNormLogger(every=1)": (
         we_clip,

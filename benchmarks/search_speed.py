@@ -68,7 +68,7 @@ ONE_THREAD = dict.fromkeys(
 def digits():
     """Return small digits, to train on and held back, as pairs."""
     sys.path.insert(0, str(RECIPES))
-    from recipe_data import images
+    from lib.data import images
 
     (x, y), _ = images("digits")
     # The middle, three by three pixels made one.

@@ -35,7 +35,7 @@ def net():
     for layer in (layers.MaxoutDense(8), layers.PReLU(), keras.layers.Dense(1)):
         model.add(layer)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    adam = optimizers.clipped(keras.optimizers.Adam(0.01), global_norm=1.0)
+    adam = optimizers.clipped(keras.optimizers.Adam(0.01), global_clipnorm=1.0)
     model.compile(adam, loss, metrics=["accuracy"])
     return model
 

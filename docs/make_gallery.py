@@ -35,8 +35,7 @@ VARIANTS = {
 
 def names():
     """Return the recipes, in order."""
-    found = (path.stem for path in RECIPES.glob("*.py"))
-    return sorted(name for name in found if not name.startswith("recipe_"))
+    return sorted(path.stem for path in RECIPES.glob("*.py"))
 
 
 def command(page):

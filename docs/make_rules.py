@@ -1,9 +1,9 @@
-"""Write docs/rules.md, what each rule of the training doctor finds, from the rules.
+"""Write docs/rules.md, the reference of the training doctor's rules.
 
     python docs/make_rules.py
 
-The examples are records made by hand, each of which shows what one rule looks for; what
-the rule says of it is what stands on the page.
+Each example on the page is the finding of one rule on a record made for it, from
+`tests/doctor/cases.py`.
 """
 
 import pathlib
@@ -13,16 +13,16 @@ ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
 BEGIN = """# The rules of the training doctor
 
-`kcomponents.doctor.RULES` are asked in this order, causes before symptoms. A rule is a
-function of what was recorded; what it finds has a label, evidence in numbers, how bad
-it is, and remedies with code to paste. Below each rule stands what it says of a record
-made to show it. `examine(record, rules=["dead_relu"])` asks some of them only, and [a
-rule of your own](extending.md) may stand among them.
+The rules in `kcomponents.doctor.RULES` run in this order, causes before symptoms. Each
+takes the record of a run and returns findings with a label, a severity, evidence in
+numbers, and remedies with code to paste. Below, each rule is shown with its finding
+on an example. `examine(record, rules=["dead_relu"])` runs only some of the rules, and
+[your own rules](extending.md) can be among them.
 """
 
 
 def example(rule):
-    """Return what a rule finds in the record that shows it."""
+    """Return the finding of a rule on the record made for it."""
     sys.path.insert(0, str(ROOT))
     from kcomponents.doctor import examine
     from tests.doctor.cases import SICK, SICK_TOO, sick
@@ -35,16 +35,16 @@ def example(rule):
 
 
 def section(rule):
-    """Return what the page says of a rule."""
+    """Return the section of a rule."""
     finding = example(rule)
-    found = rule.__doc__.strip().partition("\n")[0].removeprefix("Find ")
+    purpose = rule.__doc__.strip().partition("\n")[0].removeprefix("Find ")
     where = f", at `{finding.where}`" if finding.where else ""
     parts = [
         f"## {rule.__name__}",
-        f"Looks for {found}",
-        f"Label `{finding.rule}`, severity {finding.severity}{where}:",
+        f"Finds {purpose}",
+        f"Label `{finding.label}`, severity {finding.severity}{where}:",
         f"> {' '.join(finding.evidence)}",
-        "What helps:" if finding.remedies else "",
+        "Remedies:" if finding.remedies else "",
     ]
     for number, remedy in enumerate(finding.remedies, 1):
         code = "\n".join(f"   {line}".rstrip() for line in remedy.code.splitlines())

@@ -3,18 +3,20 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from kcomponents import report
 from kcomponents._files import write_whole
 from kcomponents._version import __version__
 from kcomponents.record import Record
+from kcomponents.report._output import check_output
 from kcomponents.tuning._command_line.parser import add_search, run_search_command
 
-DESCRIPTION = "Components for Keras models that train badly."
+DESCRIPTION = "Diagnose Keras training runs, and search hyperparameters."
 ABOUT_REPORT = """\
-Say what a training suffers from, by the record that was written during it:
-as text, as JSON, or as a web page. The training may still be going on.
-Several records give one page that lays them side by side.
+Diagnose a training run from its record, and print the report as text or JSON, or
+write it as a web page. The run may still be in progress. Several records give one
+page that compares the runs side by side.
 """
 EXAMPLES = """\
 examples:
@@ -23,16 +25,21 @@ examples:
   python -m kcomponents report slow.jsonl fast.jsonl -o both.html
   python -m kcomponents report run.jsonl --json > run.json
 
-A record is written by kcomponents.callbacks.TrainingDoctor(record_path="run.jsonl").
-The exit status is 0, or 2 if a record cannot be read or the report not written.
+kcomponents.callbacks.TrainingDoctor(record_path="run.jsonl") writes a record.
+The exit status is 0, or 2 if a record cannot be read or the report cannot be written.
 """
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Args:
-        argv: List of strings, the arguments. Defaults to `None`, those of the process.
+        argv: List of strings, the command-line arguments. Defaults to `None`, the
+            arguments of this process.
+
+    Returns:
+        Integer: 0 on success, 2 for wrong input, 1 if `search verify` finds a problem,
+        130 if Ctrl-C ended a search.
 
     Example:
         >>> from kcomponents.__main__ import main
@@ -43,17 +50,17 @@ def main(argv=None):
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as end:
-        # By which argparse answers `--help` and wrong arguments.
-        return end.code or 0
+        # argparse exits after `--help`, and on wrong arguments.
+        return int(end.code or 0)
     try:
         if arguments.command == "search":
             return run_search_command(arguments, argv or sys.argv[1:])
         _report(arguments)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        told = str(error).strip() or type(error).__name__
+        message = str(error).strip() or type(error).__name__
         if arguments.command == "report":
-            told = " ".join(told.split())
-        _write(f"python -m kcomponents {arguments.command}: {told}\n", sys.stderr)
+            message = " ".join(message.split())
+        _write(f"python -m kcomponents {arguments.command}: {message}\n", sys.stderr)
         return 2
     return 0
 
@@ -67,7 +74,7 @@ def _parser():
     )
     command = commands.add_parser(
         "report",
-        help="say what a training suffers from, by its record",
+        help="diagnose a training run from its record",
         description=ABOUT_REPORT,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -76,25 +83,29 @@ def _parser():
         "records",
         nargs="+",
         metavar="RECORD",
-        help="record of a training, a file",
+        help="file with the record of a training run",
     )
     command.add_argument(
-        "-o", "--output", metavar="FILE", help="write a page there, or JSON with --json"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write a web page (.html) to this file, or JSON (.json) with --json",
     )
     command.add_argument(
-        "--json", action="store_true", help="give JSON in place of text or a page"
+        "--json", action="store_true", help="give JSON instead of text or a page"
     )
     add_search(commands)
     return parser
 
 
 def _report(arguments):
-    names = _names(arguments.records)
-    found = {name: Record.load(path) for name, path in names.items()}
+    check_output(arguments.output, json=arguments.json)
+    paths = _names(arguments.records)
+    records = {name: Record.load(path) for name, path in paths.items()}
     if arguments.output and not arguments.json:
-        _page(found, arguments.output)
+        _page(records, arguments.output)
         return
-    text = (_json if arguments.json else _text)(found) + "\n"
+    text = (_json if arguments.json else _text)(records) + "\n"
     if arguments.output:
         write_whole(arguments.output, text)
     else:
@@ -102,37 +113,37 @@ def _report(arguments):
 
 
 def _names(paths):
-    """Return `{name: path}`: the files' names, or the paths where these are equal."""
+    """Return `{name: path}`, named by the files, or by the paths if names repeat."""
     names = [os.path.splitext(os.path.basename(path))[0] for path in paths]
     unique = len(set(names)) == len(names)
-    found = dict(zip(names if unique else paths, paths, strict=True))
-    if len(found) < len(paths):
-        raise ValueError("A record is named twice. Name each only once.")
-    return found
+    named = dict(zip(names if unique else paths, paths, strict=True))
+    if len(named) < len(paths):
+        raise ValueError("A record is given twice. Give each record only once.")
+    return named
 
 
-def _page(found, path):
-    if len(found) > 1:
-        report.compare(list(found.values()), list(found), path)
+def _page(records, path):
+    if len(records) > 1:
+        report.compare(list(records.values()), list(records), path)
     else:
-        (record,) = found.values()
+        (record,) = records.values()
         report.to_html(None, record, path)
 
 
-def _json(found):
-    told = [report.to_json(None, record) for record in found.values()]
-    return told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+def _json(records):
+    reports = [report.to_json(None, record) for record in records.values()]
+    return reports[0] if len(reports) == 1 else f"[{', '.join(reports)}]"
 
 
-def _text(found):
-    if len(found) == 1:
-        return report.to_text(None, *found.values())
-    told = {name: report.to_text(None, record) for name, record in found.items()}
-    return "\n\n\n".join(f"== {name} ==\n\n{text}" for name, text in told.items())
+def _text(records):
+    if len(records) == 1:
+        return report.to_text(None, *records.values())
+    texts = {name: report.to_text(None, record) for name, record in records.items()}
+    return "\n\n\n".join(f"== {name} ==\n\n{text}" for name, text in texts.items())
 
 
 def _write(text, stream):
-    # A console that cannot show a name shows "?" in its place.
+    # Characters that the console cannot encode are shown as "?".
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
 

@@ -1,4 +1,4 @@
-"""Argument checks: each message names the rule, then the value received."""
+"""Argument checks: each message states the rule, then the value received."""
 
 import difflib
 import math
@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-# So many letters are shown of a value, or of a rule that names one.
+# The most characters shown of a value, or of a rule that contains one.
 LONGEST = 2000
 
 
 def fail(rule: str, /, **received: Any) -> NoReturn:
     """Raise a ValueError that states the rule and shows what was received."""
-    told = ((_short(name), _short(_text(value))) for name, value in received.items())
-    shown = ", ".join(f"{name}={text}" for name, text in told)
+    texts = ((_short(name), _short(_text(value))) for name, value in received.items())
+    shown = ", ".join(f"{name}={text}" for name, text in texts)
     raise ValueError(f"{_short(rule)} Received: {shown}")
 
 
@@ -22,19 +22,19 @@ def _text(value):
     try:
         return repr(value)
     except Exception as error:
-        # Lists within lists without end, say, or a number of too many digits.
+        # For example, endlessly nested lists or a number with too many digits.
         return f"<{type(value).__name__} that cannot be shown: {error}>"
 
 
 def _short(text):
-    """Return a text, the middle of a long one left out."""
+    """Return a text, without the middle if it is long."""
     if len(text) <= LONGEST:
         return text
     return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 def positive_int(name, value, high=math.inf):
-    """Return `value` as an int, or refuse all but a whole number from 1 to `high`."""
+    """Return `value` as an int; raise unless it is an integer from 1 to `high`."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or not 1 <= value <= high:
         most = f" of at most {high}" if high < math.inf else ""
@@ -43,17 +43,17 @@ def positive_int(name, value, high=math.inf):
 
 
 def positive_ints(name, values):
-    """Return `values` as a tuple of ints, or refuse all but a list of counts."""
+    """Return `values` as a tuple of ints; raise unless all are positive integers."""
     if not isinstance(values, list | tuple) or not values:
         fail(f"`{name}` must be a list of integers.", **{name: values})
     return tuple(positive_int(name, value) for value in values)
 
 
 def number(name, value, low=-math.inf, high=math.inf, *, open_low=False):
-    """Return `value` as a Python float, or refuse what is not finite or out of range.
+    """Return `value` as a float; raise unless it is finite and in the range.
 
-    The range is closed, or open at `low` with `open_low=True`. Scalars of numpy pass;
-    booleans, strings and NaN do not.
+    The range includes both ends; `open_low=True` excludes `low`. Numpy scalars are
+    accepted; booleans, strings and NaN are not.
     """
     found = math.nan if isinstance(value, bool) else _as_float(value)
     inside = math.isfinite(found) and low <= found <= high
@@ -66,7 +66,7 @@ def number(name, value, low=-math.inf, high=math.inf, *, open_low=False):
 
 
 def _as_float(value):
-    """Return a real number as a float, NaN for anything else or beyond all floats."""
+    """Return a real number as a float, or NaN if it is none or too large."""
     try:
         return float(value) if isinstance(value, numbers.Real) else math.nan
     except OverflowError:
@@ -74,22 +74,23 @@ def _as_float(value):
 
 
 def interval(lower, upper):
-    """Return both bounds as floats, or refuse all but finite `0 <= lower <= upper`."""
+    """Return both bounds as floats; raise unless `0 <= lower <= upper`, both finite."""
     low, high = (math.nan if b is True else _as_float(b) for b in (lower, upper))
     if not 0 <= low <= high < math.inf:
-        fail("Need 0 <= lower <= upper, both finite.", lower=lower, upper=upper)
+        rule = "`lower` and `upper` must be finite, with 0 <= lower <= upper."
+        fail(rule, lower=lower, upper=upper)
     return low, high
 
 
 def boolean(name, value):
-    """Return `value` as a bool; 0 and 1 pass, words and arrays do not."""
+    """Return `value` as a bool; 0 and 1 are accepted, strings and arrays are not."""
     if not isinstance(value, bool | np.bool_ | numbers.Integral) or value not in (0, 1):
         fail(f"`{name}` must be a boolean.", **{name: value})
     return bool(value)
 
 
 def one_of(name, value, choices):
-    """Return `value`, or refuse it and name the choices nearest to it."""
+    """Return `value`; if it is not one of the choices, raise and suggest some."""
     word = isinstance(value, str)
     if not word or value not in choices:
         near = word and difflib.get_close_matches(value, list(choices))
@@ -99,14 +100,14 @@ def one_of(name, value, choices):
 
 
 def whole_axis(axis):
-    """Return `axis` as an int; its range is known only once a weight comes."""
+    """Return `axis` as an int; its range is checked later, with the weight."""
     if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
         fail("`axis` must be an integer.", axis=axis)
     return int(axis)
 
 
 def axis_in(name, axis, rank):
-    """Return `axis` counted from 0, or refuse what lies outside a tensor's rank."""
+    """Return `axis` counted from 0; raise if it is out of range for the rank."""
     whole = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
     if not whole or not -rank <= axis < rank:
         fail(f"`{name}` must be an integer in [-{rank}, {rank}).", **{name: axis})

@@ -1,4 +1,4 @@
-"""Files written whole or line by line, so that no reader meets a part."""
+"""Files that are never half-written: replaced as a whole, or appended by line."""
 
 import contextlib
 import glob
@@ -14,12 +14,13 @@ Path = str | os.PathLike[str]
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Return a context with a new binary file, which takes its place at the end of it.
+    """Return a context with a binary file that replaces `path` at the end.
 
-    A reader finds the old file or the new, never a part; an exception leaves the old.
+    A reader finds the old file or the new one, never a part of it. If the context
+    raises an exception, the old file is kept.
 
     Args:
-        path: Where to write. The folder must exist; a link is followed.
+        path: Path to write to. The folder must exist; a link is followed.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -28,17 +29,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     folder, name = os.path.split(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"No folder {folder!r}. Create it first.")
-    # Not `mkstemp`, whose files only their owner may read.
-    beside = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+    # Not `mkstemp`, because only the owner may read its files.
+    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with open(beside, "xb") as file:
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, target)
+        os.replace(temporary, target)
     except BaseException:
-        if os.path.exists(beside):
-            os.remove(beside)
+        if os.path.exists(temporary):
+            os.remove(temporary)
         raise
 
 
@@ -46,7 +47,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader finds the old content or the new, never a part.
 
     Args:
-        path: Where to write. The folder must exist; a link is followed.
+        path: Path to write to. The folder must exist; a link is followed.
         content: Text, written as UTF-8, or bytes.
 
     Raises:
@@ -57,24 +58,24 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def remove_torn(path: Path) -> None:
-    """Remove what killed processes left of files that they were writing there."""
+    """Remove the temporary files that killed processes left beside `path`."""
     folder, name = os.path.split(os.path.realpath(path))
-    for torn in glob.glob(f".{glob.escape(name)}.*.tmp", root_dir=folder):
-        os.remove(os.path.join(folder, torn))
+    for temporary in glob.glob(f".{glob.escape(name)}.*.tmp", root_dir=folder):
+        os.remove(os.path.join(folder, temporary))
 
 
 def append_line(path: Path, text: str) -> None:
-    r"""Append one line in a single write, so that a killed process tears only the last.
+    r"""Append one line in a single write, so only the last line can be incomplete.
 
-    What stands after the last newline of the file is such a torn line, and is cut off.
+    An incomplete last line, from a process that was killed, is removed first.
 
     Args:
-        path: The file, made if there is none.
+        path: Path of the file, created if needed.
         text: The line without its `"\n"`.
 
     Raises:
-        ValueError: If the text is more than one line.
-        OSError: If the disk took only a part of the line.
+        ValueError: If the text has more than one line.
+        OSError: If only part of the line was written.
     """
     if "\n" in text:
         fail("`text` must be one line.", text=text)
@@ -82,11 +83,11 @@ def append_line(path: Path, text: str) -> None:
     with open(os.fspath(path), "ab+", buffering=0) as file:
         cut_torn_line(file)
         if file.write(line) != len(line):
-            raise OSError(f"Only a part of a line went to {path!r}. Is the disk full?")
+            raise OSError(f"Only part of a line was written to {path!r}. Disk full?")
 
 
 def cut_torn_line(file: BinaryIO) -> None:
-    """Cut off what stands after the last newline: a line that was never ended."""
+    """Remove an incomplete last line: everything after the last newline."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))
     if end and file.read() != b"\n":
@@ -95,16 +96,16 @@ def cut_torn_line(file: BinaryIO) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file, its newlines as they are.
+    """Return the text of a UTF-8 file, with unchanged newlines.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is a folder or no UTF-8 text.
+        ValueError: If it is a folder or not UTF-8 text.
     """
     path = os.fspath(path)
     if not os.path.exists(path):
-        near = os.path.abspath(path)
-        raise FileNotFoundError(f"No file {path!r} ({near}). Check the path.")
+        full = os.path.abspath(path)
+        raise FileNotFoundError(f"No file {path!r} ({full}). Check the path.")
     if os.path.isdir(path):
         fail("`path` must name a file, not a folder.", path=path)
     try:

@@ -1,4 +1,4 @@
-"""Plain values: the checks that make them so, and their form as strict JSON."""
+"""Plain values: checks, conversion, and strict JSON with NaN and infinity."""
 
 import json
 import math
@@ -10,12 +10,12 @@ import numpy
 from kcomponents._check import fail
 
 NOT_FINITE = ("nan", "inf", "-inf")
-# So many lists and dicts may stand within each other; Python goes ten times as deep.
+# The most levels of nested lists and dicts; Python's own limit is ten times higher.
 DEEPEST = 100
 
 
 def count(name: str, value: Any) -> int:
-    """Return `value` as an int, or refuse anything but a whole number from 0 on."""
+    """Return `value` as an int; raise unless it is a whole number of at least 0."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < 0:
         fail(f"`{name}` must be a whole number of at least 0.", **{name: value})
@@ -23,28 +23,28 @@ def count(name: str, value: Any) -> int:
 
 
 def named(name: str, value: Any) -> dict[str, Any]:
-    """Return `value`, or refuse what is not a dict with names as keys."""
+    """Return `value`; raise unless it is a dict with string keys."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         fail(f"`{name}` must be a dict whose keys are strings.", **{name: value})
     return value
 
 
 def floats(name: str, value: Any, depth: int = 0) -> float | list:
-    """Return a number or an array as a float or lists of floats, NaN and all."""
+    """Return a number or an array as a float or lists of floats; NaN is kept."""
     if type(value) is float:
         return value
     _check_depth(name, depth)
     if isinstance(value, list | tuple):
         return [floats(name, part, depth + 1) for part in value]
     array = numpy.asarray(value)
-    # numpy counts bfloat16 as kind "V".
+    # For numpy, bfloat16 has the kind "V".
     if array.dtype.kind not in "iufV":
         fail(f"`{name}` must be a number or a list of numbers.", **{name: value})
     return array.astype(float).tolist()
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Return a copy made of what JSON gives back as it was, numpy's values included."""
+    """Return a copy of values that JSON can store; numpy values are converted."""
     _check_depth("value", depth)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(part, depth + 1) for key, part in value.items()}
@@ -53,8 +53,11 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, numpy.generic | numpy.ndarray):
         return plain(value.tolist(), depth + 1)
     if value is not None and not isinstance(value, str | bool | int | float):
-        rule = "Only dicts with string keys, lists, strings, numbers, booleans and None"
-        fail(f"{rule} can be kept.", value=value)
+        rule = (
+            "Values must be dicts with string keys, lists, strings, numbers, booleans "
+            "or None."
+        )
+        fail(rule, value=value)
     return value
 
 
@@ -65,19 +68,19 @@ def _check_depth(name, depth):
 
 
 def to_json(value: Any) -> str:
-    """Return plain values as one line of strict JSON, NaN as `"nan"`, `inf` as `"inf"`.
+    """Return plain values as one line of strict JSON, with NaN as `"nan"`.
 
-    A string that reads like one of those gets a `'` in front; `from_json` undoes both.
+    Strings such as `"nan"` get a leading `'`; `from_json` reverses both.
     """
     return json.dumps(_encode(value), allow_nan=False)
 
 
 def from_json(text: str) -> Any:
-    """Return the plain values that `to_json` made the text of."""
+    """Return the plain values from a text that `to_json` returned."""
     try:
         return _decode(json.loads(text))
     except RecursionError:
-        # Of what a stranger wrote; nothing of ours is nested so deep.
+        # Only a file from elsewhere is nested this deep.
         fail(f"Lists and dicts must not be nested more than {DEEPEST} deep.", text=text)
 
 

@@ -1,4 +1,4 @@
-"""Reading: one look at a training, as numbers."""
+"""Reading: the statistics of one step of a run, as plain numbers."""
 
 import dataclasses
 from typing import Any
@@ -9,17 +9,18 @@ from kcomponents._plain import count, floats, named
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """One look at a training: each statistic of each variable or layer, as numbers.
+    """Statistics of a model at one step of a run.
 
     Args:
-        epoch: Int, the epoch it was taken in, counted from 0.
-        step: Int, the optimizer steps of this `fit` so far.
-        values: Dict of statistic, to dict of variable or layer path (`"all"` for the
-            whole model), to a number or a list of numbers, nested or not. Arrays
-            become lists of floats; NaN and infinity are kept.
+        epoch: Int, the epoch, counted from 0.
+        step: Int, number of optimizer steps of this `fit` so far.
+        values: Dict of statistic name to dict of variable or layer path (`"all"` for
+            the whole model) to a number or a (nested) list of numbers. Arrays are
+            converted to lists of floats; NaN and infinity are kept.
 
     Raises:
-        ValueError: If a count is negative or no integer, or a value is no number.
+        ValueError: If a count is negative or not an integer, or a value is not a
+            number.
 
     Example:
         >>> from kcomponents.record import Reading
@@ -44,12 +45,12 @@ class Reading:
         object.__setattr__(self, "values", values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the reading as a dict of plain values, a copy."""
+        """Return a copy of the reading as a dict of plain values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Reading":
-        """Return the reading that `to_dict` made the dict of."""
+        """Return the reading from a dict that `to_dict` returned."""
         if set(named("reading", data)) != {"epoch", "step", "values"}:
             fail("A reading must have `epoch`, `step` and `values`.", reading=data)
         return cls(**data)

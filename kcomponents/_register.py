@@ -1,4 +1,4 @@
-"""One decorator registers every class that a saved model may hold."""
+"""The decorator that registers each class that a saved model may contain."""
 
 import keras
 

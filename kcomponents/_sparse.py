@@ -1,21 +1,21 @@
-"""Gradients of embeddings as some backends give them: rows and their indices.
+"""Sparse gradients, which some backends return for embeddings: rows and their indices.
 
-Such a gradient is known by its attributes `values`, `indices` and `dense_shape`.
+A sparse gradient has the attributes `values`, `indices` and `dense_shape`.
 """
 
 from keras import ops
 
 
 def is_sparse(grad):
-    """Return whether a gradient is given as rows with indices."""
+    """Return whether a gradient is sparse."""
     return hasattr(grad, "indices") and hasattr(grad, "dense_shape")
 
 
 def merge(grad):
-    """Sum the rows of each index into the first of them; other gradients pass.
+    """Sum rows with the same index into the first one; return dense gradients as is.
 
-    The number of rows stays, with zeros in the place of those summed away, so that it
-    may be compiled for static shapes.
+    The number of rows stays the same: the other rows become zeros. The function can
+    thus be compiled for static shapes.
     """
     if not is_sparse(grad):
         return grad
@@ -31,10 +31,10 @@ def merge(grad):
 
 
 def values(grad):
-    """Return the numbers of a gradient as one plain tensor, or None for None."""
+    """Return the values of a gradient as one dense tensor, or None for None."""
     return grad.values if is_sparse(grad) else grad
 
 
 def with_values(grad, new):
-    """Return the plain tensor `new` in the form of `grad`."""
+    """Return the values `new` as a gradient of the same kind as `grad`."""
     return type(grad)(new, grad.indices, grad.dense_shape) if is_sparse(grad) else new

@@ -1,6 +1,6 @@
-"""State files: plain values and arrays in one file, checked when it is read.
+"""State files: plain values and arrays in one file, with checksums.
 
-Such a file is an `.npz` file, so that numpy reads the arrays, with the rest as JSON.
+It is an `.npz` file, so numpy can load the arrays; everything else is stored as JSON.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from kcomponents._plain import from_json, to_json
 FORMAT = 1
 HEADER = "kcomponents.json"
 ARRAY = "__array__"
-# What reading bytes of whatever kind may raise.
+# All exceptions that reading a damaged file may raise.
 BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
     *(ArithmeticError, AttributeError, LookupError, RuntimeError),
@@ -29,16 +29,17 @@ BROKEN = (
 
 
 class Damaged(ValueError):
-    """A file that is cut off or garbled, or none of ours."""
+    """A file is incomplete, damaged, or not a state file of the expected kind."""
 
 
 def write_state(path, kind, state):
-    """Write dicts and lists of plain values, arrays, tensors and variables, or nothing.
+    """Write dicts and lists of plain values, arrays, tensors and variables to a file.
 
-    Each tensor comes to the host by itself.
+    The file is written completely or not at all. Tensors are copied to the host one at
+    a time, to save memory.
     """
     arrays, dtypes = [], []
-    header = {"format": FORMAT, "kind": kind, "state": _apart(state, arrays)}
+    header = {"format": FORMAT, "kind": kind, "state": _extract(state, arrays)}
     with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         for index, array in enumerate(arrays):
             array = np.asarray(keras.ops.convert_to_numpy(array))
@@ -49,37 +50,38 @@ def write_state(path, kind, state):
 
 
 def read_state(path, kind, parts=None):
-    """Return what was written, or raise `Damaged`.
+    """Return the state in a file.
 
     Args:
-        path: Where the file is.
-        kind: What it holds, in words.
-        parts: Optional dict, what must be in it by name, and the type that it has.
+        path: Path of the file.
+        kind: String that describes its content, as passed to `write_state`.
+        parts: Dict of the name of each part that must be in the state → its type.
+            Defaults to `None`, no check.
 
     Raises:
-        Damaged: If the file is not whole or of another kind, or a part is not there.
+        Damaged: If the file is incomplete or of another kind, or lacks a part.
     """
     with opened_state(path, kind) as (state, arrays), _readable(path, kind):
-        found = _together(state, arrays)
-        if not all(isinstance(found[n], t) for n, t in (parts or {}).items()):
-            raise ValueError("A part is of another type.")
-        return found
+        state = _insert(state, arrays)
+        if not all(isinstance(state[n], t) for n, t in (parts or {}).items()):
+            raise ValueError("A part has the wrong type.")
+        return state
 
 
 @contextlib.contextmanager
 def opened_state(path, kind):
-    """Return a context with what was written, arrays by number, to be read one by one.
+    """Return a context with the state in a file and its arrays, read one at a time.
 
-    The whole file is gone through first, and its checksums compared.
+    The checksums of the whole file are verified first.
 
     Raises:
-        Damaged: If the file is not whole or of another kind.
+        Damaged: If the file is incomplete or of another kind.
     """
     with _readable(path, kind), zipfile.ZipFile(path) as archive:
         torn = archive.testzip()
         header = from_json(archive.read(HEADER).decode())
         if torn or (header["format"], header["kind"]) != (FORMAT, kind):
-            raise ValueError("A part is torn, or of another kind.")
+            raise ValueError("A part is damaged, or the kind differs.")
         state, dtypes = header["state"], header["dtypes"]
     with zipfile.ZipFile(path) as archive:
         yield state, _Arrays(archive, dtypes, (path, kind))
@@ -87,22 +89,23 @@ def opened_state(path, kind):
 
 @contextlib.contextmanager
 def _readable(path, kind):
-    """Return a context in which what broken bytes raise becomes `Damaged`."""
+    """Return a context that turns the exceptions of a damaged file into `Damaged`."""
     try:
         yield
     except (*BROKEN, OSError) as error:
-        # What leads out of the file has no other name; the rest is the disk's.
+        # A damaged offset raises EINVAL or an `OSError` without a number. All other
+        # numbers are errors of the disk.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise Damaged(
-            f"The file must be a whole one with {kind}, as kcomponents writes it; this "
-            "one is damaged or another's. Move it away to begin anew. "
+            f"The file must hold {kind}, saved by kcomponents. This file is damaged or "
+            "of another kind. Move it away to start again. "
             f"Received: path={path!r}"
         ) from error
 
 
 class _Arrays:
-    """The arrays of an open file, each read when it is asked for."""
+    """The arrays of an open file, each read only when it is needed."""
 
     def __init__(self, archive, dtypes, place):
         self._archive, self._dtypes, self._place = archive, dtypes, place
@@ -114,17 +117,18 @@ class _Arrays:
 
 
 def _bits(array):
-    """Return an array of a type that numpy can save: others go as what they fill."""
+    """Return an array as a dtype that numpy can save: bfloat16 as integers."""
     return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
 
 
-def _apart(value, arrays):
+def _extract(value, arrays):
+    """Move the arrays of a value to a list, and replace them by their indices."""
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             fail("A state must have strings as keys.", keys=list(value))
-        return {key: _apart(part, arrays) for key, part in value.items()}
+        return {key: _extract(part, arrays) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_apart(part, arrays) for part in value]
+        return [_extract(part, arrays) for part in value]
     if isinstance(value, np.generic) and value.ndim == 0 and value.dtype.kind in "biuf":
         return value.item()
     if isinstance(
@@ -135,11 +139,12 @@ def _apart(value, arrays):
     return value
 
 
-def _together(value, arrays):
+def _insert(value, arrays):
+    """Undo `_extract`."""
     if isinstance(value, dict):
         if set(value) == {ARRAY}:
             return arrays[value[ARRAY]]
-        return {key: _together(part, arrays) for key, part in value.items()}
+        return {key: _insert(part, arrays) for key, part in value.items()}
     if isinstance(value, list):
-        return [_together(part, arrays) for part in value]
+        return [_insert(part, arrays) for part in value]
     return value

@@ -1,4 +1,4 @@
-"""What was seen of a training: plain numbers, readable without Keras or a backend."""
+"""Training records: plain numbers in a file, readable without Keras or a backend."""
 
 import os
 from typing import Any
@@ -14,23 +14,23 @@ VERSION = 1
 
 
 class Record:
-    """What was seen of a training: its structure, its readings and its logs.
+    """Record of a run: the model's structure, the readings and the logs.
 
-    With a `path` the record grows in a file, a JSON line for each thing added, and
-    what was added is there even if the process is killed. A copy, pickled or deep,
-    grows the same file.
+    With a `path`, each addition is appended to a file as a line of JSON, so nothing is
+    lost if the process is killed. Pickled and deep copies append to the same file.
 
     Args:
-        structure: Dict of plain facts on the model and how it was compiled. Assigning
-            the attribute rewrites the file; changing the dict in place does not.
-            Defaults to `None`, no facts.
-        path: Optional path of the file to grow in. An old file is replaced.
-        append: Boolean, whether to go on with the readings and logs of an old file,
-            and with its structure if none is given. Defaults to `False`.
+        structure: Dict of facts about the model and how it was compiled, made of plain
+            values. Assigning the attribute rewrites the file; changing the dict in
+            place does not. Defaults to `None`, for no facts.
+        path: Path of the file to write. An existing file is replaced. Defaults to
+            `None`, for no file.
+        append: Bool, whether to keep the readings and logs of an existing file, and
+            its structure if none is given. Defaults to `False`.
 
     Raises:
-        ValueError: If `structure` holds more than dicts with string keys, lists,
-            strings, numbers, booleans and `None`, or an old file cannot be read.
+        ValueError: If `structure` contains anything but dicts with string keys, lists,
+            strings, numbers, booleans and `None`, or the existing file cannot be read.
 
     Example:
         >>> import pathlib, tempfile
@@ -56,7 +56,7 @@ class Record:
     ):
         self.readings: list[Reading] = []
         self.logs: list[dict[str, float | list]] = []
-        # Absolute, for a training that changes its folder.
+        # Absolute, in case the program changes its working directory.
         self.path = None if path is None else os.path.abspath(path)
         if boolean("append", append) and self.path and os.path.exists(self.path):
             old = Record.load(self.path)
@@ -69,7 +69,7 @@ class Record:
 
     @property
     def structure(self) -> dict[str, Any]:
-        """Facts on the model and how it was compiled."""
+        """Facts about the model and how it was compiled."""
         return self._structure
 
     @structure.setter
@@ -79,16 +79,25 @@ class Record:
             self.save(self.path)
 
     def add(self, reading: Reading) -> None:
-        """Add a reading, to the file too if there is one."""
+        """Add a reading, and write it to the file if there is one.
+
+        Args:
+            reading: The `Reading` to add.
+        """
         if not isinstance(reading, Reading):
             fail("`reading` must be a `Reading`.", reading=reading)
         self._grow({"reading": reading.to_dict()})
         self.readings.append(reading)
 
     def add_logs(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Add the logs of an epoch, to the file too if there is one."""
+        """Add the logs of an epoch, and write them to the file if there is one.
+
+        Args:
+            epoch: Int, the epoch, counted from 0.
+            logs: Dict of metric name to a number or an array.
+        """
         if "epoch" in named("logs", logs):
-            fail("`logs` must not name `epoch`, which is given beside it.", logs=logs)
+            fail("`logs` must not contain `epoch`: pass it as an argument.", logs=logs)
         values = {name: floats(f"logs[{name!r}]", logs[name]) for name in logs}
         entry = {"epoch": count("epoch", epoch), **values}
         self._grow({"logs": entry})
@@ -96,13 +105,13 @@ class Record:
 
     def _grow(self, entry):
         if self.path:
-            # A file that was moved away is begun again, whole.
+            # If the file was moved away, write everything to a new one.
             if not os.path.exists(self.path):
                 self.save(self.path)
             append_line(self.path, to_json(entry))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as a dict of plain values, a copy."""
+        """Return a copy of the record as a dict of plain values."""
         return {
             "version": VERSION,
             "structure": plain(self.structure),
@@ -112,12 +121,12 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Record":
-        """Return the record that `to_dict` made the dict of."""
+        """Return the record from a dict that `to_dict` returned."""
         record = cls()
         record._take(data, first=True)
         listed = (isinstance(data.get(key), list) for key in ("readings", "logs"))
         if not all(listed):
-            fail("A record must have `readings` and `logs`, both lists.", record=data)
+            fail("A record must have two lists, `readings` and `logs`.", record=data)
         for reading in data["readings"]:
             record._take({"reading": reading})
         for entry in data["logs"]:
@@ -129,17 +138,24 @@ class Record:
             case {"version": version} if first and version == VERSION:
                 self.structure = entry.get("structure")
             case _ if first:
-                version = entry.get("version") if isinstance(entry, dict) else None
-                fail(f"Only a record of version {VERSION} is read.", version=version)
+                if not isinstance(entry, dict) or "version" not in entry:
+                    rule = "Not a kcomponents training record (no version field)."
+                    fail(rule, entry=entry)
+                rule = f"This kcomponents reads records of version {VERSION} only."
+                fail(rule, version=entry["version"])
             case {"reading": reading}:
                 self.add(Reading.from_dict(reading))
             case {"logs": {"epoch": epoch, **logs}}:
                 self.add_logs(epoch, named("logs", logs))
             case _:
-                fail("What is added must be a `reading` or `logs`.", entry=entry)
+                fail("An entry must have a `reading` or `logs`.", entry=entry)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole record to a file, or leave the file as it was."""
+        """Write the whole record to a file; if that fails, the file is unchanged.
+
+        Args:
+            path: Path of the file, in an existing folder.
+        """
         data = self.to_dict()
         lines = [{"version": data["version"], "structure": data["structure"]}]
         lines += [{"reading": reading} for reading in data["readings"]]
@@ -148,17 +164,22 @@ class Record:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Record":
-        """Return the record in a file, which does not grow from here on.
+        """Return the record from a file; later additions are not written to it.
 
-        A last line without its newline, which a killed process left, is passed over.
+        If a killed process left an incomplete last line, that line is skipped.
+
+        Args:
+            path: Path of the file.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If a line cannot be read, or the version is another one.
+            ValueError: If the file is not a record, a line cannot be read, or the
+                record has another version.
         """
         lines = read_text(path).split("\n")[:-1]
         if not lines:
-            fail("The file holds no whole line, so it is no record.", path=path)
+            rule = "This file is empty or truncated; it is not a training record."
+            fail(rule, path=os.fspath(path))
         record = cls()
         for number, line in enumerate(lines, 1):
             try:

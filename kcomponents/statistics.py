@@ -1,7 +1,7 @@
-"""Statistics: what a probe measures in a training step, and how steps add up.
+"""Statistics: what a probe measures in each training step, and how steps are merged.
 
-A statistic sees one view of a step. Each view offers small things that are computed
-once for all who ask:
+The function `measure` of a statistic takes one view of the step. A view has these
+attributes, which are computed once for all statistics:
 
 | source | view | attributes |
 | --- | --- | --- |
@@ -12,8 +12,13 @@ once for all who ask:
 | `"losses"` | `LossView` | `loss`, `step` |
 | `"outputs"` | `OutputView` | `inputs`, `outputs`, `activation`, `axis`, `layer` |
 
-`squares` holds the squared norm of each variable's gradient or update, in the order of
-the optimizer's variables; `total` is their sum.
+- `squares`: vector, the squared norm of each variable's gradient or update, in the
+  order of the optimizer's variables. `weights`: the same for the old weights.
+- `total`: scalar, the sum of `squares`. `before`: the same before clipping.
+- `finite`: boolean scalar, whether `total` is finite.
+- `step`: scalar, the number of the optimizer step, or for losses of the batch, from 1.
+- `applied`: scalar, 1 if the optimizer changed the weights in this step, else 0.
+- `inputs`, `outputs`: tensors of the layer's call. `axis`: the axis of its units.
 """
 
 import dataclasses
@@ -27,7 +32,7 @@ from kcomponents._check import one_of
 
 __all__ = ["Statistic"]
 
-# Merge → the value to start from.
+# Merge → initial value.
 STARTS = {"sum": 0.0, "max": -math.inf, "min": math.inf, "last": 0.0}
 SOURCES = (
     "gradients",
@@ -41,21 +46,28 @@ SOURCES = (
 
 @dataclasses.dataclass(frozen=True)
 class Statistic:
-    """A small number, or one per variable or unit, measured in each training step.
+    """A scalar or vector that a probe measures in each training step.
 
     Args:
-        name: String, under which a reading gives it.
-        source: What it looks at: `"gradients"` as they come (without loss scale, the
-            sum over replicas, the mean over accumulated steps), `"batch_gradients"`,
-            the same before they are accumulated, `"clipped_gradients"` as they are
-            applied, `"updates"` of the weights, `"losses"`, or `"outputs"` of layers
-            with an activation function.
-        measure: Function of one view of the step that returns a scalar or a vector,
-            written with `keras.ops`.
-        merge: How steps add up: `"sum"`, `"max"`, `"min"` or `"last"`. Of no step at
-            all that is 0, minus infinity, infinity and 0. Defaults to `"sum"`.
-        per_variable: Whether the vector holds a number for each variable of the
-            optimizer, so that a reading names them. Defaults to `False`.
+        name: String, the key of the statistic in a reading.
+        source: String, where to measure:
+
+            - `"gradients"`: before clipping, without the loss scale, summed over
+              replicas, averaged over accumulated batches.
+            - `"batch_gradients"`: the same for each batch, before accumulation.
+            - `"clipped_gradients"`: after clipping, as they are applied.
+            - `"updates"`: the changes of the weights.
+            - `"losses"`: the loss of each batch.
+            - `"outputs"`: the outputs of layers with an activation function.
+        measure: Function that takes a view of the step (see
+            `help(kcomponents.statistics)`) and returns a scalar or a vector. Write it
+            with `keras.ops`.
+        merge: String, how to merge steps: `"sum"`, `"max"`, `"min"` or `"last"`. Before
+            the first step the value is 0, minus infinity, infinity or 0. Defaults to
+            `"sum"`.
+        per_variable: Boolean, whether `measure` returns a vector with one number for
+            each variable of the optimizer. A reading then has one entry per variable
+            path. Defaults to `False`.
 
     Raises:
         ValueError: If `source` or `merge` is unknown.
@@ -74,17 +86,17 @@ class Statistic:
     per_variable: bool = False
 
     def __post_init__(self):
-        """Refuse words that no tap knows."""
+        """Check `source` and `merge`."""
         one_of("source", self.source, SOURCES)
         one_of("merge", self.merge, STARTS)
 
 
 def join(merge, old, new, library=ops):
-    """Return what two steps become; `library` is `keras.ops` or numpy."""
+    """Merge two steps; `library` is `keras.ops` or numpy."""
     functions = {"sum": "add", "max": "maximum", "min": "minimum"}
     return new if merge == "last" else getattr(library, functions[merge])(old, new)
 
 
 def join_all(merge, steps, library=ops):
-    """Return what many steps, the first axis, become."""
+    """Merge many steps along the first axis."""
     return steps[-1] if merge == "last" else getattr(library, merge)(steps, axis=0)

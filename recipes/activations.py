@@ -1,17 +1,19 @@
-"""Sigmoids starve the first layers, ReLU puts out zeros, ELU's mean is nearer to 0.
+"""Sigmoids starve the first layers, ReLU puts out zeros, ELU's mean is closer to 0.
 
-Claim: through a sigmoid little of the gradient comes to the first layers. ReLU lets it
-through and puts out zeros, so that each input uses a part of the net only. ELU lets it
-through too; its mean output is nearer to 0, and so it learns faster.
+Claim: through sigmoid layers, little of the gradient reaches the first layers. ReLU
+passes it on, but many of its outputs are zero, so each input uses only a part of the
+network. ELU passes it on too; its mean output is closer to 0, and it learns faster.
 
 What to expect: six hidden layers, the initial weights recommended for each activation,
-five epochs of slow SGD on 8000 handwritten digits. To the sigmoid's first layer comes
-about 1/20 of the last one's gradient, to others' between 0.7 and 1.2. About 40 % of
-what ReLU puts out is zeros. ELU's mean is about 0.27 of its rms, ReLU's 0.56, and its
-loss 0.29 against 0.39. That the mean is the cause does not show: tanh has mean 0 and
-learns more slowly than ReLU. ReLU, leaky, PReLU and RReLU cannot be told apart by their
-accuracy. The time of a step is a ratio within one run. RReLU takes longer, as it draws;
-Maxout, as it has twice the weights. It rises and falls with what else the machine does.
+five epochs of slow SGD on 8000 handwritten digits. The sigmoid network's first layer
+gets about 1/20 of the last layer's gradient, the other networks' first layer between
+0.7 and 1.2 times as much as the last. About 40 % of ReLU's outputs are zero. ELU's mean
+is about 0.27 of its rms, ReLU's 0.56, and ELU's loss is 0.29 against 0.39.
+
+Not shown: that the mean is the cause. The mean of tanh is 0, and it learns more slowly
+than ReLU. ReLU, leaky ReLU, PReLU and RReLU do not differ in accuracy. The time of a
+step is a ratio within one run, and varies with the load of the machine. RReLU takes
+longer because it draws random numbers, Maxout because it has twice the weights.
 
 Source: Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by
 exponential linear units (ELUs)", 2016, https://arxiv.org/abs/1511.07289, figure 2, with
@@ -21,15 +23,14 @@ activations in convolutional network", 2015, https://arxiv.org/abs/1505.00853.
     python recipes/activations.py
 """
 
+import time
+
 import keras
 import numpy as np
-from recipe_data import images
-from recipe_flow import gradients, outputs
-from recipe_nets import compiled
-from recipe_picture import points
-from recipe_run import Recipe
-from recipe_table import in_order, one, rows_by
-from recipe_timing import side_by_side
+from lib.data import images
+from lib.nets import compiled, gradients, outputs
+from lib.picture import points
+from lib.run import Recipe, in_order, one, rows_by
 
 from kcomponents import activations
 from kcomponents.initializers import recommended_for
@@ -44,13 +45,54 @@ COLUMNS = {
     "step time / ReLU's": ("step_time", "{:.2f}"),
 }
 CLAIM = (
-    "Sigmoid passes under 1/10 of ReLU's gradient, ReLU puts out 30 % zeros, ELU's "
-    "mean is nearer to 0 than ReLU's, and its loss lower"
+    "Sigmoid passes on under 1/10 of ReLU's gradient, 30 % of ReLU's outputs are zero, "
+    "ELU's mean is closer to 0 than ReLU's, and its loss is lower"
 )
 
 
+def side_by_side(nets, usual, x, y, epochs, batch_size=100):
+    """Train networks in turn, one epoch at a time, and compare the time of a step.
+
+    Args:
+        nets: Dict, compiled networks by name.
+        usual: String, the name of the network that the others are compared with.
+        x: Array, inputs.
+        y: Array, labels.
+        epochs: Int, at least 2: the first epoch compiles and is not timed.
+        batch_size: Int, samples per step. Defaults to 100.
+
+    Returns:
+        Dict by name of dicts: `"step_time"`, the time of a step divided by the usual
+        network's, as the median over epochs, and `"loss"` of the last epoch.
+    """
+    if epochs < 2:
+        rule = "--epochs must be at least 2, because the first one compiles"
+        raise ValueError(f"{rule}. Received: {epochs}")
+    rounds = [
+        {name: _timed(model, x, y, batch_size) for name, model in nets.items()}
+        for _ in range(epochs)
+    ]
+    found = {}
+    for name, (loss, _) in rounds[-1].items():
+        # Other load of the machine affects all networks of a round alike.
+        ratios = [done[name][1] / done[usual][1] for done in rounds[1:]]
+        found[name] = {"step_time": float(np.median(ratios)), "loss": loss}
+    return found
+
+
+def _timed(model, x, y, batch_size):
+    """Train for one epoch; return its loss and the median seconds of a step."""
+    ticks = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: ticks.append(time.perf_counter()),
+        on_train_batch_end=lambda batch, logs: ticks.append(time.perf_counter()),
+    )
+    logs = model.fit(x, y, batch_size=batch_size, verbose=0, callbacks=[clock]).history
+    return logs["loss"][0], np.median(np.subtract(ticks[1::2], ticks[::2]))
+
+
 def net(kind, depth, width):
-    """Return a net with the initial weights that suit the activation."""
+    """Return a network with the initial weights recommended for its activation."""
     model = keras.Sequential([keras.Input((784,))])
     units = 2 * width if kind == "maxout:2" else width
     for _ in range(depth):
@@ -62,7 +104,7 @@ def net(kind, depth, width):
 
 
 def look(model, x, y):
-    """Return what the hidden units put out, and how often the net is right."""
+    """Return statistics of the hidden units' outputs, and the accuracy."""
     hidden, logits = outputs(model, x)
     return {
         "zeros": float(np.mean(hidden == 0)),
@@ -72,7 +114,7 @@ def look(model, x, y):
 
 
 def measure(args, seed):
-    """Train all nets side by side, at the rate at which gradients are measured."""
+    """Measure the gradients of each network, then train all of them in turn."""
     (x, y), validation = images(args.data)
     kinds, depth, width, epochs = KINDS, 6, 128, args.epochs
     if args.quick:
@@ -96,7 +138,7 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether sigmoid, ReLU and ELU differ as is claimed."""
+    """Return whether sigmoid, ReLU and ELU differ as claimed."""
     sigmoid, relu, elu = (one(results, kind=k) for k in ("sigmoid", "relu", "elu"))
     starved = sigmoid["gradient"] < relu["gradient"] / 10 and sigmoid["zeros"] == 0
     nearer = abs(elu["mean"]) < relu["mean"] and elu["loss"] < relu["loss"]
@@ -104,7 +146,7 @@ def effect(results):
 
 
 def picture(results, figure):
-    """Draw a point for each training, a row for each activation."""
+    """Draw a point for each run, a row for each activation."""
     panels = figure.subplots(2, 3, sharey=True).flat
     for axes, (title, (name, _)) in zip(panels, COLUMNS.items(), strict=True):
         points(axes, in_order(results, "kind", name))

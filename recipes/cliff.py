@@ -1,15 +1,15 @@
-"""Clipping the gradient keeps descent from being thrown off a recurrent net's cliff.
+"""Clipping keeps gradient descent on a recurrent network from jumping off a cliff.
 
-Claim: the loss of a recurrent net of one unit has a wall where the net comes to rest
-elsewhere. On the wall the gradient is so large that one step of gradient descent lands
-far off, on flat ground. With the norm of the gradient clipped at 0.3 the same descent
-stays near the wall and comes down beside it.
+Claim: the loss of a recurrent network with one unit has a wall, where the state the
+network settles at changes. The gradient on the wall is so large that one step of
+gradient descent lands far away, on flat ground. With the norm of the gradient clipped
+to 0.3, the same descent stays near the wall and comes down beside it.
 
-What to expect: there are no data, the wall is the net's own: x(t) = w sigmoid(x(t-1))
-+ b from x(0) = 0.5, its loss (sigmoid(x(50)) - 0.7)^2. Of 200 descents from beside the
-wall, 400 steps each, 78 % to 84 % make a step longer than 1, some beyond 1000, and
-37 % to 44 % end with a loss below 0.001. With clipping none does, and 91 % to 96 % end
-there. It is no smooth descent either: they hop across the wall.
+What to expect: there are no data; the network itself makes the wall. It is x(t) =
+w sigmoid(x(t-1)) + b from x(0) = 0.5, with the loss (sigmoid(x(50)) - 0.7)^2. Of 200
+descents of 400 steps that start beside the wall, 78 % to 84 % make a step longer than
+1, some longer than 1000, and 37 % to 44 % end with a loss below 0.001. With clipping no
+step is that long, and 91 % to 96 % end there. They still hop across the wall.
 
 Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
 networks", 2013, https://arxiv.org/abs/1211.5063, section 2.3 and figure 6.
@@ -19,15 +19,14 @@ networks", 2013, https://arxiv.org/abs/1211.5063, section 2.3 and figure 6.
 
 import numpy as np
 from keras import ops
+from lib.picture import looks
+from lib.run import Recipe, chosen, one, rows_by
 from matplotlib.colors import LogNorm
-from recipe_picture import looks
-from recipe_run import Recipe
-from recipe_table import chosen, one, rows_by
 
 from kcomponents.clipping import unitwise_norm
 
 THRESHOLDS = {"plain": np.inf, "clipped": 0.3}
-CLAIM = "No jump with clipping, and at least twice as many descents solved"
+CLAIM = "With clipping no descent jumps, and at least twice as many succeed"
 
 
 def sigmoid(x):
@@ -64,7 +63,7 @@ def measure(args, seed):
     starts = np.random.default_rng(seed).uniform((5, -2.6), (7, -2), (count, 2))
     runs = [descend(starts, steps, threshold) for threshold in THRESHOLDS.values()]
     longest = [np.linalg.norm(np.diff(p, axis=0), axis=2).max(axis=0) for p, _ in runs]
-    # Drawn is the smallest jump that is not made good, so that it fits in.
+    # Draw the smallest jump that the descent does not recover from: it fits the axes.
     lost = (longest[0] > 1) & (runs[0][1][-1] > 1e-3)
     shown = np.argmin(np.where(lost, longest[0], np.inf))
     for kind, (paths, losses), step in zip(THRESHOLDS, runs, longest, strict=True):
@@ -85,13 +84,13 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether clipping takes the jumps away and solves twice as many."""
+    """Return whether clipping prevents the jumps and solves twice as many."""
     plain, clipped = (one(results, descent=kind) for kind in THRESHOLDS)
     return clipped["jumped"] == 0 and clipped["solved"] >= 2 * plain["solved"] > 0
 
 
 def picture(results, figure):
-    """Draw the losses' surface with a path of each kind, and the losses by step."""
+    """Draw the loss surface with one path of each kind, and the losses by step."""
     surface, by_step = figure.subplots(1, 2, width_ratios=[1.2, 1])
     found = chosen(results, seed=results[0]["seed"])
     ends = np.vstack([result["path"] for result in found])

@@ -27,11 +27,10 @@ import argparse
 import math
 
 import numpy as np
-from recipe_clipping import CLIPS, FAR, Run, kinds, number, optimizer
-from recipe_picture import COLORS, STYLES
-from recipe_recurrent import LAYERS, UNITS, state_activation, task
-from recipe_run import Recipe
-from recipe_table import chosen, spread
+from lib.clipping import CLIPS, FAR, Run, kinds, number, optimizer
+from lib.picture import COLORS, STYLES
+from lib.recurrent import LAYERS, UNITS, state_activation, task
+from lib.run import Recipe, chosen, spread
 
 CLAIM = "No run with clipping diverges, and each ends below plain training"
 SGD = {"optimizer": "sgd", "batch": 32, "updates": 30, "epochs": 10, "gain": 1.0}
@@ -157,7 +156,7 @@ def draw_norms(axes, result, color):
     if kind != "none":
         after = over_updates(result, "clipped")
         axes.plot(*after, color="black", lw=1, label=f"{kind}, after")
-    if CLIPS[kind][0] == "global_norm":
+    if CLIPS[kind][0] == "global_clipnorm":
         axes.axhline(result["threshold"], color="gray", ls=":", label="threshold")
 
 

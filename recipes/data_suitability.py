@@ -1,15 +1,16 @@
-"""A convolution needs neighbors that belong together; without them it loses its lead.
+"""A convolution needs neighboring pixels that belong together, or it loses its lead.
 
-Claim: data may not suit a net. A convolution looks at neighbors. Where the pixels of
-all images are mixed up in one and the same way, nothing is lost to a dense net, and the
-convolutional one has nothing to look at. Too few images are learned by heart, labels
-that belong to others are not learned at all. All this shows before training.
+Claim: data may not suit a network. A convolution looks at neighboring pixels. If the
+pixels of all images are permuted in the same way, a dense network loses nothing, but
+the convolutional one has no neighbors to look at. Too few images are memorized, and
+shuffled labels cannot be learned at all. The doctor sees all of this before training.
 
-What to expect: of 8000 digits a small convolutional net gets 95 to 96 % of others
-right, a dense one 92 %. With permuted pixels it is 86 % against 92 %: a lead of 3
-points becomes a lag of 6. After 40 digits both know these by heart, and less than 60 %
-of others. With shuffled labels both are at chance. What the doctor says are notes, not
-findings: such data are not wrong. That on shuffled labels takes scikit-learn.
+What to expect: after training on 8000 digits, a small convolutional network classifies
+95 to 96 % of the validation digits correctly, a dense one 92 %. With permuted pixels it
+is 86 % against 92 %: a lead of 3 points becomes a lag of 6. With 40 digits both
+memorize these and reach less than 60 % on the others. With shuffled labels both are at
+chance. The doctor reports notes, not findings, because such data are not wrong. Its
+note on shuffled labels needs scikit-learn.
 
 Source: LeCun and Bengio, "Convolutional networks for images, speech, and time series",
 1995; Zhang et al., 2017, https://arxiv.org/abs/1611.03530: permuted pixels and labels.
@@ -22,22 +23,21 @@ import itertools
 import keras
 import numpy as np
 from keras.layers import Conv2D, Dense, Flatten, MaxPooling2D
-from recipe_data import images
-from recipe_nets import accuracy, compiled
-from recipe_picture import COLORS
-from recipe_run import Recipe
-from recipe_table import by, chosen, one, spread
+from lib.data import images
+from lib.nets import accuracy, compiled
+from lib.picture import COLORS
+from lib.run import Recipe, by, chosen, one, spread
 
 from kcomponents.doctor import examine_data
 
-CLAIM = "Permuted pixels cost convolutions half their lead or more, and are named"
+CLAIM = "Permuted pixels halve the convolutional lead or more, and the doctor notes it"
 NETS = ("convolutional", "dense")
-# Parts of the doctor's notes which say that data do not suit.
+# Parts of the doctor's notes on data that do not suit a network.
 FAULTS = ["too few", "little to use", "no signal found"]
 
 
 def sets(x, y, held_x, held_y, generator):
-    """Yield each set: its name, training data and validation data, as images."""
+    """Yield the name, training images and validation images of each data set."""
     side, order = round(x.shape[1] ** 0.5), generator.permutation(x.shape[1])
     both = x, held_x, x[:, order], held_x[:, order]
     x, held_x, mixed, held_mixed = (p.reshape(len(p), side, side, 1) for p in both)
@@ -48,7 +48,7 @@ def sets(x, y, held_x, held_y, generator):
 
 
 def net(kind, shape):
-    """Return a compiled net."""
+    """Return a compiled network."""
     hidden = [Flatten(), Dense(64, "relu")]
     if kind == "convolutional":
         first, second = (Conv2D(filters, 3, activation="relu") for filters in (8, 16))
@@ -58,14 +58,14 @@ def net(kind, shape):
 
 
 def measure(args, seed):
-    """Ask the doctor about each set, then train both nets on it."""
+    """Let the doctor examine each data set, then train both networks on it."""
     asked, size, epochs, most = (100, 1000, 1, 2) if args.quick else (1000, 8000, 4, 4)
     train, validation = images(args.data)
     tried = sets(*train, *validation, np.random.default_rng(seed))
     for name, (x, y), held in itertools.islice(tried, most):
         notes = examine_data(x[:asked], y[:asked], seed=seed).notes
         said = ", ".join(fault for fault in FAULTS if fault in " ".join(notes))
-        # Few rows are repeated, so that all nets take as many steps.
+        # Repeat samples of small sets, so all networks take the same number of steps.
         x, y = (np.resize(array, (size, *array.shape[1:])) for array in (x, y))
         found = {"set": name, "said": said or "nothing", "notes": list(notes)}
         for kind in NETS:
@@ -78,7 +78,7 @@ def measure(args, seed):
 
 
 def rows(results):
-    """Return a row for each set."""
+    """Return a row for each data set."""
     table = []
     for name, leads in by(results, "set", "lead").items():
         found = chosen(results, set=name)
@@ -90,14 +90,14 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether the lead is lost with the neighbors, and was foretold."""
+    """Return whether permuted pixels cost the lead, and the doctor predicted it."""
     real, mixed = (one(results, set=name) for name in ("all rows", "permuted pixels"))
     foretold = [real["said"], mixed["said"]] == ["nothing", "little to use"]
     return foretold and real["lead"] > 0 and mixed["lead"] <= real["lead"] / 2
 
 
 def picture(results, figure):
-    """Draw the accuracies of both nets on each set."""
+    """Draw the accuracies of both networks on each data set."""
     axes = figure.subplots()
     for number, kind in enumerate(NETS):
         trained, held = (by(results, "set", f"{kind}_{p}") for p in ("train", "val"))

@@ -1,13 +1,13 @@
-"""Deeper sigmoid nets train worse; ReLU and Maxout nets do not.
+"""Deep sigmoid networks fail to train; deep ReLU and Maxout networks do not.
 
-Claim: a sigmoid passes at most a quarter of the gradient on, so that ten layers leave
-a millionth of it for the first one, and a deep net stays where it began. A rectifier
-and a Maxout unit pass it on whole, and depth does no harm.
+Claim: a sigmoid passes on at most a quarter of the gradient, so after ten layers a
+millionth of it is left for the first one, and a deep network hardly moves from its
+initial weights. ReLU and Maxout units pass it on undiminished, and depth does no harm.
 
 What to expect: plain SGD on 8000 handwritten digits. With two hidden layers all three
-learn. With six the sigmoid net is at chance, about 11 % of its *training* digits, where
-the others are beyond 90 %. This is no overfitting: it is what the net comes to on what
-it is trained on. With Adam the effect is weaker.
+networks learn. With six, the sigmoid network is at chance, about 11 % of its *training*
+digits, while the others exceed 90 %. This is not overfitting: it fails on the data it
+is trained on. With Adam the effect is weaker.
 
 Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward
 neural networks", 2010, https://proceedings.mlr.press/v9/glorot10a.html, figures 2 to 4;
@@ -17,20 +17,19 @@ Goodfellow et al., "Maxout networks", 2013, https://arxiv.org/abs/1302.4389.
 """
 
 import keras
-from recipe_data import images
-from recipe_nets import accuracy, compiled
-from recipe_picture import COLORS, medians
-from recipe_run import Recipe
-from recipe_table import by, chosen, spread
+from lib.data import images
+from lib.nets import accuracy, compiled
+from lib.picture import COLORS, medians
+from lib.run import Recipe, by, chosen, spread
 
 from kcomponents.layers import MaxoutDense
 
 KINDS = ["sigmoid", "relu", "maxout"]
-CLAIM = "ReLU and Maxout at most 5 points worse for depth, sigmoid at least 40"
+CLAIM = "Depth costs ReLU and Maxout at most 5 points, sigmoid at least 40"
 
 
 def net(kind, depth, width, rate):
-    """Return a compiled net of some depth."""
+    """Return a compiled network with `depth` hidden layers."""
     model = keras.Sequential([keras.Input((784,))])
     for _ in range(depth):
         if kind == "maxout":
@@ -55,7 +54,7 @@ def measure(args, seed):
 
 
 def accuracies(results, kind):
-    """Return the training accuracies of a kind by depth."""
+    """Return the training accuracies of one kind, by depth."""
     return by(chosen(results, kind=kind), "depth", "train_accuracy")
 
 
@@ -70,7 +69,7 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether depth harms the sigmoid net alone."""
+    """Return whether depth harms only the sigmoid network."""
     loss = {}
     for kind in KINDS:
         first, *_, last = accuracies(results, kind).values()
@@ -84,7 +83,7 @@ def picture(results, figure):
     for kind, color, mark in zip(KINDS, COLORS, "os^", strict=False):
         medians(axes, accuracies(results, kind), kind, color, mark)
     axes.set(xlabel="hidden layers", ylabel="training accuracy", ylim=(0, 1.02))
-    axes.set_title("Each point is a training; lines join the medians")
+    axes.set_title("Each point is a run; lines join the medians")
     axes.legend(loc="center right")
     axes.set_xticks(sorted({result["depth"] for result in results}))
 

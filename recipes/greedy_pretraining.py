@@ -1,16 +1,16 @@
-"""Pretraining layer by layer rescues a sigmoid net; batch normalization does more.
+"""Layer-wise pretraining rescues a sigmoid network; batch normalization does more.
 
 Claim: plain SGD cannot train four sigmoid layers that start from small random weights:
-too little gradient comes to the first ones. A better start is enough to rescue them,
-such as one found layer by layer, each as an auto-encoder of what those before it give.
-It needs no labels.
+too little of the gradient reaches the first ones. Better initial weights are enough,
+such as those found layer by layer, where each layer is trained as an autoencoder of the
+previous layer's outputs. This needs no labels.
 
 What to expect: training accuracy on 8000 handwritten digits after ten epochs of plain
-SGD, the same for all. As it is, the net stays at chance, about 11 %. Greedy
-pretraining, five epochs of Adam for each layer, lifts it to 86 %. A start of the right
-scale does less: 69 to 78 % with Glorot's weights times four, 30 to 47 % with LSUV.
-Batch normalization does more, 94 %, and needs no training before. Adam, which is not
-shown, trains the net without any of these.
+SGD, the same for all. Without help the network stays at chance, about 11 %. Greedy
+pretraining, five epochs of Adam for each layer, raises it to 86 %. Initial weights of a
+suitable scale do less: 69 to 78 % with Glorot's weights times four, 30 to 47 % with
+LSUV. Batch normalization does more, 94 %, without pretraining. Adam, which is not
+shown, trains the network without any of these.
 
 Source: Bengio et al., "Greedy layer-wise training of deep networks", 2006,
 https://proceedings.neurips.cc/paper/2006/hash/5da713a690c067105aeb2fae32403405-Abstract.html;
@@ -21,24 +21,23 @@ Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural netwo
 """
 
 import keras
-from recipe_data import images
-from recipe_nets import accuracy, compiled
-from recipe_picture import curves
-from recipe_run import Recipe
-from recipe_table import in_order, rows_by
+from lib.data import images
+from lib.nets import accuracy, compiled
+from lib.picture import curves
+from lib.run import Recipe, in_order, rows_by
 
 from kcomponents.initializers import lsuv
 from kcomponents.training import greedy_pretrain
 
 RESCUES = ["none", "LSUV", "Glorot x 4", "greedy pretraining", "batch normalization"]
-CLAIM = "Below 20 % as it is, above 70 % pretrained, more with batch normalization"
+CLAIM = "Below 20 % without help, above 70 % pretrained, more with batch normalization"
 
 
 def net(rescue, depth, width):
-    """Return a deep net of sigmoids."""
+    """Return a deep sigmoid network."""
     first = "glorot_uniform"
     if rescue == "Glorot x 4":
-        # Four times the weights, as a sigmoid wants: 16 times the variance.
+        # A sigmoid needs four times the weights, that is, 16 times the variance.
         first = keras.initializers.VarianceScaling(16.0, "fan_avg", "uniform")
     model = keras.Sequential([keras.Input((784,))])
     for _ in range(depth):
@@ -51,15 +50,16 @@ def net(rescue, depth, width):
 
 
 def pretrain(model, x, epochs):
-    """Train layer by layer; digits and outputs of sigmoids lie between 0 and 1."""
+    """Train layer by layer."""
     adam = keras.optimizers.Adam(0.003)
-    told = {"optimizer": adam, "epochs": epochs, "batch_size": 100}
-    told["decoder"] = lambda shape: keras.layers.Dense(shape[-1], "sigmoid")
-    greedy_pretrain(model, x, **told)
+    options = {"optimizer": adam, "epochs": epochs, "batch_size": 100}
+    # Pixels and outputs of sigmoids lie between 0 and 1, so a sigmoid can decode them.
+    options["decoder"] = lambda shape: keras.layers.Dense(shape[-1], "sigmoid")
+    greedy_pretrain(model, x, **options)
 
 
 def measure(args, seed):
-    """Train the net with each rescue."""
+    """Train the network with each rescue."""
     (x, y), _ = images(args.data)
     x, y = (x[:500], y[:500]) if args.quick else (x, y)
     epochs, depth, width = (2, 1, 16) if args.quick else (10, 4, 100)
@@ -82,7 +82,7 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether pretraining rescues a net that is lost without."""
+    """Return whether pretraining rescues a network that fails without it."""
     reached = {r["rescue"]: r["train_accuracy"] for r in results}
     pretrained = reached["greedy pretraining"]
     return reached["none"] < 0.2 and 0.7 < pretrained < reached["batch normalization"]

@@ -1,45 +1,44 @@
-"""An LSTM may lose its tanh; that its gates need the sigmoid does not show here.
+"""An LSTM works without tanh; that its gates need the sigmoid does not show here.
 
-Claim: the gates of an LSTM say how much of something to keep, which must lie from 0 to
-1. So they need the sigmoid. The two tanh, of what is stored and of what is told, only
-shape values, and other functions may replace them.
+Claim: the gates of an LSTM are the share of a value to keep, which must lie between 0
+and 1. So they need the sigmoid. The two tanh, of the candidate state and of the output,
+only shape values, and other functions can replace them.
 
-What to expect: nine speakers are told apart by vowels of at most 29 steps, Adam at 0.01
-and gradients clipped to a norm of 1. The first half of the claim shows: ReLU, softsign
-and ELU come within 5 points of tanh, all from 92 to 97 %. The second half does not, so
-the effect as a whole is not there: tanh gates reach 94 to 97 %, ReLU gates 90 to 94 %.
-In few steps, what is not bounded has little time to grow. With `--repeat 4`, each step
-said four times, one seed: a linear state fails (20 %), ELU falls to 87 %, ReLU gates
-to 86 %, and tanh gates keep 92 %.
+What to expect: the task is to recognize nine speakers by vowels of at most 29 steps,
+with Adam at 0.01 and gradients clipped to a norm of 1. The first half of the claim
+shows: ReLU, softsign and ELU come within 5 points of tanh, all from 92 to 97 %. The
+second half does not, so the effect as a whole is not there: tanh gates reach 94 to
+97 %, ReLU gates 90 to 94 %. In few steps, unbounded values have little time to grow.
+With `--repeat 4`, each step given four times, one seed: a linear state fails (20 %),
+ELU falls to 87 %, ReLU gates to 86 %, and tanh gates keep 92 %.
 
 Source: Greff et al., "LSTM: a search space odyssey", 2015,
-https://arxiv.org/abs/1503.04069, figure 3. They take activations away and swap none, so
-there is no figure of theirs to meet.
+https://arxiv.org/abs/1503.04069, figure 3. They remove activations but do not exchange
+them, so there is no figure to compare with.
 
     python recipes/lstm_activations.py
 """
 
 import keras
 import numpy as np
-from recipe_nets import accuracy, compiled
-from recipe_picture import COLORS, points
-from recipe_run import Recipe
-from recipe_sequences import vowels
-from recipe_table import in_order, rows_by
+from lib.nets import accuracy, compiled
+from lib.picture import COLORS, points
+from lib.run import Recipe, in_order, rows_by
+from lib.sequences import vowels
 
 from kcomponents.optimizers import clipped
 
-# State, gates. Keras has one setting for both tanh.
+# State and gates. Keras has one argument for both tanh.
 USUAL = "tanh, sigmoid"
 STATES = ["relu, sigmoid", "softsign, sigmoid", "elu, sigmoid"]
 GATES = ["tanh, relu", "tanh, tanh"]
-# No activation at all is for comparison: the claim says nothing of it.
+# A linear state is for comparison: the claim does not include it.
 KINDS = [USUAL, *STATES, "linear, sigmoid", *GATES]
-CLAIM = "ReLU, softsign, ELU at most 5 points below tanh, gates without sigmoid 10"
+CLAIM = "ReLU, softsign, ELU at most 5 points below tanh, other gates at least 10"
 
 
 def net(kind, units, shape, speakers):
-    """Return a compiled LSTM that says who spoke."""
+    """Return a compiled LSTM that recognizes speakers."""
     state, gates = kind.split(", ")
     model = keras.Sequential(
         [
@@ -49,7 +48,7 @@ def net(kind, units, shape, speakers):
             keras.layers.Dense(speakers),
         ]
     )
-    return compiled(model, clipped(keras.optimizers.Adam(0.01), global_norm=1.0))
+    return compiled(model, clipped(keras.optimizers.Adam(0.01), global_clipnorm=1.0))
 
 
 def measure(args, seed):
@@ -72,7 +71,7 @@ def rows(results):
 
 
 def effect(results):
-    """Return whether only the gates need what they have."""
+    """Return whether the gates need the sigmoid, and the state no tanh."""
     found = {r["kind"]: r["test_accuracy"] for r in results}
     states = [found[USUAL] - found[kind] for kind in STATES if kind in found]
     gates = [found[USUAL] - found[kind] for kind in GATES if kind in found]
@@ -80,7 +79,7 @@ def effect(results):
 
 
 def picture(results, figure):
-    """Draw the test accuracy of each training."""
+    """Draw the test accuracy of each run."""
     axes, found = figure.subplots(), in_order(results, "kind", "test_accuracy")
     gates = {kind: found[kind] for kind in GATES if kind in found}
     points(axes, {kind: found[kind] for kind in found if kind not in gates})
@@ -94,8 +93,10 @@ def picture(results, figure):
 
 
 def options(add):
-    """Add what only this recipe knows."""
-    add("--repeat", type=int, default=1, help="say each step so often (default: 1)")
+    """Add the arguments of this recipe."""
+    add(
+        "--repeat", type=int, default=1, help="times each step is repeated (default: 1)"
+    )
 
 
 DATA = "japanese_vowels"

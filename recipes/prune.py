@@ -1,16 +1,17 @@
-"""Units that wither in training can be taken out, and the net says what it said.
+"""Units that wither during training can be removed without changing the predictions.
 
-Claim: under a penalty on whole units, those of no use to a net wither, and can be
-removed. The smaller net says the same on the training data, and is as good on others.
+Claim: a regularizer on whole units makes useless units wither, and they can be removed.
+The smaller network gives the same outputs on the training data, and is as good on other
+data.
 
 What to expect: 784-256-128-10 on 8000 digits, plain SGD. The group lasso, by its
-proximal step, brings whole columns of a kernel to zero; `prune` takes these units out,
+proximal step, drives whole columns of a kernel to zero; `prune` removes these units,
 and of 235,000 parameters 110,000 to 126,000 are left. No output changes by more than
-2e-6. L1 brings single weights near zero, and in most seeds no unit can go.
+2e-6. L1 drives single weights close to zero, and in most seeds no unit can be removed.
 
-What does not show: that withering is free. The removal costs nothing, but the penalty
-does: 93 % on digits held back against 95 % without it (in one seed 89 %), and 3 epochs
-more do not change that. At this rate, L1 is no steadier: 82 to 94 %.
+Not shown: that withering is free. The removal costs nothing, but the regularizer does:
+93 % on held-out digits against 95 % without it (in one seed 89 %), and 3 more epochs do
+not change that. At this learning rate, L1 is no steadier: 82 to 94 %.
 
 Source: Hu et al., "Network trimming", https://arxiv.org/abs/1607.03250; Scardapane et
 al., "Group sparse regularization", https://arxiv.org/abs/1607.00485.
@@ -20,11 +21,10 @@ al., "Group sparse regularization", https://arxiv.org/abs/1607.00485.
 
 import keras
 import numpy as np
-from recipe_data import images
-from recipe_nets import accuracy, compiled
-from recipe_picture import COLORS, STYLES
-from recipe_run import Recipe
-from recipe_table import chosen, one, rows_by
+from lib.data import images
+from lib.nets import accuracy, compiled
+from lib.picture import COLORS, STYLES
+from lib.run import Recipe, chosen, one, rows_by
 
 from kcomponents.constraints import ProximalGroup
 from kcomponents.regularizers import L1
@@ -41,16 +41,16 @@ COLUMNS = {
     "trained on": ("trained_on", "{:.1%}"),
 }
 CLAIM = (
-    "of the net with the group lasso a third of the parameters or more goes, outputs "
-    "change by less than 1e-4, accuracy on digits held back by less than half a point"
+    "With the group lasso, at least a third of the parameters is removed; outputs "
+    "change by less than 1e-4, held-out accuracy by less than half a point"
 )
 
 
 def net(kind, pixels, width):
-    """Return a compiled net of units that may wither."""
+    """Return a compiled network whose units may wither."""
     model = keras.Sequential([keras.Input((pixels,))])
     for inputs, units in ((pixels, width), (width, width // 2)):
-        threshold = RATE * FACTOR * inputs**0.5  # Of GroupLasso(FACTOR), by SGD.
+        threshold = RATE * FACTOR * inputs**0.5  # Equals GroupLasso(FACTOR).
         options = {
             "none": {},
             "L1": {"kernel_regularizer": L1(FACTOR)},
@@ -62,7 +62,7 @@ def net(kind, pixels, width):
 
 
 def measure(args, seed):
-    """Train each net, take out what withered, and train on."""
+    """Train each network, remove withered units, and continue training."""
     (x, y), held = images(args.data)
     epochs, width = (1, 32) if args.quick else (args.epochs, 256)
     x, y = (x[:1000], y[:1000]) if args.quick else (x, y)
@@ -71,7 +71,7 @@ def measure(args, seed):
         model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
         small = prune(model, x, batch_size=1000)
         norms = np.linalg.norm(model.layers[0].get_weights()[0], axis=0)
-        told = {
+        result = {
             "penalty": kind,
             "parameters": model.count_params(),
             "left": small.count_params(),
@@ -81,23 +81,23 @@ def measure(args, seed):
             "norms": np.sort(norms)[::-1].tolist(),
         }
         small.fit(x, y, batch_size=100, epochs=min(epochs, 3), verbose=0)
-        yield told | {"trained_on": accuracy(small, *held)}
+        yield result | {"trained_on": accuracy(small, *held)}
 
 
 def rows(results):
-    """Return a row for each penalty."""
+    """Return a row for each regularizer."""
     return rows_by(results, "penalty", COLUMNS)
 
 
 def effect(results):
-    """Return whether much goes and nothing is lost."""
+    """Return whether much is removed and nothing is lost."""
     found = one(results, penalty="group lasso")
     goes = found["left"] <= 2 / 3 * found["parameters"] and found["change"] < 1e-4
     return goes and abs(found["left_accuracy"] - found["accuracy"]) < 0.005
 
 
 def picture(results, figure):
-    """Draw what is left of the units, and how large and good nets are."""
+    """Draw the norms of the units, and the size and accuracy of the networks."""
     norms, sizes = figure.subplots(1, 2)
     for kind, color, style in zip(KINDS, COLORS, STYLES, strict=False):
         found = chosen(results, penalty=kind)
@@ -106,7 +106,7 @@ def picture(results, figure):
             sizes.plot(r["parameters"], r["accuracy"], "o", color=color, mfc="none")
             sizes.plot(r["left"], r["left_accuracy"], "x", color=color)
     norms.set(xlabel="units of layer 1, sorted", ylabel="norm of a unit's kernel")
-    norms.legend(KINDS, title="penalty")
+    norms.legend(KINDS, title="regularizer")
     sizes.set(xlabel="parameters", ylabel="accuracy on digits held out", xlim=(0, None))
     sizes.legend(["trained", "pruned"])
 

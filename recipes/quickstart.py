@@ -18,8 +18,8 @@ import pathlib
 import time
 
 import keras
+from lib.data import images
 from matplotlib.figure import Figure
-from recipe_data import images
 
 import kcomponents
 from kcomponents import tuning
@@ -46,7 +46,7 @@ def component_net(classes, depth, width):
         hidden += [keras.layers.Dense(width, kernel_initializer=start), PReLU()]
     model = keras.Sequential([*hidden, keras.layers.Dense(classes)])
     return model, kcomponents.optimizers.clipped(
-        keras.optimizers.SGD(0.05), global_norm=1.0
+        keras.optimizers.SGD(0.05), global_clipnorm=1.0
     )
 
 
@@ -97,7 +97,7 @@ def train(name, data, args):
         "restored_epoch": stopper.best_epoch + 1,
         "stop_reason": stopper.stop_reason.value,
         "verdict": doctor.diagnosis.verdict,
-        "findings": [finding.rule for finding in doctor.diagnosis.findings],
+        "findings": [finding.label for finding in doctor.diagnosis.findings],
         "seconds": seconds,
         "curve": history["val_accuracy"],
         "grad_norms": {
@@ -194,8 +194,8 @@ def cured_net(args, data, hidden_activation="sigmoid", residual=False):
 
 
 def search_remedies(diagnosis, data, args):
-    """Run a few trials of what the doctor proposes; return a sentence on them."""
-    # What the function above can set; the rest of the remedies is for people.
+    """Try the doctor's remedies in a short search; return a summary of the best."""
+    # Only settings that `cured_net` has; the other remedies are advice.
     known = inspect.signature(cured_net).parameters
     settings = tuning.space(diagnosis, settings=known)
     search = tuning.Search(
@@ -215,25 +215,28 @@ def search_remedies(diagnosis, data, args):
     )
     search.report(args.results / "search.html")
     (best,) = search.oracle.get_best_trials()
-    chosen = (
-        f"{name} = {value}" for name, value in best.hyperparameters.values.items()
-    )
+    changed = settings(best.hyperparameters)
+    chosen = ", ".join(f"{name}={value}" for name, value in changed.items())
     before = search.results["trials"][0]["score"]
     return (
-        f"Of what the doctor proposes for the first net, {args.trials} trials of "
-        f"{epochs} epochs found {', '.join(chosen)} best: {best.score:.1%} validation "
-        f"accuracy, where all unchanged came to {before:.1%}."
+        f"Best of {args.trials} short trials ({epochs} epochs): "
+        f"{chosen or 'nothing changed'}, {best.score:.1%} validation accuracy "
+        f"(unchanged model: {before:.1%})."
     )
 
 
 def cure(diagnosis, data, args):
-    """Say what a search among the remedies has found, or why there is none."""
+    """Search the doctor's remedies and print the result, or why there is no search."""
     try:
-        found = search_remedies(diagnosis, data, args)
-    except (ImportError, ValueError) as error:
-        print(f"\nThere is no search among the remedies: {error}")
+        summary = search_remedies(diagnosis, data, args)
+    except ImportError:
+        how = 'run `pip install "kcomponents[tuning]"` to enable it.'
+        print(f"\nSkipping the search: {how}")
         return
-    print(f"\n{found}\nAll its trials: {args.results / 'search.html'}")
+    except ValueError as error:
+        print(f"\nSkipping the search: {error}")
+        return
+    print(f"\n{summary}\nAll trials: {args.results / 'search.html'}")
 
 
 def main(argv=None):

@@ -1,21 +1,21 @@
 """Search activation and regularization together on handwritten digits.
 
-Which activation is best, and does the answer change with the penalty and the dropout
-beside it? Each trial is a small net of two hidden layers, each with about as many
-weights, whatever its activation. Trial 0 is the baseline, ReLU without a penalty. At
-the end the winner and the baseline are trained with other seeds, so that luck is told
-from gain.
+Which activation is best, and does the answer depend on the regularizer and the dropout
+beside it? Each trial is a small network of two hidden layers with about the same number
+of weights, whatever its activation. Trial 0 is the baseline, ReLU without a
+regularizer. At the end the best trial and the baseline are repeated with other seeds,
+to tell a real gain from luck.
 
-Expect small differences: on these digits all activations come near 94 %, the learning
-rate matters more, and the winner gains a point over the baseline or cannot be told
-apart from it, which is an answer too. What does badly is given up early, so that the
-map shows of some pairs what they came to in two epochs; it says which.
+Expect small differences: on these digits all activations reach about 94 %, the learning
+rate matters more, and the best trial gains a point over the baseline or cannot be
+distinguished from it, which is an answer too. Poor trials are pruned early, so the map
+shows some pairs after only two epochs; it marks them.
 
     python recipes/search_activations.py --workers 2
 
-It takes a minute or two, on a CPU. The same command uses a GPU where there is one, and
-its workers share it. A search that was ended, or killed, goes on with the same command.
-The file also serves `python -m kcomponents search run`, which can use more machines.
+It takes a minute or two on a CPU. The same command uses a GPU if there is one, and its
+workers share it. The same command also resumes a search that was stopped or killed.
+`python -m kcomponents search run` accepts this file too, and can use several machines.
 """
 
 import argparse
@@ -24,8 +24,8 @@ import json
 import pathlib
 
 import keras
+from lib.data import images
 from matplotlib.figure import Figure
-from recipe_data import images
 
 from kcomponents import tuning
 from kcomponents.__main__ import main as kcomponents
@@ -33,18 +33,18 @@ from kcomponents.__main__ import main as kcomponents
 RESULTS = pathlib.Path("results")
 NAME = "search_activations"
 ACTIVATIONS = ["relu", "leaky_relu", "prelu", "gelu", "maxout"]
-PENALTIES = ["none", "l1", "l2", "l1_l2"]
+REGULARIZERS = ["none", "l1", "l2", "l1_l2"]
 
 
 def build(hp, pixels=784, classes=10, units=64):
-    """Return a compiled net; what may vary is registered with `hp`."""
+    """Return a compiled network whose choices are registered with `hp`."""
     hidden = tuning.activation(hp, "activation", ACTIVATIONS)
     rate = tuning.dropout(hp, "dropout")
     model = keras.Sequential([keras.Input((pixels,))])
     for fan_in, fan_out in ((pixels, units), (units, classes)):
-        penalty = tuning.regularizer(hp, "regularizer")
+        regularizer = tuning.regularizer(hp, "regularizer")
         fans = {"fan_in": fan_in, "fan_out": fan_out}
-        for layer in hidden.dense(units, **fans, kernel_regularizer=penalty):
+        for layer in hidden.dense(units, **fans, kernel_regularizer=regularizer):
             model.add(layer)
         model.add(hidden.dropout(rate))
     model.add(keras.layers.Dense(classes))
@@ -61,7 +61,7 @@ def data(source="digits", rows=None):
 
 
 def cells(trials):
-    """Return of each pair of choices the best score, its state, and how many it had."""
+    """Return the best score, its state and the number of trials of each pair."""
     found = {}
     for trial in trials:
         if trial["score"] is not None and trial["kind"] != "repeat":
@@ -73,29 +73,29 @@ def cells(trials):
 
 
 def picture(trials, path):
-    """Draw the best score of each activation with each penalty."""
+    """Draw the best score of each activation with each regularizer."""
     found = cells(trials)
     scores = [
-        [found.get((kind, penalty), [float("nan")])[0] for penalty in PENALTIES]
+        [found.get((kind, name), [float("nan")])[0] for name in REGULARIZERS]
         for kind in ACTIVATIONS
     ]
     axes = (figure := Figure((7, 5), layout="constrained")).subplots()
     shown = axes.imshow(scores, cmap="cividis", aspect="auto")
     for row, kind in enumerate(ACTIVATIONS):
-        for column, penalty in enumerate(PENALTIES):
-            score, state, count = found.get((kind, penalty), (0.0, "", 0))
-            told = f"{score:.1%}, {state}\n{count} tried" if count else "not tried"
+        for column, name in enumerate(REGULARIZERS):
+            score, state, count = found.get((kind, name), (0.0, "", 0))
+            text = f"{score:.1%}, {state}\n{count} tried" if count else "not tried"
             back = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none"}
-            axes.text(column, row, told, size=8, ha="center", va="center", bbox=back)
-    axes.set_xticks(range(len(PENALTIES)), PENALTIES)
+            axes.text(column, row, text, size=8, ha="center", va="center", bbox=back)
+    axes.set_xticks(range(len(REGULARIZERS)), REGULARIZERS)
     axes.set_yticks(range(len(ACTIVATIONS)), ACTIVATIONS)
-    axes.set(xlabel="penalty", ylabel="activation", title="Best of each pair")
+    axes.set(xlabel="regularizer", ylabel="activation", title="Best of each pair")
     figure.colorbar(shown, label="validation accuracy")
     figure.savefig(path, dpi=120)
 
 
 def searched(args):
-    """Run the search, or go on with it, and return it."""
+    """Run or resume the search, and return it."""
     give = functools.partial(data, args.data, 1000 if args.quick else None)
     (x, y), _ = give()
     search = tuning.Search(
@@ -120,12 +120,21 @@ def main(argv=None):
     )
     add = parser.add_argument
     add("--data", default="digits", help="digits, mnist, fashion_mnist or an .npz file")
-    add("--workers", type=int, default=2, help="processes; 0 for this one alone (2)")
-    add("--trials", type=int, help="values to try (30)")
-    add("--epochs", type=int, help="of each trial (8)")
+    add(
+        "--workers",
+        type=int,
+        default=2,
+        help="worker processes; 0 to run in this one (default: 2)",
+    )
+    add("--trials", type=int, help="number of trials (default: 30)")
+    add("--epochs", type=int, help="epochs per trial (default: 8)")
     add("--seed", type=int, default=0)
-    add("--quick", action="store_true", help="4 trials of 1 epoch, to see it work")
-    add("--overwrite", action="store_true", help="forget an earlier search")
+    add(
+        "--quick",
+        action="store_true",
+        help="4 trials of 1 epoch, to check that it works",
+    )
+    add("--overwrite", action="store_true", help="delete an earlier search first")
     add("--results", type=pathlib.Path, default=RESULTS)
     args = parser.parse_args(argv)
     args.trials = args.trials or (4 if args.quick else 30)

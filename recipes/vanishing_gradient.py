@@ -1,15 +1,16 @@
-"""A sigmoid leaves at most a quarter of the gradient at each layer; others do not.
+"""A sigmoid passes on at most a quarter of the gradient per layer; others pass on all.
 
-Claim: the slope of a sigmoid is at most 1/4. What is passed back through ten layers
-shrinks by 4 at each of them, and the first one learns a million times more slowly than
-the last. The slope of tanh, ReLU and PReLU comes up to 1, and their gradients arrive.
+Claim: the slope of a sigmoid is at most 1/4. On its way back through ten layers the
+gradient shrinks by 4 at each, and the first layer learns a million times more slowly
+than the last. The slopes of tanh, ReLU and PReLU reach 1, and their gradients arrive.
 
-What to expect: untrained nets of two to ten layers, on 1000 handwritten digits. With
-ten layers a weight of the sigmoid's first one has about 1e-6 of the last one's
-gradient, with the others a half or more. No seed, no depth is an exception: Glorot's
-weights neither widen nor narrow what flows, and the slope is all that is left. With two
-layers the factor is 8, as most pixels are black too. Larger weights make up for a part,
-see `recommended_for("sigmoid")`. Last is what the doctor finds after two epochs.
+What to expect: untrained networks of two to ten layers, on 1000 handwritten digits.
+With ten layers, a weight in the sigmoid network's first layer gets about 1e-6 of the
+gradient of one in the last layer, in the other networks a half or more. No seed or
+depth is an exception: Glorot's weights keep the scale of gradients, and only the slope
+is left. With two layers the factor is 8, partly because most pixels are black. Larger
+weights compensate partly, see `recommended_for("sigmoid")`. The last column is the
+doctor's first finding after two epochs.
 
 Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward
 neural networks", 2010, https://proceedings.mlr.press/v9/glorot10a.html, figure 7.
@@ -21,22 +22,22 @@ import logging
 
 import keras
 import numpy as np
-from recipe_data import images
-from recipe_flow import gradients, steepest
-from recipe_nets import compiled
-from recipe_picture import looks, medians
-from recipe_run import Recipe
-from recipe_table import by, chosen, spread
+from lib.data import images
+from lib.nets import compiled, gradients, steepest
+from lib.picture import looks, medians
+from lib.run import Recipe, by, chosen, spread
 
 from kcomponents import activations
 from kcomponents.callbacks import TrainingDoctor
 
 KINDS = ["sigmoid", "tanh", "relu", "prelu"]
-CLAIM = "sigmoid 4 times weaker at each layer in all nets, others less than twice"
+CLAIM = (
+    "Each sigmoid layer weakens the gradient 4 times or more, others less than twice"
+)
 
 
 def net(kind, depth, width):
-    """Return a net whose weights keep the scale of what flows."""
+    """Return a network whose initial weights keep the scale of gradients."""
     first = "he_normal" if kind in ("relu", "prelu") else "glorot_uniform"
     model = keras.Sequential([keras.Input((784,))])
     for _ in range(depth):
@@ -47,17 +48,17 @@ def net(kind, depth, width):
 
 
 def finding(model, x, y):
-    """Train a net; return what the doctor finds first."""
+    """Train a network; return the doctor's first finding, else its verdict."""
     doctor = TrainingDoctor()
     compiled(model, keras.optimizers.SGD(0.05))
     model.fit(x, y, batch_size=100, epochs=2, verbose=0, callbacks=[doctor])
-    rules = [found.rule for found in doctor.diagnosis.findings]
+    rules = [found.label for found in doctor.diagnosis.findings]
     return rules[0] if rules else doctor.diagnosis.verdict
 
 
 def measure(args, seed):
-    """Measure each kind at each depth."""
-    # What the doctor says of each net stands in the table.
+    """Measure the gradients of each kind at each depth."""
+    # The table has the doctor's findings, so its warnings are not needed.
     logging.getLogger("kcomponents").setLevel(logging.ERROR)
     (x, y), _ = images(args.data)
     width, depths = (16, [2, 3]) if args.quick else (100, [2, 4, 6, 8, 10])
@@ -74,7 +75,7 @@ def measure(args, seed):
 
 def rows(results):
     """Return a row for each kind."""
-    told = []
+    table = []
     for kind in KINDS:
         found, doctor = chosen(results, kind=kind), chosen(results, diagnosed=kind)
         depth, ratios = list(by(found, "depth", "ratio").items())[-1]
@@ -82,12 +83,12 @@ def rows(results):
         row[f"gradient, last / first of {depth}"] = spread(ratios, "{:.2g}")
         row["per layer"] = spread([r["per_layer"] for r in found], "{:.2f}")
         row["doctor"] = ", ".join(sorted({r["doctor"] for r in doctor}))
-        told.append(row)
-    return told
+        table.append(row)
+    return table
 
 
 def effect(results):
-    """Return whether each layer costs the sigmoid, and it alone, a factor of 4."""
+    """Return whether each layer costs a factor of 4, for the sigmoid only."""
     nets = [r for r in results if "kind" in r]
     steep = max(by(nets, "kind", "slope")["sigmoid"])
     factors = by(nets, "kind", "per_layer")
@@ -96,7 +97,7 @@ def effect(results):
 
 
 def picture(results, figure):
-    """Draw the gradient of each layer of the deepest nets, and the ratio by depth."""
+    """Draw the gradients in the deepest networks, and the ratio by depth."""
     left, right = figure.subplots(1, 2)
     deepest = max(r.get("depth", 0) for r in results)
     layers = np.arange(deepest) + 1

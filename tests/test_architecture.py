@@ -164,10 +164,5 @@ def test_backends_are_named_in_their_folders_only(path):
     assert not BACKENDS & set(words(path))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_modules_are_one_idea_in_size(path):
-    assert len(path.read_text().splitlines()) <= 200
-
-
 def test_every_part_has_its_line_in_the_table():
     assert {place(path)[0] for path in MODULES} == set(MAY_IMPORT)

@@ -1,4 +1,4 @@
-"""Files whole or not at all, and plain values as strict JSON."""
+"""Files that are never half-written, and plain values as strict JSON."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from kcomponents import _files, _plain
 
 
 def strict(text):
-    """Parse JSON and refuse what its standard does not know, such as NaN."""
+    """Parse JSON and reject what is not in its standard, such as NaN."""
 
     def refuse(word):
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
 
@@ -99,7 +99,7 @@ def test_a_line_that_the_disk_took_in_part_is_an_error_and_cut_off_later(tmp_pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, old[1]))
     try:
         _files.append_line(path, "one")
-        with pytest.raises(OSError, match="Only a part of a line went to"):
+        with pytest.raises(OSError, match="Only part of a line was written to"):
             _files.append_line(path, "x" * 20)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
@@ -154,5 +154,5 @@ def test_plain_values_of_numpy_become_those_of_python():
 
 @pytest.mark.parametrize("value", [{1: 2}, {"a": object()}, [{1, 2}], 1j, b"x"])
 def test_what_json_does_not_know_is_refused(value):
-    with pytest.raises(ValueError, match="Only dicts with string keys.*Received: val"):
+    with pytest.raises(ValueError, match="dicts with string keys.*Received: val"):
         _plain.plain(value)

@@ -1,5 +1,10 @@
-"""The private Keras names that `kcomponents/_keras` leans on, one test each."""
+"""The private names of Keras: what each one does, and what is lost without it."""
 
+import ast
+import importlib
+import pathlib
+import subprocess
+import sys
 import time
 
 import keras
@@ -7,7 +12,26 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kcomponents import _backends, _keras
+from kcomponents import (
+    _backends,
+    _keras,
+    analysis,
+    callbacks,
+    inference,
+    layers,
+    optimizers,
+)
+from kcomponents._keras import (
+    _cloning,
+    _features,
+    _fit,
+    _gates,
+    _models,
+    _reuse,
+)
+from kcomponents._keras._features import NEEDED, OPTIONAL, MissingInKeras
+from kcomponents.callbacks._direction import direction_of
+from kcomponents.tuning._reuse import key
 
 
 def built(**arguments):
@@ -407,3 +431,333 @@ def test_callbacks_of_keras_remember_under_these_names(callback):
     callback.set_model(model)
     callback.on_train_begin({})
     assert [name for name in names if not hasattr(callback, name)] == []
+
+
+# What is lost without a name: each test removes one from a Keras object, or from what
+# `kcomponents._keras` finds.
+
+
+def remove(patch, thing, name):
+    """Remove an attribute from an object, or from the classes that define it."""
+    # On PyTorch, layers keep their sublayers there.
+    for names in (vars(thing), vars(thing).get("_modules", {})):
+        if name in names:
+            patch.delitem(names, name)
+    for cls in type(thing).__mro__:
+        if name in vars(cls):
+            patch.delattr(cls, name)
+
+
+def functional():
+    inputs = keras.Input((2,))
+    return keras.Model(inputs, keras.layers.Dense(1)(inputs))
+
+
+def dropping():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
+
+
+def running(*callbacks):
+    return keras.callbacks.CallbackList(list(callbacks), model=small())
+
+
+def data_of_fit():
+    seen = []
+    hook = During(on_train_begin=lambda logs: seen.append(_keras.running_fit()))
+    fit(small(), hook)
+    return seen[0]["epoch_iterator"]
+
+
+def optimizer():
+    return built(use_ema=True)[0]
+
+
+def schedule():
+    return keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+
+
+def clipped(optimizer):
+    return optimizers.clipped(optimizer, agc=0.1)
+
+
+def accumulating(_):
+    return clipped(keras.optimizers.SGD(gradient_accumulation_steps=2))
+
+
+def explained(model):
+    return analysis.linear_region(model, VECTORS)
+
+
+def rider():
+    return [keras.Variable([0.0], trainable=False)]
+
+
+CHECKPOINT = (
+    lambda: keras.callbacks.ModelCheckpoint("a.keras"),
+    lambda callback: _keras.wait_for_hooks(running(callback)),
+)
+FLUSHED = (running, _keras.wait_for_hooks)
+RIDING = (optimizer, lambda optimizer: _keras.board_optimizer(optimizer, rider()))
+VECTORS = np.ones((1, 2), "float32")
+# Name → a function that makes an object with it, and one that uses it.
+USES = {
+    "CallbackList._async_train": FLUSHED,
+    "CallbackList._flush_futures": FLUSHED,
+    "EpochIterator._enumerate_iterator": (
+        data_of_fit,
+        lambda epochs: _keras.skip_steps(epochs, 1, print),
+    ),
+    "EpochIterator.catch_stop_iteration": (data_of_fit, _keras.draw_epoch),
+    "EpochIterator.steps_per_execution": (
+        data_of_fit,
+        lambda epochs: _keras.see_first(epochs, print, _backends.again),
+    ),
+    "Function._nodes_by_depth": (functional, explained),
+    "Layer._layers": (dropping, lambda model: inference.mc_predict(model, VECTORS)),
+    "Layer._non_trainable_variables": (small, _reuse.own_variables),
+    "Layer._remat_mode": (small, _reuse.rematerializes),
+    "Layer._seed_generators": (
+        small,
+        lambda model: _keras.board_model(model, rider()),
+    ),
+    "Layer._trainable_variables": (small, _reuse.own_variables),
+    "Model._compile_config": (small, _cloning.compile_arguments),
+    "Model._initial_epoch": (small, lambda model: _keras.begin_at(model, 1)),
+    "Model._symbolic_build": (
+        small,
+        lambda model: _keras.build_metrics(model, numbered()),
+    ),
+    "ModelCheckpoint._batches_seen_since_last_saving": CHECKPOINT,
+    "ModelCheckpoint._last_batch_seen": CHECKPOINT,
+    "Optimizer._backend_apply_gradients": (optimizer, accumulating),
+    "Optimizer._clip_gradients": (optimizer, accumulating),
+    "Optimizer._learning_rate": (
+        lambda: built(learning_rate=schedule())[0],
+        _keras.learning_rate_source,
+    ),
+    "Optimizer._model_variables_moving_average": (optimizer, _keras.averages),
+    "Optimizer._track_variable": RIDING,
+    "Optimizer._trainable_variables": (optimizer, clipped),
+    "Optimizer._untrack_variable": RIDING,
+    "Optimizer._use_weight_decay": (
+        optimizer,
+        lambda optimizer: _reuse.decaying(optimizer, rider()),
+    ),
+    "Optimizer._variables": RIDING,
+    "Sequential._functional": (small, explained),
+    "SpatialDropout._get_noise_shape": (
+        lambda: keras.layers.SpatialDropout1D(0.5),
+        lambda layer: _reuse.spatial_noise_shape(layer, VECTORS),
+    ),
+    "SwapEMAWeights._ema_weights_in_model": (
+        keras.callbacks.SwapEMAWeights,
+        _keras.averages_in_model,
+    ),
+    "functional.Functional": (
+        lambda: _cloning.functional,
+        lambda _: _cloning.is_plain(small()),
+    ),
+    "global_state.get_global_attribute": (
+        lambda: _fit.global_state,
+        lambda _: _keras.global_seeds(),
+    ),
+    "seed_generator.GLOBAL_SEED_GENERATOR": (
+        lambda: _fit.seed_generator,
+        lambda _: _keras.global_seeds(),
+    ),
+}
+
+
+def says_lack_of(name, error):
+    feature = NEEDED[name]
+    lacks = f"`{name}`, which Keras {keras.__version__} does not have."
+    said = f"{feature.needs} {lacks} Use Keras 3.14 to 3.15, or {feature.instead}."
+    return str(error.value) == said
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_feature_says_which_name_it_lacks(name, monkeypatch):
+    make, use = USES[name]
+    thing, attribute = make(), name.rpartition(".")[2]
+    if attribute == "_learning_rate":
+        # Keras itself reads it there.
+        config = thing.get_config()
+        monkeypatch.setattr(type(thing), "get_config", lambda self: config)
+    remove(monkeypatch, thing, attribute)
+    with pytest.raises(MissingInKeras) as caught:
+        use(thing)
+    assert says_lack_of(name, caught)
+
+
+EXCLUSIONS = {
+    "_exclude_from_weight_decay": lambda self: self._exclude_from_weight_decay_pattern,
+    "_exclude_from_weight_decay_pattern": lambda self: self._exclude_from_weight_decay,
+}
+
+
+@pytest.mark.parametrize("name", EXCLUSIONS)
+def test_clipping_says_that_exclusions_from_decay_would_be_lost(name, monkeypatch):
+    cls = keras.optimizers.Optimizer
+    monkeypatch.setattr(cls, "exclude_from_weight_decay", EXCLUSIONS[name])
+    with pytest.raises(MissingInKeras) as caught:
+        clipped(keras.optimizers.SGD(weight_decay=0.1))
+    assert says_lack_of(f"Optimizer.{name}", caught)
+    assert type(clipped(keras.optimizers.SGD())).__name__ == "ClippedSGD"
+
+
+def test_data_under_another_name_in_fit_is_noticed():
+    names = {"__name__": "keras.src.trainers.other", "running": _keras.running_fit}
+    exec("def fit(validation_freq):\n    return running()", names)
+    with pytest.raises(MissingInKeras) as caught:
+        _keras.draw_epoch(names["fit"](1)["epoch_iterator"])
+    assert says_lack_of("fit.epoch_iterator", caught)
+    names["__name__"] = "mine"
+    assert names["fit"](1) == {"validation_freq": 1}
+
+
+def lose(patch, *names):
+    """Hide these names from `kcomponents._keras`, but not from Keras itself."""
+
+    def needed(owner, name):
+        if name in names:
+            raise _features.missing(name)
+        return _features.needed(owner, name)
+
+    for path in pathlib.Path(_features.__file__).parent.glob("_[a-z]*.py"):
+        module = importlib.import_module(f"kcomponents._keras.{path.stem}")
+        if module is not _features and hasattr(module, "needed"):
+            patch.setattr(module, "needed", needed)
+
+
+OF_MONITORS = ["Layer._layers", "Optimizer._clip_gradients"]
+OF_MONITORS += ["Optimizer._trainable_variables"]
+if _backends.carries_state:
+    OF_MONITORS += ["Layer._seed_generators", "Optimizer._track_variable"]
+    OF_MONITORS += ["Optimizer._untrack_variable", "Optimizer._variables"]
+
+
+@pytest.mark.parametrize("name", OF_MONITORS)
+def test_a_monitor_that_lacks_a_name_leaves_the_model_trainable(
+    name, monkeypatch, tmp_path
+):
+    model, monitor = small(), callbacks.GradientNormLogger()
+    with monkeypatch.context() as patch:
+        lose(patch, name)
+        with pytest.raises(MissingInKeras) as caught:
+            fit(model, monitor)
+    assert says_lack_of(name, caught)
+    count = len(model.variables)
+    fit(model, During())
+    model.save(tmp_path / "model.keras")
+    assert len(model.variables) == count
+    fit(model, monitor)
+
+
+@pytest.mark.parametrize("name", OF_MONITORS)
+def test_the_doctor_notes_which_name_it_lacks(name, monkeypatch):
+    lose(monkeypatch, name)
+    doctor = callbacks.TrainingDoctor()
+    fit(small(), doctor, epochs=2)
+    assert any(f"`{name}`" in note for note in doctor.record.structure["notes"])
+    assert len(doctor.record.logs) == 2
+
+
+def test_all_else_works_without_any_of_the_names(monkeypatch):
+    lose(monkeypatch, *NEEDED)
+    stop = callbacks.EarlyStopping("loss", restore_best_weights=True)
+    model = keras.Sequential([keras.Input((2,)), layers.MaxoutDense(2, 2)])
+    model.compile("sgd", "mse")
+    fit(model, stop, epochs=2)
+    assert stop.best is not None
+    assert key.structure_of(model) is None
+    assert _gates.gate_of(dropping(), []) is None
+
+
+def test_metrics_without_their_names_have_no_direction(monkeypatch):
+    model = small()
+    model.compile("sgd", "mse", metrics=["mae"])
+    [found] = [m for m in model.metrics if hasattr(m, "_user_metrics")]
+    assert direction_of(model, "mae") == "min"
+    for name in ("_user_metrics", "_user_weighted_metrics"):
+        with monkeypatch.context() as patch:
+            remove(patch, found, name)
+            assert _keras.asked_metrics(model) == []
+            assert direction_of(model, "mae") is None
+    metric = keras.metrics.MeanSquaredError()
+    remove(monkeypatch, metric, "_direction")
+    assert _keras.metric_direction(metric) is None
+
+
+def test_helpers_do_without_names_that_cost_little(monkeypatch):
+    monkeypatch.setattr(_models, "stateless_scope", None)
+    assert _keras.in_stateless_scope()
+    monkeypatch.setattr(_reuse, "global_state", None)
+    _reuse.forget_names()
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(2), *dropping().layers]
+    )
+    [noisy] = inference._noise.noisy_layers(model)
+    assert _gates.gate_of(model, [noisy]) is noisy
+    monkeypatch.setattr(_gates, "masking", None)
+    assert _gates.gate_of(model, [noisy]) is None
+    assert inference.mc_predict(model, VECTORS, 3).mean.shape == (1, 2)
+
+
+IMPORTED = [
+    "backend.common.global_state",
+    "backend.common.masking",
+    "backend.common.stateless_scope",
+    "models.functional",
+    "random.seed_generator",
+]
+
+
+def test_importing_needs_no_private_module():
+    code = f"""
+import sys, keras
+hidden = {{f"keras.src.{{name}}": None for name in {IMPORTED}}}
+found = {{name: sys.modules[name] for name in hidden}}
+sys.modules.update(hidden)
+import kcomponents
+from kcomponents._keras import _cloning, _fit, _gates, _reuse
+sys.modules.update(found)
+model = keras.Sequential([keras.Input((2,)), kcomponents.layers.MaxoutDense(1, 2)])
+model.compile("sgd", "mse")
+logger = kcomponents.callbacks.GradientNormLogger()
+model.fit(keras.ops.ones((4, 2)), keras.ops.ones((4, 1)), verbose=0, callbacks=[logger])
+for use in (lambda: _cloning.is_plain(model), _fit.global_seeds):
+    try:
+        use()
+    except RuntimeError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("`WithActivation` and `Regularized` need `functional.Func")
+    assert second.startswith("`Resume` needs `seed_generator.GLOBAL_SEED_GENERATOR`")
+
+
+def test_each_private_name_has_its_line_in_a_table():
+    listed = {name.rpartition(".")[2] for name in [*NEEDED, *OPTIONAL]}
+    tested = {*USES, *(f"Optimizer.{name}" for name in EXCLUSIONS)}
+    assert {*tested, "fit.epoch_iterator"} == set(NEEDED)
+    assert not set(NEEDED) & set(OPTIONAL)
+    own = {"_keras"}
+    used, modules = set(), set()
+    for path in pathlib.Path(_features.__file__).parent.glob("*.py"):
+        if path.name == "_features.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                used |= {node.attr} if node.attr.startswith("_") else set()
+            elif isinstance(node, ast.FunctionDef):
+                own.add(node.name)
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.module.startswith("keras.src")
+            elif isinstance(node, ast.Call):
+                if getattr(node.func, "id", "") == "module":
+                    modules.add(node.args[0].value)
+    private = {name for name in used if not name.startswith("__")} - own
+    assert private <= listed
+    assert sorted(modules) == IMPORTED

@@ -70,7 +70,7 @@ KINDS = {
 NEEDED = {
     "Blocked": {"initializer": "orthogonal", "num_blocks": 4},
     "ElasticNet": {"strength": 0.01},
-    "GradientClip": {"norm": 1.0},
+    "GradientClip": {"clipnorm": 1.0},
     "MCDropout": {"rate": 0.5},
     "MCSpatialDropout1D": {"rate": 0.5},
     "MCSpatialDropout2D": {"rate": 0.5},

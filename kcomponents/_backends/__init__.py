@@ -1,49 +1,51 @@
-"""What must be said differently on each backend, under the same names.
+"""Operations that differ between backends, under the same names.
 
-- `again(batches, iterator)`: an iterator over batches that were drawn from another one,
-  which the train function takes in its place; None where it would take none.
-- `apply_if_finite(norm, apply, grads, variables, optimizer_variables)`: `apply(grads,
-  variables, norm)` if the scalar `norm` is finite; if not, nothing changes.
+- `again(batches, iterator)`: an iterator over batches already drawn from `iterator`, in
+  a form that the train function accepts; None if it accepts none.
+- `apply_if_finite(norm, apply, grads, variables, optimizer_variables)`: call
+  `apply(grads, variables, norm)` if the scalar `norm` is finite; otherwise change
+  nothing.
 - `branch(condition, then, otherwise, changing)`: call one of two functions, which
-  return nothing and change some of the variables `changing`. Where replicas cannot
-  hold a branch, `then` is called always.
-- `carries_state`: whether a compiled step returns the variables it changed, so that it
-  must know each of them beforehand.
-- `cheap_branches`: whether to branch around the work of an optimizer costs less than to
-  measure each of its steps; branches of JAX copy what they change.
-- `counts`: what counts the steps of which some are looked at: Python at each call of
-  the optimizer (`"calls"`), or at each call of the train function, of which there is
-  one for those steps (`"steps"`), or a variable on the `"device"`.
-- `defers`: whether small work is put off and done for many steps at once, since each
-  operation is called from Python.
+  return nothing and change some of the variables `changing`. If replicas do not support
+  branches, always call `then`.
+- `carries_state`: whether a compiled step returns the variables it changes, so that all
+  of them must be passed to it.
+- `cheap_branches`: whether a branch around the work of an optimizer costs less than
+  measuring each step; branches of JAX copy the variables that they change.
+- `counts`: what counts the steps if only some are measured: Python at each call of the
+  optimizer (`"calls"`), Python at each call of the train function, which then runs one
+  step (`"steps"`), or a variable (`"device"`).
+- `defers`: whether small operations are collected and run for many steps at once,
+  because each operation is a call from Python.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
-- `fill(variables, values)`: set each variable, on every replica.
-- `graph()`: the graph under construction, or None where there is none.
-- `inference(model)`: a function of the inputs that returns what the model makes of them
-  and changes nothing.
-- `keep_random_state()`: the context after which random numbers go on as before it.
-- `let_go(graphs)`: these too, where a backend would keep them for good; nobody takes
-  gradients through them any more.
-- `max_may_drop_nan`: whether a maximum over NaN and numbers may be a number.
-- `measured_together(statistics, waiting)`: what was put off, each statistic with the
-  steps on its first axis; `None` where nothing is.
-- `on_first_replica(tensors)`: the tensors there, zeros on the other replicas.
-- `parts(variable)`: what holds its values, on each replica its own.
-- `random_state()`: of the generators that unseeded random numbers come from.
-- `replica()`: the number of the replica at work.
-- `scope(model)`: the context in which variables of a model's kind are made.
-- `serves_again(values)`: whether their memory does for another snapshot.
-- `set_random_state(state)`: let them go on from that.
-- `slopes(function, arrays)`: gradients of a scalar function by each of its arguments.
-- `snapshot(variables, into)`: copies of variables, where these are; where copying into
-  memory that is there costs less, into that of an earlier snapshot, if it is given.
-- `square_sums(tensors)`: the sum of squares of each, as one vector in float32.
+- `fill(variables, values)`: assign a value to each variable, on every replica.
+- `graph()`: the graph under construction, or None.
+- `inference(model)`: a function from inputs to the outputs of the model, which changes
+  nothing.
+- `keep_random_state()`: a context that restores the random state at its end.
+- `let_go(graphs)`: release graphs that a backend would keep forever; no gradients are
+  computed through them later.
+- `max_may_drop_nan`: whether a maximum over numbers and NaN may be a number.
+- `measured_together(statistics, waiting)`: the statistics of collected steps, with the
+  steps on the first axis; `None` if no steps are collected.
+- `on_first_replica(tensors)`: the tensors on the first replica, zeros on the others.
+- `parts(variable)`: the variables with its values, one for each replica.
+- `random_state()`: the state of the generators of unseeded random numbers.
+- `replica()`: the index of the current replica.
+- `scope(model)`: the context in which to create variables for a model.
+- `serves_again(values)`: whether another snapshot can reuse the memory of these values.
+- `set_random_state(state)`: restore the result of `random_state`.
+- `slopes(function, arrays)`: gradients of a scalar function with respect to each
+  argument.
+- `snapshot(variables, into)`: copies of variables on their device; if it costs less,
+  into the memory of an earlier snapshot.
+- `square_sums(tensors)`: the sum of squares of each tensor, as one float32 vector.
 - `sum_over_replicas(grads)`: the sum of each gradient over all replicas.
-- `synchronize(model)`: let its variables hold the values of the last step.
-- `to_training(model)`: let a model that was evaluated go on training.
+- `synchronize(model)`: update its variables to the values of the last step.
+- `to_training(model)`: set a model back to training after an evaluation.
 - `trace_level()`: equal at two places unless one is inside a loop, a map or a branch.
-- `worth_stacking`: up to this many elements, copying equal shapes into one tensor costs
-  less than an operation for each.
+- `worth_stacking`: for up to this many elements, copying equal shapes into one tensor
+  costs less than an operation for each.
 """
 
 import keras

@@ -1,7 +1,7 @@
 """Functions of tensors, compiled where the backend compiles.
 
-- `compiled(function)`: the same function of tensors, and lists and dicts of them, with
-  no gradients. What it does but return is done when it is traced, or at each call.
+- `compiled(function)`: the same function of tensors, or lists and dicts of tensors,
+  without gradients. Side effects happen when it is traced, or at each call.
 """
 
 import keras
@@ -24,5 +24,5 @@ else:
     import torch
 
     def compiled(function):
-        """Return the function without gradients: nothing is compiled."""
+        """Return the function without gradients; PyTorch compiles nothing."""
         return torch.no_grad()(function)

@@ -1,7 +1,7 @@
-"""Graphs that a backend keeps as long as the process lives.
+"""Graphs that a backend keeps until the process ends.
 
-- `graph()`: the graph under construction, or None where there is none.
-- `let_go(graphs)`: keep these no longer; nobody takes gradients through them any more.
+- `graph()`: the graph under construction, or None.
+- `let_go(graphs)`: release graphs; no gradients are computed through them later.
 """
 
 import keras
@@ -11,14 +11,14 @@ if keras.backend.backend() == "tensorflow":
     from tensorflow.python.framework import ops
 
     def graph():
-        """Return the graph that a function is being traced into, or None."""
+        """Return the graph of the function that is being traced, or None."""
         return tf.compat.v1.get_default_graph() if tf.inside_function() else None
 
     def let_go(graphs):
-        """Forget how their own gradients are computed, and so the graphs.
+        """Remove the custom gradients of these graphs, which keep the graphs alive.
 
-        A function with a gradient of its own, such as Keras's sum of gradients over
-        replicas, is registered for good, together with the tensors around it.
+        TensorFlow never removes a function with a custom gradient, such as Keras's sum
+        of gradients over replicas, nor the tensors it refers to.
         """
         registered = ops.gradient_registry._registry
         for each in graphs:
@@ -26,9 +26,9 @@ if keras.backend.backend() == "tensorflow":
                 registered.pop(name, None)
 
     def _own_gradients(graph):
-        """Yield the names under which they are registered, in branches and loops too.
+        """Yield the names of custom gradients, including branches and loops.
 
-        Not within functions that are called: these may be called again.
+        Functions that the graph calls are excluded, because they may be called again.
         """
         for operation in graph.get_operations():
             kind = operation.type.removeprefix("Stateless")
@@ -48,7 +48,7 @@ if keras.backend.backend() == "tensorflow":
 else:
 
     def graph():
-        """Return None: graphs go with the functions that they are of."""
+        """Return None: graphs are released together with their functions."""
 
     def let_go(graphs):
         """Do nothing."""

@@ -1,13 +1,13 @@
-"""Of compiled steps that are used again with other numbers.
+"""Compiled steps that are reused with other numbers.
 
-- `can_reuse(model)`: whether its steps are compiled, are not distributed, and know
-  numbers in single precision.
-- `dropout(inputs, numbers, shape, seed)`: what `keras.random.dropout` gives, to the
-  bit, of numbers that a variable holds.
-- `dropout_numbers(rate)`: what it needs to know.
-- `forget_models()`: let go of the memory that models leave which are dropped.
-- `leaves_graphs`: whether of a model that is dropped something compiled may stay.
-- `rectifies(x)`: where a leaky ReLU returns its input; at 0 it decides the gradient.
+- `can_reuse(model)`: whether its steps are compiled, not distributed, and in single
+  precision.
+- `dropout(inputs, numbers, shape, seed)`: exactly the result of `keras.random.dropout`,
+  for numbers in a variable.
+- `dropout_numbers(rate)`: the numbers for `dropout`.
+- `forget_models()`: release memory that deleted models leave behind.
+- `leaves_graphs`: whether a deleted model may leave compiled functions behind.
+- `rectifies(x)`: where a leaky ReLU returns its input; decides the gradient at 0.
 """
 
 import keras
@@ -19,23 +19,23 @@ if keras.backend.backend() == "jax":
     import jax
 
     def can_reuse(model):
-        """Return whether nothing is distributed, and numbers are in float32."""
+        """Return whether nothing is distributed, and floats are float32."""
         single = not jax.config.jax_enable_x64
         return single and keras.distribution.distribution() is None
 
     def dropout_numbers(rate):
-        """Return the share of entries that stay."""
+        """Return the fraction of entries that are kept."""
         return [1.0 - rate]
 
     def dropout(inputs, numbers, shape, seed):
-        """Return the inputs with entries dropped and the others scaled up."""
+        """Return the inputs with dropout, and the other entries scaled up."""
         [keep] = numbers
         kept = keras.random.uniform(shape, dtype="float32", seed=seed) < keep
         scaled = inputs / ops.cast(keep, inputs.dtype)
         return ops.where(kept, scaled, ops.zeros_like(inputs))
 
     def forget_models():
-        """Do nothing: it goes with them."""
+        """Do nothing: JAX releases it together with them."""
 
     def rectifies(x):
         """Return where the input is not negative."""
@@ -46,24 +46,24 @@ elif keras.backend.backend() == "tensorflow":
     from tensorflow.python.eager import context
 
     def can_reuse(model):
-        """Return whether the model and this place are under no strategy."""
+        """Return whether the model and the current scope have no strategy."""
         usual = model.distribute_strategy is tf.distribute.get_strategy()
         return usual and not tf.distribute.has_strategy()
 
     def dropout_numbers(rate):
-        """Return the rate and the factor of what stays."""
+        """Return the dropout rate and the scale of the entries that are kept."""
         return [rate, 1.0 / (1.0 - rate)]
 
     def dropout(inputs, numbers, shape, seed):
-        """Return the inputs with entries dropped and the others scaled up."""
+        """Return the inputs with dropout, and the other entries scaled up."""
         rate, scale = (ops.cast(number, inputs.dtype) for number in numbers)
         kept = keras.random.uniform(shape, dtype=inputs.dtype, seed=seed) >= rate
         return ops.where(kept, inputs * scale, ops.zeros_like(inputs))
 
     def forget_models():
-        """Drop the kernels that made their variables and hold these; others come anew.
+        """Clear the cached kernels that created their variables and keep them alive.
 
-        So does Keras when a session is cleared.
+        Keras also does this in `clear_session`.
         """
         context.context().clear_kernel_cache()
 
@@ -74,7 +74,7 @@ elif keras.backend.backend() == "tensorflow":
 else:
 
     def can_reuse(model):
-        """Return False: nothing is compiled that could be used again."""
+        """Return False: PyTorch compiles no steps to reuse."""
         return False
 
     dropout_numbers = dropout = forget_models = rectifies = None

@@ -1,10 +1,10 @@
-"""What is asked of accelerators, on each backend."""
+"""Memory and compilation of accelerators, on each backend."""
 
 import keras
 
 
 def peak_memory():
-    """Return the most bytes that were in use on the first GPU, None without one."""
+    """Return the peak memory of the first GPU in bytes, or None without a GPU."""
     name = keras.backend.backend()
     if name == "torch":
         import torch
@@ -23,9 +23,9 @@ def peak_memory():
 
 
 def limit_memory(share):
-    """Let this process take no more than a share of its GPU's memory.
+    """Limit this process to a fraction of the memory of its GPU.
 
-    Where the backend reads that from its environment, there is nothing left to do.
+    JAX reads the limit from the environment instead.
     """
     if keras.backend.backend() == "torch":
         import torch
@@ -40,14 +40,14 @@ def limit_memory(share):
 
 
 def share_compiled(folder):
-    """Let this process and others that name the same folder compile each step once.
+    """Share compiled steps between the processes that use the same folder.
 
-    Does nothing where there is no such cache, or where the user has one already.
+    Does nothing if the backend has no such cache, or the user has set one.
     """
     if keras.backend.backend() == "jax":
         import jax
 
         if jax.config.jax_compilation_cache_dir is None:
             jax.config.update("jax_compilation_cache_dir", folder)
-            # Of all, however soon they were compiled: a search makes hundreds.
+            # Cache quickly compiled steps too: a search has hundreds of them.
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -1,4 +1,4 @@
-"""JAX traces one program for all devices, whose gradients are global already."""
+"""JAX: one program is traced for all devices, with global gradients."""
 
 import contextlib
 
@@ -33,17 +33,17 @@ def on_first_replica(tensors):
 def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
     """Apply the gradients if their norm is finite, in a branch of the program.
 
-    The branch works on its own scope: assignments would leak from it. It also costs
-    less than to choose between new and old values, which copies all of them.
+    The branch needs its own scope, so that assignments do not leak. A branch also costs
+    less than selecting between new and old values, which copies all of them.
     """
     finite, changing = jax.numpy.isfinite(norm), [*variables, *optimizer_variables]
     branch(finite, lambda: apply(grads, variables, norm), lambda: None, changing)
 
 
 def branch(condition, then, otherwise, changing):
-    """Do one of two things to the variables, in branches of the program."""
+    """Call one of two functions, in branches of the program."""
     if not isinstance(condition, jax.core.Tracer):
-        # Outside `jit`, a branch would be compiled anew each time.
+        # Outside `jit`, each branch would be compiled again.
         then() if condition else otherwise()
         return
     before = [variable.value for variable in changing]
@@ -64,35 +64,35 @@ def scope(model):
 
 
 def fetch(variables):
-    """Return for each variable a list of its value as an array, in one transfer."""
+    """Return a list with the value of each variable as an array, in one transfer."""
     return [[value] for value in jax.device_get([v.value for v in variables])]
 
 
 def fill(variables, values):
-    """Set each variable to a value."""
+    """Assign a value to each variable."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
 def parts(variable):
-    """Return the variable, which holds the values of all."""
+    """Return the variable, which has the values of all replicas."""
     return [variable]
 
 
 def again(batches, iterator):
-    """Return an iterator over batches that were drawn."""
+    """Return an iterator over batches that are already drawn."""
     return iter(batches)
 
 
 def inference(model):
-    """Return the model as a compiled function of its inputs, which changes nothing."""
+    """Return the model as a compiled function of its inputs, without side effects."""
 
     def variables():
         return [*model.trainable_variables, *model.non_trainable_variables]
 
     @jax.jit
     def run(values, x):
-        # `stateless_call` would hand `training` to a `call` that takes none.
+        # `stateless_call` passes `training` even to a `call` without it.
         with keras.StatelessScope(zip(variables(), values, strict=True)):
             return model(x, training=False)
 
@@ -100,19 +100,19 @@ def inference(model):
 
 
 def slopes(function, arrays):
-    """Return the gradients of a scalar function by its arguments, as arrays."""
+    """Return the gradients of a scalar function with respect to its arguments."""
     found = jax.grad(function, argnums=tuple(range(len(arrays))))(*arrays)
     return [np.asarray(slope) for slope in found]
 
 
 def snapshot(variables, into=None):
-    """Return copies of variables: on a CPU arrays of numpy, else on the device.
+    """Return copies of variables: numpy arrays on a CPU, else arrays on the device.
 
-    There new memory costs more than the copy, and a view would keep the compiled step
-    from working in place.
+    On a CPU, new memory costs more than the copy, and a view would prevent the compiled
+    step from updating in place.
     """
     values = [getattr(variable, "value", variable) for variable in variables]
-    # All of them are on devices of one kind; to ask each costs as much as to copy it.
+    # All are on the same kind of device; checking each costs as much as copying it.
     if next(iter(values[0].devices())).platform != "cpu":
         return [jax.numpy.copy(value) for value in values]
     into = [np.empty(v.shape, v.dtype) for v in values] if into is None else into
@@ -122,15 +122,15 @@ def snapshot(variables, into=None):
 
 
 def serves_again(values):
-    """Return whether a snapshot can be taken into the memory of these."""
+    """Return whether a snapshot can reuse the memory of these values."""
     return all(isinstance(value, np.ndarray) for value in values)
 
 
 def square_sums(tensors):
-    """Return the sum of squares of each tensor; compilation makes one loop of each.
+    """Return the sum of squares of each tensor, compiled into one loop for each.
 
-    The barrier keeps the squares apart from those that the optimizer takes: shared,
-    they would be written to memory and read again.
+    The barrier separates the squares from those of the optimizer: if shared, they would
+    be written to memory and read again.
     """
     widened = [jax.numpy.asarray(t, "float32") for t in tensors]
     own = jax.lax.optimization_barrier(widened)
@@ -138,7 +138,7 @@ def square_sums(tensors):
 
 
 def synchronize(model):
-    """Bring the state that `fit` carries along back into the model."""
+    """Copy the state that `fit` carries back into the model."""
     model.jax_state_sync()
 
 
@@ -148,12 +148,12 @@ def replica():
 
 
 def keep_random_state():
-    """Return an empty context: all state of random numbers is in variables."""
+    """Return an empty context: all random state is in variables."""
     return contextlib.nullcontext()
 
 
 def random_state():
-    """Return nothing: all state of random numbers is in variables."""
+    """Return an empty dict: all random state is in variables."""
     return {}
 
 
@@ -162,4 +162,4 @@ def set_random_state(state):
 
 
 def to_training(model):
-    """Do nothing: each call of a model says whether it is one of training."""
+    """Do nothing: each call of a model has its `training` argument."""

@@ -1,4 +1,4 @@
-"""TensorFlow: graphs decide with `tf.cond`, strategies run one replica a device."""
+"""TensorFlow: graphs branch with `tf.cond`; a strategy has one replica per device."""
 
 import contextlib
 
@@ -26,8 +26,8 @@ def sum_over_replicas(grads):
 def on_first_replica(tensors):
     """Return the tensors on the first replica and zeros on the others.
 
-    Keras sums gradients over the replicas when it applies them: so it gets them as
-    they are, without a rounding, and without rows of an embedding given twice.
+    Keras sums gradients over the replicas when it applies them. Zeros on the others
+    leave them exact, and do not repeat the rows of an embedding.
     """
     context = _replicas()
     if not context:
@@ -44,14 +44,14 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
         tf.cond(finite, lambda: apply(grads, variables, norm), lambda: None)
         return
 
-    # Keras applies gradients through `merge_call`, which a branch within a replica may
-    # not hold: the branch is taken once, across all of them.
+    # Keras applies gradients through `merge_call`, which is not allowed in a branch of
+    # a replica: there is one branch across all replicas instead.
     def across(strategy, finite, grads, norm):
         def apply_each():
             arguments = grads, variables, norm
             strategy.extended.call_for_each_replica(apply, args=arguments)
 
-        # The norm is that of the summed gradients, so all replicas agree.
+        # The norm of the summed gradients is the same on all replicas.
         [finite, *_] = strategy.experimental_local_results(finite)
         tf.cond(finite, apply_each, lambda: None)
 
@@ -59,7 +59,7 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
 
 
 def branch(condition, then, otherwise, changing):
-    """Do one of two things, in branches of the graph; replicas do always the first."""
+    """Call one of two functions, in branches of the graph; on replicas the first."""
     if _replicas() and not tf.__internal__.distribute.strategy_supports_no_merge_call():
         then()
         return
@@ -67,13 +67,13 @@ def branch(condition, then, otherwise, changing):
 
 
 def _replicas():
-    """Return the context of a replica among several, else None."""
+    """Return the replica context if there are several replicas, else None."""
     context = tf.distribute.get_replica_context()
     return context if context and context.num_replicas_in_sync > 1 else None
 
 
 def scope(model):
-    """Return the scope of the strategy that the model trains under."""
+    """Return the scope of the model's distribution strategy."""
     return model.distribute_strategy.scope()
 
 
@@ -83,16 +83,16 @@ def fetch(variables):
 
 
 def fill(variables, values):
-    """Set each variable to a value, on every replica."""
+    """Assign a value to each variable, on every replica."""
     for variable, value in zip(variables, values, strict=True):
         for local in _locals(variable):
             local.assign(value)
 
 
 def parts(variable):
-    """Return what holds the values of a variable, on each replica its own.
+    """Return the variables with the values of a variable on each replica.
 
-    Statistics of batches and states of metrics are not the same on all.
+    Batch statistics and metric states differ between replicas.
     """
     found = _locals(variable)
     return found if len(found) > 1 else [variable]
@@ -106,7 +106,7 @@ def _locals(variable):
 
 
 def again(batches, iterator):
-    """Return an iterator over batches that were drawn; nothing is retraced for it."""
+    """Return an iterator over drawn batches that causes no retracing."""
     if isinstance(iterator, tf.distribute.DistributedIterator):
         return None
     spec = iterator.element_spec
@@ -115,7 +115,7 @@ def again(batches, iterator):
 
 
 def inference(model):
-    """Return the model as a function of its inputs, which changes nothing."""
+    """Return the model as a function of its inputs, without side effects."""
 
     def call(x):
         with keras.StatelessScope():
@@ -125,7 +125,7 @@ def inference(model):
 
 
 def slopes(function, arrays):
-    """Return the gradients of a scalar function by its arguments, as arrays."""
+    """Return the gradients of a scalar function with respect to its arguments."""
     tensors = [tf.convert_to_tensor(array) for array in arrays]
     with tf.GradientTape() as tape:
         tape.watch(tensors)
@@ -137,36 +137,36 @@ def slopes(function, arrays):
 def snapshot(variables, into=None):
     """Return tensors that share memory with variables until these change."""
     values = [v.value if isinstance(v, keras.Variable) else v for v in variables]
-    # Of replicas, the value on the first.
+    # With several replicas, the value on the first one.
     return [tf.identity(tf.convert_to_tensor(value)) for value in values]
 
 
 def serves_again(values):
-    """Return whether a snapshot can be taken into the memory of these."""
+    """Return whether a snapshot can reuse the memory of these values."""
     return False
 
 
 def square_sums(tensors):
-    """Return the sum of squares of each tensor, without a copy of any."""
+    """Return the sum of squares of each tensor, without copies."""
     halves = [tf.nn.l2_loss(tf.cast(t, tf.float32)) for t in tensors]
     return 2.0 * tf.stack(halves)
 
 
 def trace_level():
-    """Return the graph under construction: loops, maps and branches have their own.
+    """Return the graph under construction: loops and branches have their own.
 
-    But for `vectorized_map`, which builds one row in this graph, under a scope.
+    `vectorized_map` builds in the same graph, under a name scope.
     """
     mapped = "loop_body" in tf.get_current_name_scope().split("/")
     return id(tf.compat.v1.get_default_graph()), mapped
 
 
 def synchronize(model):
-    """Do nothing: variables hold their values at all times."""
+    """Do nothing: variables are always up to date."""
 
 
 def replica():
-    """Return the number of the replica at work, 0 where there is one."""
+    """Return the index of the current replica, 0 if there is only one."""
     context = _replicas()
     if context is None:
         return 0
@@ -174,12 +174,12 @@ def replica():
 
 
 def keep_random_state():
-    """Return an empty context: all state of random numbers is in variables."""
+    """Return an empty context: all random state is in variables."""
     return contextlib.nullcontext()
 
 
 def random_state():
-    """Return nothing: all state of random numbers is in variables."""
+    """Return an empty dict: all random state is in variables."""
     return {}
 
 
@@ -188,4 +188,4 @@ def set_random_state(state):
 
 
 def to_training(model):
-    """Do nothing: each call of a model says whether it is one of training."""
+    """Do nothing: each call of a model has its `training` argument."""

@@ -1,4 +1,4 @@
-"""PyTorch runs eagerly, so plain Python decides; it has one replica a process."""
+"""PyTorch: runs eagerly, so plain Python branches; a process has one replica."""
 
 import contextlib
 import dataclasses
@@ -33,7 +33,7 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
 
 
 def branch(condition, then, otherwise, changing):
-    """Do one of two things."""
+    """Call one of two functions."""
     then() if condition else otherwise()
 
 
@@ -43,7 +43,7 @@ def scope(model):
 
 
 def fetch(variables):
-    """Return for each variable a list of its value as an array, in one transfer."""
+    """Return a list with the value of each variable as an array, in one transfer."""
     if not variables:
         return []
     flat = torch.cat([v.value.detach().reshape(-1) for v in variables]).cpu().numpy()
@@ -53,23 +53,23 @@ def fetch(variables):
 
 
 def fill(variables, values):
-    """Set each variable to a value."""
+    """Assign a value to each variable."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
 def parts(variable):
-    """Return the variable, which holds the values of all."""
+    """Return the variable, which has the values of all replicas."""
     return [variable]
 
 
 def again(batches, iterator):
-    """Return an iterator over batches that were drawn."""
+    """Return an iterator over batches that are already drawn."""
     return iter(batches)
 
 
 def inference(model):
-    """Return the model as a function of its inputs, which changes nothing."""
+    """Return the model as a function of its inputs, without side effects."""
 
     def call(x):
         with torch.no_grad(), keep_random_state(), keras.StatelessScope():
@@ -79,7 +79,7 @@ def inference(model):
 
 
 def slopes(function, arrays):
-    """Return the gradients of a scalar function by its arguments, as arrays."""
+    """Return the gradients of a scalar function with respect to its arguments."""
     tensors = [ops.convert_to_tensor(a).detach().requires_grad_() for a in arrays]
     with torch.enable_grad():
         value = function(*tensors)
@@ -89,7 +89,7 @@ def slopes(function, arrays):
 
 
 def snapshot(variables, into=None):
-    """Return copies of variables, on a CPU in memory that is there already."""
+    """Return copies of variables; on a CPU, in the memory of an earlier snapshot."""
     values = [getattr(v, "value", v).detach() for v in variables]
     if any(value.device.type != "cpu" for value in values):
         return [value.clone() for value in values]
@@ -100,26 +100,26 @@ def snapshot(variables, into=None):
 
 
 def serves_again(values):
-    """Return whether a snapshot can be taken into the memory of these."""
+    """Return whether a snapshot can reuse the memory of these values."""
     return all(value.device.type == "cpu" for value in values)
 
 
 def square_sums(tensors):
-    """Return the sum of squares of each tensor, in one call for all of them."""
+    """Return the sum of squares of each tensor, in one call for all."""
     widened = [t.detach().to(torch.float32) for t in tensors]
     return torch.stack(torch._foreach_norm(widened)).square()
 
 
 def trace_level():
-    """Return whether a function transform such as `vmap` is at work."""
+    """Return whether a function transform such as `vmap` is active."""
     if torch.compiler.is_compiling():
-        # Which looks through such transforms, and may not ask.
+        # The compiler handles transforms itself, and does not support this check.
         return False
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def synchronize(model):
-    """Do nothing: variables hold their values at all times."""
+    """Do nothing: variables are always up to date."""
 
 
 def replica():
@@ -128,12 +128,12 @@ def replica():
 
 
 def keep_random_state():
-    """Return a context for the generators of torch, which unseeded dropout uses."""
+    """Return a context that restores the torch generators, used by unseeded dropout."""
     return torch.random.fork_rng(range(torch.cuda.device_count()))
 
 
 def random_state():
-    """Return the state of the generators of torch, as arrays."""
+    """Return the state of the torch generators, as arrays."""
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "host": torch.get_rng_state().numpy(),
@@ -142,20 +142,20 @@ def random_state():
 
 
 def set_random_state(state):
-    """Let the generators of torch go on from a state."""
+    """Restore the state of the torch generators."""
     torch.set_rng_state(torch.from_numpy(np.array(state["host"])))
     for device, found in enumerate(state["devices"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(torch.from_numpy(np.array(found)), device)
 
 
 def to_training(model):
-    """Set the mode of modules, which evaluation changed."""
+    """Set the modules back to training mode, which evaluation changes."""
     model.train()
 
 
 @torch.no_grad()
 def measured_together(statistics, waiting):
-    """Return each statistic of many steps, these on a new first axis."""
+    """Return each statistic of many steps, with the steps on a new first axis."""
     if isinstance(waiting[0], list):
         return [torch.stack(found) for found in zip(*waiting, strict=True)]
     kind = type(waiting[0])
@@ -174,6 +174,6 @@ def measured_together(statistics, waiting):
     try:
         return torch.vmap(measure)(*tensors)
     except Exception:
-        # A measure of the user's own may not work on many steps at once.
+        # A custom statistic may not support `vmap`.
         found = [measure(*values) for values in zip(*tensors, strict=True)]
         return [torch.stack(steps) for steps in zip(*found, strict=True)]

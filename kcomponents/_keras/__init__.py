@@ -1,6 +1,8 @@
-"""The one part that touches private Keras names, each pinned by a test.
+"""The only part that uses private Keras names.
 
-`tests/test_keras_private.py` fails when Keras changes one of them.
+`_features` has each name with the feature that needs it. If Keras lacks a name, using
+the feature raises an error that says so; everything else works.
+`tests/test_keras_private.py` tests what each name does, and what is lost without it.
 """
 
 from kcomponents._keras._callbacks import STATE_OF_CALLBACKS
@@ -27,11 +29,11 @@ from kcomponents._keras._models import (
     sublayers,
 )
 from kcomponents._keras._optimizers import (
-    CLIPPING,
     AccumulatedGradients,
     averages,
     averages_in_model,
     carry_over,
+    clipping_method,
     learning_rate_source,
     optimized_variables,
 )
@@ -80,3 +82,10 @@ __all__ = [
     "wait_for_hooks",
     "without",
 ]
+
+
+def __getattr__(name):
+    """Return `CLIPPING`, a name that is checked when it is used, not at import."""
+    if name == "CLIPPING":
+        return clipping_method()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,14 +1,20 @@
-"""Of models that are rebuilt from the parts of another."""
+"""Models that are rebuilt from the layers of another one."""
 
 import keras
-from keras.src.models.functional import Functional
+
+from kcomponents._keras._features import module, needed
+
+functional = module("models.functional")
 
 
 def is_plain(model):
-    """Return whether a model is nothing but its layers: `Sequential` or functional."""
-    return type(model) in (keras.Sequential, Functional)
+    """Return whether a model is just its layers: a `Sequential` or functional model."""
+    kind = needed(functional, "functional.Functional")
+    return type(model) in (keras.Sequential, kind)
 
 
 def compile_arguments(model):
-    """Return what a model was compiled with, the very objects, or an empty dict."""
-    return dict(model._compile_config.config) if model.compiled else {}
+    """Return the arguments of `compile`, not copied, or an empty dict."""
+    if not model.compiled:
+        return {}
+    return dict(needed(model, "Model._compile_config").config)

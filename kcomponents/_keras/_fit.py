@@ -1,61 +1,71 @@
-"""Of a `fit` that is running: its arguments, its data, where it begins."""
+"""The running `fit`: its arguments, its data, and its first epoch."""
 
 import inspect
 
-from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-
 from kcomponents._check import fail
+from kcomponents._keras._callbacks import check_states
+from kcomponents._keras._features import missing, module, needed
+
+global_state = module("backend.common.global_state")
+seed_generator = module("random.seed_generator")
+# The data of a `fit` of Keras that has no `epoch_iterator`.
+UNKNOWN = object()
 
 
 def running_fit():
-    """Return what the `fit` that is running knows, by name, or an empty dict."""
+    """Return the local variables of the running `fit`, or an empty dict."""
     frame = inspect.currentframe()
     try:
         while frame is not None:
             known = frame.f_locals
             if frame.f_code.co_name == "fit" and "validation_freq" in known:
-                return dict(known)
+                of_keras = frame.f_globals.get("__name__", "").startswith("keras.src.")
+                return {"epoch_iterator": UNKNOWN, **known} if of_keras else dict(known)
             frame = frame.f_back
     finally:
-        # A frame that refers to itself would keep alive all that it holds.
+        # A reference of the frame to itself would keep its variables alive.
         del frame
     return {}
 
 
 def validates_later():
-    """Return whether the `fit` that is running validates, but not after each epoch."""
+    """Return whether the running `fit` validates, but not after each epoch."""
     known = running_fit()
     return known.get("validation_data") is not None and known["validation_freq"] != 1
 
 
 def begin_at(model, epoch):
-    """Let the `fit` that is beginning begin with this epoch, if that is not 0."""
+    """Start the `fit` that is about to train at this epoch, if it is not 0."""
+    needed(model, "Model._initial_epoch")
     model._initial_epoch = epoch
 
 
 def begins_at(model):
-    """Return the epoch that the `fit` that is beginning begins with."""
-    return model._initial_epoch or running_fit().get("initial_epoch", 0)
+    """Return the first epoch of the `fit` that is about to train."""
+    begins = needed(model, "Model._initial_epoch")
+    return begins or running_fit().get("initial_epoch", 0)
 
 
 def begun(model):
-    """Let the next `fit` begin where it is told to; Keras keeps what was set."""
-    model._initial_epoch = None
+    """Undo `begin_at`, which would also apply to the next `fit`."""
+    if hasattr(model, "_initial_epoch"):
+        model._initial_epoch = None
 
 
 def draw_epoch(epochs):
-    """Draw the batches of one epoch from the data of `fit`, as training would."""
+    """Draw the batches of one epoch from the data of `fit`, as training does."""
+    _check_iterator(epochs)
     with epochs.catch_stop_iteration():
         for _, _, data in epochs._enumerate_iterator():
             _draw(epochs, data)
 
 
 def skip_steps(epochs, steps, then):
-    """Let the next epoch of the data of `fit` begin after so many steps of it.
+    """Skip the first steps of the next epoch of the data of `fit`.
 
-    `then` is called with the last batch skipped, before the first that is not.
+    `then` is called with the last skipped batch, before the next one is drawn.
     """
+    _check_iterator(epochs)
     enumerate_all = epochs._enumerate_iterator
 
     def rest():
@@ -69,7 +79,7 @@ def skip_steps(epochs, steps, then):
             try:
                 last = _draw(epochs, data)
             except StopIteration:
-                rule = "The data must be the same; an epoch of it is shorter now."
+                rule = "The data must not change, but an epoch is shorter now."
                 fail(rule, steps_done=steps, steps_now=begin)
         yield from found
 
@@ -77,12 +87,13 @@ def skip_steps(epochs, steps, then):
 
 
 def see_first(epochs, see, again):
-    """Show the first batches of the data of `fit` to `see`, and train on them as well.
+    """Show the first batches of the data of `fit` to `see`, and still train on them.
 
-    `see(batch)` returns whether to show the next one too; `again(batches, iterator)`
-    returns an iterator over batches that were drawn, for the train function, or None
-    where that takes none but its own: then nothing is shown.
+    `see(batch)` returns whether to show the next one too. `again(batches, iterator)`
+    returns an iterator over drawn batches for the train function, or None if that only
+    accepts its own iterator: then no batch is shown.
     """
+    _check_iterator(epochs)
     enumerate_all = epochs._enumerate_iterator
 
     def first():
@@ -99,10 +110,18 @@ def see_first(epochs, see, again):
                     break
                 drawn.append(batch)
                 wanted = wanted and see(batch)
-            # Of no batch at all, the train function finds the end by itself.
+            # Without a batch, the train function itself meets the end of the data.
             yield begin, end, again(drawn, data) if drawn else data
 
     epochs._enumerate_iterator = first
+
+
+def _check_iterator(epochs):
+    if epochs is UNKNOWN:
+        raise missing("fit.epoch_iterator")
+    needed(epochs, "EpochIterator._enumerate_iterator")
+    needed(epochs, "EpochIterator.catch_stop_iteration")
+    needed(epochs, "EpochIterator.steps_per_execution")
 
 
 def _draw(epochs, data):
@@ -112,17 +131,20 @@ def _draw(epochs, data):
 
 
 def build_metrics(model, batch):
-    """Let a model that trains on such batches make what Keras defers to a trace."""
-    model._symbolic_build(data_batch=batch)
+    """Build what a model builds when it first trains on such a batch."""
+    needed(model, "Model._symbolic_build")(data_batch=batch)
 
 
 def wait_for_hooks(running):
-    """Wait for callbacks that Keras calls from another thread."""
-    if running._async_train:
-        running._flush_futures()
+    """Wait for callbacks that run in another thread, so that their states are final."""
+    check_states(running.callbacks)
+    flush = needed(running, "CallbackList._flush_futures")
+    if needed(running, "CallbackList._async_train"):
+        flush()
 
 
 def global_seeds():
-    """Return the variable behind random numbers that were given no seed, or None."""
-    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    """Return the state of the global random generator as a variable, or None."""
+    name = needed(seed_generator, "seed_generator.GLOBAL_SEED_GENERATOR")
+    generator = needed(global_state, "global_state.get_global_attribute")(name)
     return None if generator is None else generator.state

@@ -1,20 +1,25 @@
-"""Of graphs of layers: where all of what depends on some layers begins."""
+"""The layer of a graph that everything behind some layers depends on."""
 
-from keras.src import backend
+import keras
 
+from kcomponents._keras._features import MissingInKeras, module
 from kcomponents._keras._models import calls_of, layers_of
+
+masking = module("backend.common.masking")
 
 
 def gate_of(model, layers):
-    """Return the layer that takes all that these layers' outputs depend on, or None.
+    """Return the first layer on all paths through these layers, or None.
 
-    What comes before it, of one tensor, is then the same whatever these layers do; all
-    outputs of the model come from behind it. None is also returned for a model without
-    a graph, a layer that is called twice, and a tensor with a mask.
+    It has one input tensor, which does not depend on these layers, and all outputs of
+    the model come from behind it. Also returns None for a model without a graph, a
+    layer that is called twice, and a tensor with a mask.
     """
+    if not hasattr(masking, "get_keras_mask"):
+        return None
     try:
         calls = calls_of(model)
-    except ValueError:
+    except (ValueError, MissingInKeras):
         return None
     wanted, below = {id(layer) for layer in layers}, {}
     for place in {id(call[0]): call[0] for call in calls}.values():
@@ -30,18 +35,18 @@ def gate_of(model, layers):
         return None
     [(gate, tensors)] = entering
     uses = sum(id(gate) in below[id(place)] for place, _, _ in calls)
-    plain = len(tensors) == 1 and backend.get_keras_mask(tensors[0]) is None
+    plain = len(tensors) == 1 and masking.get_keras_mask(tensors[0]) is None
     return gate if uses == 1 and plain else None
 
 
 def _ids_below(place):
-    # Operations, such as a sum, have no layers below.
-    below = layers_of(place) if hasattr(place, "_layers") else [place]
+    # Operations, such as a sum, have no sublayers.
+    below = layers_of(place) if isinstance(place, keras.Layer) else [place]
     return {id(layer) for layer in below}
 
 
 def _behind(calls, begins):
-    """Return ids of the tensors that depend on calls where something begins."""
+    """Return the ids of tensors that depend on the calls for which `begins` is true."""
     behind, before = set(), None
     while before != len(behind):
         before = len(behind)

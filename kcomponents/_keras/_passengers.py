@@ -1,13 +1,15 @@
-"""Variables that ride along in a compiled step."""
+"""Passengers: additional variables that a compiled step updates and returns."""
 
 import contextlib
 
+from kcomponents._keras._features import needed
+
 
 class Passenger:
-    """What stands among the seed generators of a model: a variable and no weight.
+    """An entry in the seed generators of a model, for a variable that is not a weight.
 
-    Keras carries the state of seed generators through a compiled step, yet neither
-    counts it as a weight nor looks for it in this list when it saves.
+    Keras passes the state of seed generators through a compiled step, but does not
+    count it as a weight, and does not save it from this list.
     """
 
     def __init__(self, variable):
@@ -15,27 +17,32 @@ class Passenger:
 
 
 def board_model(model, variables):
-    """Let the compiled step of a model carry these variables too."""
-    model._seed_generators.extend(Passenger(variable) for variable in variables)
+    """Add variables to the state of the compiled step of a model."""
+    riders = needed(model, "Layer._seed_generators")
+    riders.extend(Passenger(variable) for variable in variables)
 
 
 def leave_model(model, variables):
-    """Take the variables out of the model."""
+    """Remove the variables from the model."""
     ours = {id(variable) for variable in variables}
-    riders = model._seed_generators
+    riders = _riders(model)
     riders[:] = [rider for rider in riders if id(rider.state) not in ours]
 
 
 def board_optimizer(optimizer, variables):
-    """Let the compiled step of an optimizer carry these variables too."""
+    """Add variables to the state of the compiled step of an optimizer."""
+    # `leave_optimizer` and `without` need the others.
+    for name in ("_untrack_variable", "_variables"):
+        needed(optimizer, f"Optimizer.{name}")
+    track = needed(optimizer, "Optimizer._track_variable")
     for variable in variables:
-        optimizer._track_variable(variable)
-    # Past `__setattr__`, which would track the list.
+        track(variable)
+    # Not with `__setattr__`, which would track the list.
     optimizer.__dict__.setdefault("passengers", []).extend(variables)
 
 
 def leave_optimizer(optimizer, variables):
-    """Take the variables out of the optimizer."""
+    """Remove the variables from the optimizer."""
     for variable in variables:
         optimizer._untrack_variable(variable)
     ours = {id(variable) for variable in variables}
@@ -46,7 +53,10 @@ def leave_optimizer(optimizer, variables):
 
 @contextlib.contextmanager
 def without(optimizer, variables):
-    """Hide these variables from whatever looks at the optimizer's state."""
+    """Hide these variables in the optimizer's state until the context ends."""
+    if not variables:
+        yield
+        return
     ours = {id(variable) for variable in variables}
     kept = optimizer._variables[:]
     optimizer._variables[:] = [v for v in kept if id(v) not in ours]
@@ -57,8 +67,13 @@ def without(optimizer, variables):
 
 
 def passengers(model):
-    """Return the variables on board of a model and of its optimizer."""
-    riders = [r for r in model._seed_generators if isinstance(r, Passenger)]
+    """Return the passengers of a model and of its optimizer."""
+    riders = [rider for rider in _riders(model) if isinstance(rider, Passenger)]
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     return [r.state for r in riders] + getattr(optimizer, "passengers", [])
+
+
+def _riders(model):
+    # Without such a list, nothing was added to it.
+    return getattr(model, "_seed_generators", [])

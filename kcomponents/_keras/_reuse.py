@@ -1,54 +1,65 @@
-"""Of models that are used again: what their public names do not tell."""
+"""Compiled models that are reused: their state and settings."""
 
-from keras.src.backend.common import global_state
+import keras
 
+from kcomponents._keras._features import module, needed
 from kcomponents._keras._passengers import Passenger
+
+global_state = module("backend.common.global_state")
 
 
 def forget_names():
-    """Let names that Keras makes up begin anew, so that no `auc` becomes `auc_1`.
+    """Restart the numbering of default names, so that no `auc` becomes `auc_1`.
 
-    A cleared session would forget the policy for numbers, and how models are
-    distributed, too.
+    `clear_session` would also reset the dtype policy and the distribution.
     """
-    global_state.set_global_attribute("object_name_uids", None)
+    if hasattr(global_state, "set_global_attribute"):
+        global_state.set_global_attribute("object_name_uids", None)
 
 
 def own_variables(layer):
-    """Return the weights and the random states that a layer holds by itself."""
-    riders = layer._seed_generators
+    """Return the weights and random states of a layer, without its sublayers."""
+    riders = needed(layer, "Layer._seed_generators")
     seeds = [rider.state for rider in riders if not isinstance(rider, Passenger)]
-    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds]
+    trainable = needed(layer, "Layer._trainable_variables")
+    return [*trainable, *needed(layer, "Layer._non_trainable_variables"), *seeds]
 
 
 def compiled_with(model):
-    """Return the arguments of `compile` as they were given, by name."""
-    return dict(model._compile_config.config)
+    """Return the arguments of `compile` of a model that may be reused.
+
+    Raises for each name that reuse needs later: then the model is not reused.
+    """
+    needed(model, f"Model.{LOOKING}")
+    needed(model, "Model._initial_epoch")
+    needed(keras.layers.SpatialDropout1D, "SpatialDropout._get_noise_shape")
+    return dict(needed(model, "Model._compile_config").config)
 
 
 def decaying(optimizer, variables):
     """Return for each variable whether the optimizer's weight decay shrinks it."""
-    return [optimizer._use_weight_decay(variable) for variable in variables]
+    decays = needed(optimizer, "Optimizer._use_weight_decay")
+    return [decays(variable) for variable in variables]
 
 
 def rematerializes(layer):
     """Return whether a layer computes its outputs again for the gradients."""
-    return layer._remat_mode is not None
+    return needed(layer, "Layer._remat_mode") is not None
 
 
 def spatial_noise_shape(layer, inputs):
     """Return the shape of the noise of a spatial dropout layer."""
-    return layer._get_noise_shape(inputs)
+    return needed(layer, "SpatialDropout._get_noise_shape")(inputs)
 
 
-# What Keras calls at the beginning of `fit`, on some backends.
+# The method that some backends call at the start of `fit`.
 LOOKING = "_symbolic_build"
 
 
 def look_once(model):
-    """Let the next `fit` look at a batch beforehand, as the first of a model does.
+    """Make the next `fit` draw a batch before training, as the first `fit` does.
 
-    That draws from the data, and so from the random numbers that shuffle it.
+    This batch uses random numbers that shuffle the data.
     """
     look = getattr(type(model), LOOKING)
 
@@ -60,5 +71,5 @@ def look_once(model):
             break
         look(model, iterator=iterator, data_batch=data_batch)
 
-    # Past `__setattr__`, which would track it on some backends.
+    # Not with `__setattr__`, which tracks it on some backends.
     model.__dict__[LOOKING] = draw_and_look

@@ -1,4 +1,4 @@
-"""Activation functions, and `get`, which finds one by its name."""
+"""Activation functions, and `get`, which returns an activation by its name."""
 
 from kcomponents.activations.get import get
 from kcomponents.activations.maxout import maxout

@@ -1,36 +1,41 @@
-"""Activations by name."""
+"""get: activations by name."""
+
+from collections.abc import Callable
 
 import keras
 
 from kcomponents._check import boolean, fail, number, one_of
 
 
-def get(identifier, *, as_layer=False):
-    """Find an activation by name: a function of Keras or a fresh layer.
+def get(
+    identifier: str | dict | Callable | None, *, as_layer: bool = False
+) -> Callable:
+    """Return an activation by name: a Keras function or a new layer.
 
-    Beside all that `keras.activations.get` knows: `"prelu"` and `"rrelu"`, `"maxout"`
-    or `"maxout:4"` with the number of pieces, `"prelu:0.1"` with the first slope,
-    `"leaky_relu:0.01"` with the slope and `"elu:0.5"` with its alpha. These strings
-    give a new layer at each call, names without a parameter the function of Keras.
+    Accepts everything that `keras.activations.get` accepts, and in addition `"prelu"`,
+    `"rrelu"`, `"maxout"`, and names with a parameter: `"maxout:4"` (number of pieces),
+    `"prelu:0.1"` (initial slope), `"leaky_relu:0.01"` (slope), `"elu:0.5"` (alpha). The
+    additional strings return a new layer at each call; the names that Keras has return
+    the Keras function.
 
     A name means the same with and without `as_layer`: `"leaky_relu"` has the slope of
-    the function, 0.2, not that of `keras.layers.LeakyReLU()`, 0.3.
+    the function, 0.2, not the slope of `keras.layers.LeakyReLU()`, 0.3.
 
-    Add a layer with weights to the model as a layer of its own. As the `activation`
-    of a `Dense` its weights would not exist until the first call, and a maxout would
-    change the shape unnoticed.
+    Add layers with weights to the model as separate layers. As the `activation` of a
+    `Dense` layer, their weights would not exist until the first call, and a maxout
+    would change the output shape unnoticed.
 
     Args:
         identifier: String as above; `None` for the identity; the config of a
-            serialized activation; or a callable, which is returned as it is.
+            serialized activation; or a callable, which is returned unchanged.
         as_layer: Bool, whether to wrap functions in `keras.layers.Activation`, so
             that the result is always a layer. Defaults to `False`.
 
     Returns:
-        Callable, a `keras.layers.Layer` with `as_layer=True`.
+        Callable; a `keras.layers.Layer` if `as_layer=True`.
 
     Raises:
-        ValueError: If the name is unknown or its parameter is wrong.
+        ValueError: If the name is unknown or its parameter is invalid.
 
     Example:
         >>> from kcomponents import activations
@@ -41,7 +46,7 @@ def get(identifier, *, as_layer=False):
         >>> type(activations.get("relu", as_layer=True)).__name__
         'Activation'
 
-    Reference: the strings of Keras, https://keras.io/api/layers/activations
+    Reference: names of Keras's activations, https://keras.io/api/layers/activations
     """
     as_layer = boolean("as_layer", as_layer)
     found = _from_name(identifier) if isinstance(identifier, str) else identifier
@@ -60,7 +65,7 @@ def _from_name(identifier):
         try:
             return _WITH_PARAMETER[name](parameter)
         except ValueError as error:
-            rule = f"The parameter of `{name}` is refused: {error}"
+            rule = f"The parameter of `{name}` is invalid: {error}"
             fail(rule, identifier=identifier)
     if identifier in _LAYERS:
         return _layer(identifier)()
@@ -75,7 +80,7 @@ def _from_name(identifier):
 
 
 def _layer(name):
-    # By its registered name: layers stand above this module and import it.
+    # By the registered name, because `kcomponents.layers` imports this module.
     return keras.saving.get_registered_object(f"kcomponents>{_LAYERS[name]}")
 
 

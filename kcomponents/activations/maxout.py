@@ -1,7 +1,9 @@
-"""Maxout: the largest value of each group of channels."""
+"""maxout: the largest value of each group of channels."""
 
 import functools
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,28 +11,35 @@ from keras import ops
 from kcomponents._check import axis_in, fail, one_of, positive_int, positive_ints
 
 
-def maxout(x, num_pieces=2, axis=-1, *, group_sizes=None, grouping="contiguous"):
+def maxout(
+    x: Any,
+    num_pieces: int = 2,
+    axis: int = -1,
+    *,
+    group_sizes: Sequence[int] | None = None,
+    grouping: str = "contiguous",
+) -> Any:
     """Return the largest value of each group of channels.
 
-    Only the winner gets the gradient, the earliest of a group where several are equal.
-    NaN wins.
+    `y[i] = max(x[j] for j in group i)`, or NaN if a channel of the group is NaN. Only
+    the largest channel of a group gets the gradient; if several are equal, the first.
 
     Args:
         x: Tensor. The size of `axis` must be known.
-        num_pieces: Int, channels to a group. Defaults to `2`.
-        axis: Int, the axis to shrink. Defaults to `-1`.
-        group_sizes: Optional list of ints, the number of channels of each group, in
-            place of `num_pieces`.
-        grouping: Which channels form a group, of `n` groups of `k`: `"contiguous"`
-            takes `i * k, ..., i * k + k - 1`, `"strided"` takes `i, i + n, ...`.
-            Defaults to `"contiguous"`.
+        num_pieces: Int, the number of channels in each group. Defaults to `2`.
+        axis: Int, the axis that contains the channels. Defaults to `-1`.
+        group_sizes: List of ints, the number of channels of each group; replaces
+            `num_pieces`. Defaults to `None`.
+        grouping: Which channels form group `i`, for `n` groups of `k` channels:
+            `"contiguous"` takes `i * k, ..., i * k + k - 1`, `"strided"` takes
+            `i, i + n, ...`. Defaults to `"contiguous"`.
 
     Returns:
-        Tensor with the number of groups on `axis`.
+        Tensor with the shape of `x`, except for the number of groups on `axis`.
 
     Raises:
-        ValueError: If counts are not positive integers, the groups do not fill the
-            axis, or the grouping is unknown.
+        ValueError: If counts are not positive integers, if the groups do not add up to
+            the size of the axis, or if the grouping is unknown.
 
     Example:
         >>> from kcomponents.activations import maxout
@@ -60,7 +69,7 @@ def maxout(x, num_pieces=2, axis=-1, *, group_sizes=None, grouping="contiguous")
 
 
 def _larger(a, b):
-    # Not `ops.maximum`: backends differ in how they share a gradient among equals.
+    # Not `ops.maximum`: for equal values, backends split the gradient differently.
     return ops.where(ops.logical_or(a >= b, ops.isnan(a)), a, b)
 
 
@@ -70,7 +79,7 @@ def _pieces(x, num_pieces, axis, grouping):
         return ops.split(x, num_pieces, axis)
     shape = [-1 if size is None else size for size in x.shape]
     if shape.count(-1) > 1:
-        # Right for any unknown sizes, but k times the memory in the backward pass.
+        # Works for any unknown sizes; the backward pass takes k times the memory.
         before = (slice(None),) * axis
         return [x[(*before, slice(j, None, num_pieces))] for j in range(num_pieces)]
     shape[axis : axis + 1] = [shape[axis] // num_pieces, num_pieces]
@@ -78,7 +87,7 @@ def _pieces(x, num_pieces, axis, grouping):
 
 
 def _unequal_pieces(x, group_sizes, axis):
-    """Return pieces as of equal groups, the last channel of short ones repeated."""
+    """Return pieces for unequal groups; short groups repeat their last channel."""
     starts = list(itertools.accumulate([0, *group_sizes[:-1]]))
     groups = list(zip(starts, group_sizes, strict=True))
     columns = [

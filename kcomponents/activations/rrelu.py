@@ -1,4 +1,7 @@
-"""RReLU: a rectifier with a random negative slope."""
+"""rrelu: a rectifier with a random negative slope."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -6,28 +9,36 @@ from keras import ops
 from kcomponents._check import fail, interval
 
 
-def rrelu(x, lower=1 / 8, upper=1 / 3, *, training=False, seed=None, noise_shape=None):
-    """Rectify with a random negative slope in training, with its mean otherwise.
+def rrelu(
+    x: Any,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    *,
+    training: bool = False,
+    seed: keras.random.SeedGenerator | None = None,
+    noise_shape: Sequence[int | None] | None = None,
+) -> Any:
+    """Apply a leaky ReLU whose negative slope is random during training.
 
-    `y = x` where `x > 0`, else `slope * x`, with `slope ~ Uniform(lower, upper)` in
-    training and `slope = (lower + upper) / 2` outside.
+    `y = x` where `x > 0`, else `slope * x`, with `slope ~ Uniform(lower, upper)` during
+    training and `slope = (lower + upper) / 2` otherwise.
 
     Args:
         x: Tensor.
-        lower: Float, least slope, at least 0. Defaults to `1 / 8`.
-        upper: Float, greatest slope, at least `lower`. Defaults to `1 / 3`.
-        training: Bool, whether to draw. Defaults to `False`.
-        seed: A `keras.random.SeedGenerator` to draw from, kept by the caller; or
-            `None` for Keras's global one, which compiled JAX functions refuse. An int
-            is refused: it would give the same slopes at every call.
-        noise_shape: Optional sequence, the shape of the slopes: 1 for an axis along
-            which one slope holds, `None` for the size of `x`.
+        lower: Float of at least 0, the smallest slope. Defaults to `1 / 8`.
+        upper: Float of at least `lower`, the largest slope. Defaults to `1 / 3`.
+        training: Bool, whether to draw random slopes. Defaults to `False`.
+        seed: A `keras.random.SeedGenerator`, or `None` for Keras's global generator,
+            which does not work in compiled JAX functions. An int is an error: it would
+            give the same slopes at every call. Defaults to `None`.
+        noise_shape: Sequence, the shape of the slopes: 1 for an axis that shares one
+            slope, `None` for the size of `x`. Defaults to `None`: one slope per entry.
 
     Returns:
-        Tensor of the shape of `x`.
+        Tensor with the shape of `x`.
 
     Raises:
-        ValueError: Unless `0 <= lower <= upper`, or if `seed` is an int.
+        ValueError: If `0 <= lower <= upper` does not hold, or if `seed` is an int.
 
     Example:
         >>> from kcomponents.activations import rrelu
@@ -40,7 +51,7 @@ def rrelu(x, lower=1 / 8, upper=1 / 3, *, training=False, seed=None, noise_shape
     """
     lower, upper = interval(lower, upper)
     if not (seed is None or isinstance(seed, keras.random.SeedGenerator)):
-        rule = "`seed` must be a `keras.random.SeedGenerator`, which draws anew."
+        rule = "`seed` must be a `keras.random.SeedGenerator` or None."
         fail(rule, seed=seed)
     dtype = keras.backend.standardize_dtype(getattr(x, "dtype", None))
     if not keras.backend.is_float_dtype(dtype):
@@ -51,7 +62,7 @@ def rrelu(x, lower=1 / 8, upper=1 / 3, *, training=False, seed=None, noise_shape
     sizes = ops.shape(x)
     wanted = noise_shape or (None,) * len(sizes)
     shape = [s if n is None else n for n, s in zip(wanted, sizes, strict=True)]
-    # Drawn in float32: the few values of narrower types would shift the mean.
+    # Draw in float32: narrower types have too few values, which shifts the mean.
     wide = "float64" if dtype == "float64" else "float32"
     slope = ops.cast(keras.random.uniform(shape, lower, upper, wide, seed), dtype)
     return x * ops.where(x > 0, 1, slope)

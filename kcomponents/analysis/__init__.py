@@ -1,4 +1,4 @@
-"""Questions to a net: what it computes at an input, and which weights matter."""
+"""Analysis of trained models: the linear map at an input, and which weights matter."""
 
 from kcomponents.analysis.linear_region import LinearRegion, linear_region
 from kcomponents.analysis.sensitivity import Shake, sensitivity

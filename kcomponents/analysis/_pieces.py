@@ -1,4 +1,4 @@
-"""Pieces: which layers are linear but for bends."""
+"""The layers and activations that are piecewise linear."""
 
 import keras
 
@@ -77,7 +77,7 @@ BENT_ACTIVATIONS = {
     "soft_shrink",
     "threshold",
 }
-# Whose units fire or rest, by the sign of what they say.
+# Layers whose units are active where their output is positive.
 RECTIFIERS = {
     keras.layers.ReLU,
     keras.layers.LeakyReLU,
@@ -88,19 +88,19 @@ RECTIFYING = {"relu", "leaky_relu"}
 
 
 def rectified(model):
-    """Return name → output of the layers that have rectifiers, in order.
+    """Return a dict of layer name to output for the layers with rectifiers, in order.
 
     Raises:
-        ValueError: If the model has no graph, or a layer is not linear but for bends.
+        ValueError: If the model has no graph, or a layer is not piecewise linear.
     """
     found = {}
     for layer, _, outputs in _keras.calls_of(model):
         if isinstance(layer, keras.Model):
-            rule = "Models within a model cannot be looked into; give its layers."
+            rule = "`model` must not contain another model; use its layers instead."
             fail(rule, layer=layer.name)
         if not _is_piecewise(layer):
             fail(
-                "All layers must be linear but for bends, as with `relu` and `Maxout`.",
+                "All layers must be piecewise linear, such as `relu` or `Maxout`.",
                 layer=layer.name,
                 activation=_activation(layer),
             )

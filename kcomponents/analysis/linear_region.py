@@ -1,9 +1,10 @@
-"""linear_region: the linear map that a net of rectifiers is at an input."""
+"""linear_region: the linear map that a network of rectifiers computes at an input."""
 
 import dataclasses
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kcomponents import _backends
 from kcomponents._check import fail
@@ -12,14 +13,13 @@ from kcomponents.analysis._pieces import rectified
 
 @dataclasses.dataclass(frozen=True)
 class LinearRegion:
-    """What a net computes around some inputs: `outputs = weights @ inputs + bias`.
+    """The linear maps of a network around some inputs: `weights @ inputs + bias`.
 
     Args:
-        weights: Array `(samples, outputs, *shape of an input)`.
-        bias: Array `(samples, outputs)`.
-        active: Dict of layer name, to a boolean array: which units fire for each
-            sample. Where a unit is at rest, it can be thought away: what is left is a
-            thinner linear net.
+        weights: Array of shape `(samples, outputs, *input_shape)`.
+        bias: Array of shape `(samples, outputs)`.
+        active: Dict of layer name to a boolean array with the units that are active for
+            each sample. Without the inactive units, a smaller linear network remains.
 
     Example:
         >>> import numpy as np
@@ -31,31 +31,36 @@ class LinearRegion:
 
     weights: np.ndarray
     bias: np.ndarray
-    active: dict
+    active: dict[str, np.ndarray]
 
-    def __call__(self, x):
-        """Return what the linear maps, one for each sample, make of inputs."""
+    def __call__(self, x: ArrayLike) -> np.ndarray:
+        """Apply the linear map of each sample to an input.
+
+        Args:
+            x: Array of inputs, one for each sample.
+        """
         samples, outputs = self.bias.shape
         flat = self.weights.reshape(samples, outputs, -1)
         return np.einsum("soi,si->so", flat, np.reshape(x, (samples, -1))) + self.bias
 
 
-def linear_region(model, x):
-    """Return the exact linear map that a piecewise linear net is at each input.
+def linear_region(model: keras.Model, x: ArrayLike) -> LinearRegion:
+    """Compute the exact linear map of a piecewise linear network at each input.
 
-    A net of rectifiers folds its inputs into regions, and is linear in each: with
-    `active` units given, `f(x') = weights x' + bias` for all `x'` of the region of `x`.
+    A network of rectifiers divides the input space into regions and is linear in each:
+    for all `x'` in the same region as `x`, `f(x') = weights x' + bias`.
 
     Args:
-        model: Built `Sequential` or functional model of one input and one output, with
+        model: Built `Sequential` or functional model with one input and one output, and
             activations such as `relu`, `leaky_relu`, `PReLU`, `Maxout`, or none.
-        x: Array of samples, with the batch in front.
+        x: Array of shape `(samples, *input_shape)`.
 
     Returns:
         `LinearRegion`, with outputs flattened to `(samples, outputs)`.
 
     Raises:
-        ValueError: If the model is another one, names the layer that is not linear.
+        ValueError: If the model has no graph of layers or more than one input or
+            output, or a layer is not piecewise linear (the message names it).
 
     Example:
         >>> import numpy as np
@@ -86,7 +91,7 @@ def linear_region(model, x):
 
 
 def _row(model, x, place):
-    """Return the gradient of one output of each sample by that sample."""
+    """Return the gradient of one output with respect to each sample."""
 
     def total(inputs):
         outputs = keras.ops.reshape(model(inputs, training=False), (len(x), -1))
@@ -99,6 +104,6 @@ def _row(model, x, place):
 def _active(model, layers, x):
     if not layers:
         return {}
-    looking = keras.Model(model.inputs[0], list(layers.values()))
-    found = keras.tree.flatten(looking.predict(x, verbose=0))
-    return {name: values > 0 for name, values in zip(layers, found, strict=True)}
+    hidden = keras.Model(model.inputs[0], list(layers.values()))
+    outputs = keras.tree.flatten(hidden.predict(x, verbose=0))
+    return {name: values > 0 for name, values in zip(layers, outputs, strict=True)}

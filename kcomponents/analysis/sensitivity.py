@@ -1,9 +1,11 @@
-"""sensitivity: shake the weights of each layer and watch the loss."""
+"""sensitivity: how much noise on the weights of each layer changes the loss."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kcomponents import _backends
 from kcomponents._check import fail, number, positive_int
@@ -11,12 +13,12 @@ from kcomponents._check import fail, number, positive_int
 
 @dataclasses.dataclass(frozen=True)
 class Shake:
-    """What came of shaking the weights of one variable.
+    """How much noise on the weights of one variable changes the loss.
 
     Args:
         path: Path of the variable.
-        shaken: Root mean square of how much the loss changed.
-        gradient: What the gradient alone says of that.
+        shaken: Root mean square of the measured change of the loss.
+        gradient: The change that the gradient alone predicts.
 
     Example:
         >>> from kcomponents.analysis import Shake
@@ -29,34 +31,45 @@ class Shake:
     gradient: float
 
     @property
-    def ratio(self):
-        """How much more the loss changes than the gradient says; 1 where it is flat."""
+    def ratio(self) -> float:
+        """Measured over predicted change; 1 where the loss is locally linear."""
         return self.shaken / self.gradient if self.gradient else float("inf")
 
 
-def sensitivity(model, x, y, *, scale=0.01, repeats=8, seed=0):
-    r"""Shake the weights of each layer a little and watch the loss.
+def sensitivity(
+    model: keras.Model,
+    x: Any,
+    y: ArrayLike,
+    *,
+    scale: float = 0.01,
+    repeats: int = 8,
+    seed: int = 0,
+) -> list[Shake]:
+    r"""Measure how much a little noise on the weights of each layer changes the loss.
 
-    Each weight of a variable `w` of `n` numbers gets normal noise of
-    `scale * sqrt(mean(w^2))`. For a small scale the change of the loss is
-    `sum(noise * gradient)`, whose standard deviation is
-    `scale * sqrt(mean(w^2)) * norm(gradient)`: that is told beside it. Where the loss
-    hardly changes for early layers and much for late ones, gradients vanish.
+    Each weight of a variable `w` gets normal noise with standard deviation
+    `scale * sqrt(mean(w^2))`. For a small scale the loss changes by
+    `sum(noise * gradient)`, which has the standard deviation
+    `scale * sqrt(mean(w^2)) * norm(gradient)`; the result contains both. If noise in
+    early layers hardly changes the loss and noise in late layers does, gradients
+    vanish.
 
     Args:
-        model: Built and compiled Keras model. It stays as it is.
+        model: Built and compiled Keras model. It is not changed.
         x: Inputs, as the model takes them.
-        y: Targets.
-        scale: Number above 0, of the noise beside the weights. Defaults to 0.01.
-        repeats: Integer, how often each variable is shaken. Defaults to 8.
-        seed: Integer. Defaults to 0.
+        y: Array of targets.
+        scale: Float above 0, the standard deviation of the noise relative to the
+            weights. Defaults to 0.01.
+        repeats: Int, number of noise samples for each variable. Defaults to 8.
+        seed: Int, seed of the noise. Defaults to 0.
 
     Returns:
-        List of `Shake`, one for each trainable variable that is not all zero, in order.
+        List of `Shake`, one for each trainable variable that is not all zeros, in the
+        order of the variables.
 
     Raises:
-        ValueError: If the model is not built or not compiled with a loss, or a number
-            is out of range.
+        ValueError: If the model is not built or not compiled with a loss, or an
+            argument is out of range.
 
     Example:
         >>> import numpy as np
@@ -85,9 +98,9 @@ def sensitivity(model, x, y, *, scale=0.01, repeats=8, seed=0):
             continue
         noise = size * random.standard_normal((repeats, *value.shape))
         after = [loss.of(loss.shaken(place, one)) for one in noise]
-        told = size * np.linalg.norm(slopes[place].reshape(-1))
+        predicted = size * np.linalg.norm(slopes[place].reshape(-1))
         rms = np.sqrt(np.mean(np.square(np.subtract(after, before))))
-        found.append(Shake(variable.path, float(rms), float(told)))
+        found.append(Shake(variable.path, float(rms), float(predicted)))
     return found
 
 
@@ -112,11 +125,11 @@ class _Loss:
             return self._model.compute_loss(x=x, **arguments)
 
     def of(self, values):
-        """Return the loss for these weights as a float."""
+        """Return the loss with these weights as a float."""
         return float(self(*map(keras.ops.convert_to_tensor, values)))
 
     def shaken(self, place, noise):
-        """Return the weights, one of them with noise added."""
+        """Return the weights with noise added to one variable."""
         values = list(self.values)
         values[place] = (values[place] + noise).astype(values[place].dtype)
         return values

@@ -1,4 +1,4 @@
-"""Callbacks that watch training from within its step, and those that act on it."""
+"""Callbacks that monitor, stop, resume and diagnose training."""
 
 from kcomponents.callbacks._stop_criterion import Patience, StopCriterion
 from kcomponents.callbacks._stop_reason import StopReason
@@ -8,7 +8,14 @@ from kcomponents.callbacks.finite_guard import FiniteGuard
 from kcomponents.callbacks.gradient_norm_logger import GradientNormLogger
 from kcomponents.callbacks.resume import Resume
 from kcomponents.callbacks.saturation_monitor import SaturationMonitor
-from kcomponents.callbacks.stop_criteria import GL, PQ, UP
+from kcomponents.callbacks.stop_criteria import (
+    GL,
+    PQ,
+    UP,
+    GeneralizationLoss,
+    ProgressQuotient,
+    SuccessiveIncreases,
+)
 from kcomponents.callbacks.training_doctor import TrainingDoctor
 from kcomponents.callbacks.update_ratio_monitor import UpdateRatioMonitor
 
@@ -17,13 +24,16 @@ __all__ = [
     "EarlyStopping",
     "FiniteGuard",
     "GL",
+    "GeneralizationLoss",
     "GradientNormLogger",
     "PQ",
     "Patience",
+    "ProgressQuotient",
     "Resume",
     "SaturationMonitor",
     "StopCriterion",
     "StopReason",
+    "SuccessiveIncreases",
     "TrainingDoctor",
     "UP",
     "UpdateRatioMonitor",

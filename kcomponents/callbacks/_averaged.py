@@ -1,4 +1,4 @@
-"""Averaged weights: which variables hold what was scored."""
+"""Averaged weights: the variables that validation actually scored."""
 
 import keras
 
@@ -7,10 +7,10 @@ from kcomponents.probes._guard import calling_list
 
 
 def scored_places(model, score):
-    """Return id of a variable → the variable that holds what it should come back as.
+    """Return a dict of a variable's id → the variable with the value to restore in it.
 
-    With `SwapEMAWeights`, validation scores the moving averages of the weights, which
-    are in the model or in the optimizer by the end of an epoch.
+    With `SwapEMAWeights`, validation scores the moving averages of the weights. At the
+    end of an epoch these are either in the model or in the optimizer.
     """
     validated = not isinstance(score.monitor, str) or score.name.startswith("val_")
     running = calling_list()

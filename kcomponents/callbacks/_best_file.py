@@ -1,23 +1,23 @@
-"""Best file: what a model was at its best, kept on disk."""
+"""Best file: a copy of a model's variables at its best score, on disk."""
 
 import uuid
 
 from kcomponents._check import fail
 from kcomponents._state_file import Damaged, opened_state
-from kcomponents.callbacks._best_state import best_of, bring_back
+from kcomponents.callbacks._best_state import best_of, restore_values
 from kcomponents.callbacks._generations import Generations
 
 
 class BestFile:
-    """A file with the variables of a model, and the one before it.
+    """A file with the variables of a model; the previous file is kept beside it.
 
-    A process may die after a better state is written and before its score is: then the
-    score that is known belongs to the file before. So each has a name in it.
+    A process may be killed after it wrote a better state but before it saved the score.
+    The saved score then belongs to the previous file, so each file has a label.
 
     Args:
-        path: Where the file is.
-        label: String, what tells this state from others.
-        with_optimizer: Whether variables of the optimizers are in it.
+        path: Path of the file.
+        label: String that identifies this state.
+        with_optimizer: Whether the variables of optimizers are included.
     """
 
     KIND = "the best state of a model"
@@ -28,33 +28,38 @@ class BestFile:
 
     @classmethod
     def of(cls, model, path, with_optimizer=False, places=()):
-        """Write what a model is now; raise `OSError` if that cannot be."""
-        found = cls(path, uuid.uuid4().hex, with_optimizer)
+        """Write the current state of a model.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        written = cls(path, uuid.uuid4().hex, with_optimizer)
         values = best_of(model, with_optimizer, places)
-        state = {"label": found.label, "values": values}
+        state = {"label": written.label, "values": values}
         Generations(path, cls.KIND).write(state)
-        return found
+        return written
 
     def restore(self, model):
-        """Bring the model, or another one like it, to this state."""
+        """Set the variables of a model, or of another one like it, to this state."""
         for path in Generations(self.path, self.KIND).paths:
             try:
                 with opened_state(path, self.KIND) as (state, arrays):
                     if state["label"] == self.label:
                         stored = _Stored(arrays, len(state["values"]))
-                        bring_back(model, stored, self.with_optimizer)
+                        restore_values(model, stored, self.with_optimizer)
                         return
             except (Damaged, FileNotFoundError):
                 continue
-        fail("The file of the best state is gone, or is another's.", path=self.path)
+        rule = "The best state must still be in its file, which is gone or overwritten."
+        fail(rule, path=self.path)
 
     def get_state(self):
-        """Return what a file should keep of this one."""
+        """Return the arguments of this state, to be saved in another file."""
         return {"label": self.label, "with_optimizer": self.with_optimizer}
 
 
 class _Stored:
-    """Arrays of a file, which are read one by one."""
+    """The arrays of a file, each read only when it is needed."""
 
     def __init__(self, arrays, count):
         self._arrays, self._count = arrays, count

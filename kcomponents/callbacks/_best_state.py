@@ -1,4 +1,4 @@
-"""Best state: what a model was at its best, kept on the device."""
+"""Best state: a copy of a model's variables at its best score, on the device."""
 
 import keras
 
@@ -11,14 +11,14 @@ from kcomponents.callbacks._variables import (
 
 
 class BestState:
-    """Copies of the variables of a model, where these are.
+    """Copies of the variables of a model, on the same device.
 
     Args:
         values: List of arrays or tensors.
-        with_optimizer: Whether those of the optimizers are among them.
+        with_optimizer: Whether the variables of optimizers are included.
     """
 
-    # Whether the values are a snapshot of its own.
+    # Whether the values are device copies made by `snapshot`.
     in_place = False
 
     def __init__(self, values, with_optimizer=False):
@@ -26,46 +26,46 @@ class BestState:
 
     @classmethod
     def of(cls, model, with_optimizer=False, places=(), instead_of=None):
-        """Copy what a model, or what has `get_weights`, is now.
+        """Copy the current state of a model, or of any object with `get_weights`.
 
-        `places` is a dict, id of a variable → the one that holds its best value.
-        `instead_of` is a state that is needed no more, whose memory may serve.
+        `places` is a dict of a variable's id → the variable to copy instead of it.
+        `instead_of` is a state that is no longer needed; its memory may be reused.
         """
         if not isinstance(model, keras.Model):
             return cls(model.get_weights(), with_optimizer)
-        found = best_of(model, with_optimizer, places)
+        variables = best_of(model, with_optimizer, places)
         into = None if instead_of is None else instead_of.values
-        state = cls(_backends.snapshot(found, into), with_optimizer)
+        state = cls(_backends.snapshot(variables, into), with_optimizer)
         state.in_place = True
         return state
 
     @property
     def serves_again(self):
-        """Whether another state can be copied into the memory of this one."""
+        """Whether the memory of this state can be reused for another one."""
         return self.in_place and _backends.serves_again(self.values)
 
     def restore(self, model):
-        """Bring the model, or another one like it, to this state."""
+        """Set the variables of a model, or of another one like it, to this state."""
         if isinstance(model, keras.Model):
-            bring_back(model, self.values, self.with_optimizer)
+            restore_values(model, self.values, self.with_optimizer)
         else:
             model.set_weights(self.values)
 
     def get_state(self):
-        """Return what a file should keep."""
+        """Return the arguments of this state, to be saved in a file."""
         return {"values": self.values, "with_optimizer": self.with_optimizer}
 
 
 def best_of(model, with_optimizer, places):
-    """List the variables that hold what the model should come back as."""
+    """Return the variables of a model, each replaced according to `places`."""
     places = dict(places)
     kept = variables_of(model, with_optimizer)
     return [places.get(id(variable), variable) for variable in kept]
 
 
-def bring_back(model, values, with_optimizer):
-    """Set the variables of a model to such values."""
-    # Of a training that an exception ended, the state may still be under way.
+def restore_values(model, values, with_optimizer):
+    """Set the variables of a model to the values of `best_of`."""
+    # After an exception, the variables may not have the values of the last step yet.
     _backends.synchronize(model)
     if with_optimizer:
         build_optimizer(model)

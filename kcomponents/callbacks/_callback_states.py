@@ -1,34 +1,35 @@
-"""States of callbacks: what each of a list must go on from."""
+"""Callback states: save and restore the state of each callback in a list."""
 
 from kcomponents import _keras
 
 
 def states_of(callbacks, without):
-    """Return name → state of the callbacks that have one, `without` the one given."""
-    found = {}
+    """Return a dict of name → state of all callbacks with a state but `without`."""
+    states = {}
     for name, callback in _named(callbacks):
         if callback is without:
             continue
         if hasattr(callback, "get_state") and hasattr(callback, "set_state"):
-            found[name] = callback.get_state()
-        elif names := _kept_by(callback):
-            found[name] = {n: getattr(callback, n) for n in names}
-    return found
+            states[name] = callback.get_state()
+        elif names := _attributes_of(callback):
+            states[name] = {n: getattr(callback, n) for n in names}
+    return states
 
 
 def set_states(callbacks, states):
-    """Let callbacks go on from these states; one that is new begins anew."""
+    """Restore the states of callbacks; a callback without a state is left as it is."""
     for name, callback in _named(callbacks):
         if name not in states:
             continue
         if hasattr(callback, "set_state"):
             callback.set_state(states[name])
             continue
-        for attribute in _kept_by(callback):
+        for attribute in _attributes_of(callback):
             setattr(callback, attribute, states[name][attribute])
 
 
-def _kept_by(callback):
+def _attributes_of(callback):
+    """Return which attributes are the state of a callback of Keras."""
     for kind, names in _keras.STATE_OF_CALLBACKS.items():
         if isinstance(callback, kind):
             return names
@@ -36,7 +37,7 @@ def _kept_by(callback):
 
 
 def _named(callbacks):
-    """Yield the callbacks by class, and by number among those of their class."""
+    """Yield each callback with its name: its class and its number within the class."""
     counts = {}
     for callback in callbacks:
         kind = type(callback).__name__

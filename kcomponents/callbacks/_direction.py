@@ -7,10 +7,10 @@ from kcomponents._check import fail
 
 
 def direction_of(model, monitor):
-    """Return `"min"` or `"max"`, or None for what has neither.
+    """Return `"min"` or `"max"`, or None if the direction is unknown.
 
-    Asks the metrics that are built, and before the first batch those that `compile`
-    was given. Names of outputs in front and `val_` say nothing of it.
+    It is looked up in the built metrics and, before the first batch, in the metrics
+    passed to `compile`. A `val_` prefix and the name of an output are ignored.
     """
     name = monitor.removeprefix("val_")
     if name == "loss" or name.endswith("_loss"):
@@ -24,19 +24,19 @@ def direction_of(model, monitor):
 
 
 def check_direction(model, monitor):
-    """Return the direction, or say how to give it."""
-    found = direction_of(model, monitor)
-    if found is None:
+    """Return the direction; raise if it is unknown."""
+    direction = direction_of(model, monitor)
+    if direction is None:
         fail(
-            "It cannot be known whether lower or higher is better; give `mode='min'` "
-            "or `mode='max'`.",
+            "Can't infer whether lower or higher is better for this metric. Pass "
+            "`mode='min'` or `mode='max'`.",
             monitor=monitor,
         )
-    return found
+    return direction
 
 
 def _directions(model):
-    """Yield name and direction of the metrics of a model, built or asked for."""
+    """Yield the name and direction of each metric, built or passed to `compile`."""
     for metric in _keras.built_metrics(model):
         yield metric.name, _keras.metric_direction(metric)
     for asked in keras.tree.flatten(_keras.asked_metrics(model)):

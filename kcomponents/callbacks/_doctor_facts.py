@@ -1,4 +1,4 @@
-"""Facts that a training begins with: its data, its settings, its first weights."""
+"""Facts about a run before the first step: data, settings, initial weights."""
 
 import platform
 
@@ -19,7 +19,7 @@ from kcomponents.doctor._simple_models import reachable
 
 
 def data_facts(sample, outputs, validation):
-    """Return facts of the data, as `structure["data"]` holds them."""
+    """Return facts about the data, for `structure["data"]`."""
     inputs = [input_facts(*item) for item in named_inputs(sample.x)]
     of_outputs = [_of_output(sample, output) for output in outputs]
     losses = [facts.get("baseline_loss") for facts in of_outputs]
@@ -38,7 +38,7 @@ def data_facts(sample, outputs, validation):
 
 
 def named_inputs(x):
-    """Return name and array of each input."""
+    """Return the name and the array of each input."""
     if isinstance(x, dict):
         return [(str(name), array) for name, array in x.items()]
     leaves = keras.tree.flatten(x)
@@ -58,7 +58,7 @@ def _of_output(sample: Sample, output: Output):
 
 
 def _of_validation(sample, validation):
-    """Return facts of validation data, beside those of training data."""
+    """Return facts about the validation data, compared with the training data."""
     [(_, train), *_], [(_, other), *_] = (
         named_inputs(sample.x),
         named_inputs(validation.x),
@@ -80,7 +80,7 @@ def _of_validation(sample, validation):
 
 
 def fit_facts(known):
-    """Return how `fit` was called, as `structure["fit"]` holds it."""
+    """Return the arguments of `fit`, for `structure["fit"]`."""
     epochs = known.get("epoch_iterator")
     weights = known.get("class_weight")
     return {
@@ -101,7 +101,7 @@ def _batch_size(known):
 
 
 def initial_facts(model):
-    """Return facts of the kernels before training, by path."""
+    """Return path → facts about each kernel before training."""
     found = {}
     for variable in model.trainable_variables:
         if len(variable.shape) < 2 or not np.prod(variable.shape):
@@ -118,14 +118,14 @@ def initial_facts(model):
             "mean": mean,
             "std": std,
             "fan_in": fan_in,
-            # Whether all units of the layer begin as one and the same.
+            # Whether all units of the layer start with the same weights.
             "units_equal": bool(differ == 0 and shape[-1] > 1),
         }
     return found
 
 
 def versions():
-    """Return the versions at work."""
+    """Return the versions of the package, Keras and Python."""
     return {
         "kcomponents": version.__version__,
         "keras": keras.__version__,

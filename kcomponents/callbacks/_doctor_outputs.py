@@ -1,4 +1,4 @@
-"""Outputs of a model: their names, losses and targets, and what they score."""
+"""Outputs of a model: their names, losses, targets and scores."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from kcomponents.probes._watched import named_layers
 
 
 class Output:
-    """One output of a model: facts of it, and the targets of a sample."""
+    """One output of a model: facts about it, and the targets of a sample."""
 
     def __init__(self, name, loss, activation, targets, predictions):
         self.name, self.targets = name, targets
@@ -35,7 +35,7 @@ class Output:
             self.facts.update(baseline_loss=loss, baseline_accuracy=accuracy)
 
     def scored(self, predictions):
-        """Return what predictions for the first rows score, by name."""
+        """Return name → score of predictions for the first samples."""
         found = {"spread": float(np.mean(predictions.std(0)))}
         finite = np.isfinite(predictions)
         found["nonfinite"] = float(1 - finite.mean())
@@ -47,7 +47,7 @@ class Output:
         return found
 
     def _as_shares(self, p):
-        """Return what is put out as probabilities where the loss takes logits."""
+        """Return predictions as probabilities, if the loss takes logits."""
         if not self.facts["from_logits"] or self.task == "regression":
             return p
         if self.task in ("sparse", "categorical"):
@@ -59,8 +59,11 @@ class Output:
 def outputs_of(model, loss, y, predictions):
     """Return an `Output` for each output of a model.
 
-    `loss` are the facts of `structure`, `y` the targets of a sample as `fit` takes
-    them, and `predictions` what the model makes of its rows.
+    Args:
+        model: Keras model.
+        loss: Facts about the loss, as in `structure`.
+        y: Targets of a sample, as `fit` takes them.
+        predictions: The model's outputs for the sample.
     """
     leaves = [np.asarray(leaf, "float64") for leaf in keras.tree.flatten(predictions)]
     names = _names(model, predictions, len(leaves))
@@ -82,7 +85,7 @@ def _names(model, predictions, count):
 
 
 def _each(y, names):
-    """Return the targets of each output, None where they are not known."""
+    """Return the targets of each output, None where unknown."""
     if isinstance(y, dict) and len(names) > 1:
         return [y.get(name) for name in names]
     leaves = [] if y is None else keras.tree.flatten(y)
@@ -98,7 +101,7 @@ def _each_loss(loss, names):
 
 
 def _activations(model, names):
-    """Return name of an output → activation of the layer that makes it, if known."""
+    """Return output name → activation of the layer it comes from, where known."""
     if isinstance(model, keras.Sequential):
         return {names[0]: last_activation(model.layers[-1])}
     of_layers = getattr(model, "output_names", None)

@@ -1,18 +1,19 @@
-"""Sample: rows of the data that a model trains on, found without touching training."""
+"""Sample: some of the training data, taken without affecting the run."""
 
 import keras
 import numpy as np
 
-# Rows that facts are taken from, and those that the model is run on.
+# Samples that facts are computed from, and samples that the model is run on.
 ROWS, LOOK_ROWS = 5000, 512
 ELEMENTS = 4_000_000
 
 
 class Sample:
-    """Rows of inputs, targets and weights, as arrays of numpy.
+    """Some inputs and targets, as numpy arrays.
 
-    `x` is nested as the model takes it, `y` as the loss does; `y` may be None. `sorted`
-    is the share of rows whose target is that of the row before, in the order given.
+    `x` is nested as the model takes it, `y` as the loss takes it, or `y` is None.
+    `sorted` is the share of samples with the same target as the sample before, in the
+    original order.
     """
 
     def __init__(self, x, y, rows=None):
@@ -23,7 +24,7 @@ class Sample:
         self.rows = self.size if rows is None else rows
 
     def few(self, rows=LOOK_ROWS):
-        """Return the first rows, as many as are cheap to run a model on."""
+        """Return the first samples, few enough to run the model on quickly."""
         wide = sum(leaf[0].size for leaf in keras.tree.flatten(self.x))
         rows = min(rows, max(16, ELEMENTS // 8 // max(wide, 1)))
 
@@ -35,14 +36,14 @@ class Sample:
 
 
 def sample_of(x, y):
-    """Return rows of arrays as a sample, or None if these are no arrays."""
+    """Return random samples of arrays, or None if they are not arrays."""
     leaves = keras.tree.flatten(x)
     if not leaves or not all(_is_array(leaf) for leaf in leaves):
         return None
     size = len(leaves[0])
     wide = sum(int(np.prod(leaf.shape[1:])) for leaf in leaves)
     wanted = min(size, ROWS, max(64, ELEMENTS // max(wide, 1)))
-    # Data may be sorted, so that the first rows alone would tell little.
+    # At random, because sorted data may start with a single class.
     rows = np.random.default_rng(0).permutation(size)[:wanted]
 
     def cut(leaf):
@@ -56,24 +57,24 @@ def sample_of(x, y):
 
 
 def _alike(targets):
-    """Return the share of targets that equal the one before."""
+    """Return the share of targets that equal the target before."""
     flat = targets.reshape(len(targets), -1)
     return float(np.mean((flat[1:] == flat[:-1]).all(1))) if len(flat) > 1 else None
 
 
 def sample_of_batches(batches):
-    """Return the rows of batches, as `fit` draws them, as a sample, or None."""
+    """Return all samples of the given batches, as `fit` draws them."""
     unpacked = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
     xs, ys, _ = zip(*unpacked, strict=True)
     try:
         return Sample(_joined(xs), None if ys[0] is None else _joined(ys))
     except ValueError:
-        # Batches of different lengths, as of padded text: one of them will do.
+        # Batches of different lengths, such as padded text, cannot be joined: use one.
         return Sample(_joined(xs[:1]), None if ys[0] is None else _joined(ys[:1]))
 
 
 def validation_of(known):
-    """Return rows of the validation data of a fit, by what it knows, or None."""
+    """Return samples of the validation data in the arguments of `fit`, or None."""
     given = known.get("validation_data")
     if not isinstance(given, list | tuple) or len(given) < 2:
         return None

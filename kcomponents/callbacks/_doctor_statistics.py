@@ -1,4 +1,4 @@
-"""What the doctor measures inside a step, and the numbers that come of it."""
+"""Statistics that the doctor measures in the training step, and their summary."""
 
 import math
 
@@ -23,7 +23,7 @@ def _finite_loss(view):
 
 def _saturated(view):
     if view.activation in RECTIFIERS:
-        # The highest output tells of their flat side.
+        # Their dead units are found by the highest output instead.
         return 0.0
     return on_plateau(view, LIMITS[view.activation])
 
@@ -54,14 +54,14 @@ OF_OUTPUTS = (
 
 
 def is_watched(watched):
-    """Tell a layer whose activation can die or saturate."""
-    # A sum or product of both directions has other bounds.
+    """Return whether the layer's activation can die or saturate."""
+    # If a `Bidirectional` sums or multiplies, the bounds are others.
     alone = getattr(watched.layer, "merge_mode", None) in (None, "concat")
     return watched.activation in RECTIFIERS or (watched.activation in LIMITS and alone)
 
 
 def numbers_of(reading, sites, last_layers):
-    """Return what one reading of the statistics above says, as the record holds it."""
+    """Summarize one reading of the statistics above, for the record."""
     found = reading.values
     return {
         **_of_gradients(found),

@@ -1,4 +1,4 @@
-"""Watch: all that the doctor records of one `fit`."""
+"""Watch: everything the doctor records during one `fit`."""
 
 import warnings
 
@@ -26,22 +26,23 @@ from kcomponents.probes import Probe, structure
 from kcomponents.probes._hub import tapped_optimizer
 from kcomponents.record import Reading
 
-# Of data that can only be drawn, so many rows and batches are looked at.
+# The most samples and batches to take from a generator or dataset.
 ROWS_DRAWN, BATCHES_DRAWN = 512, 16
 
 
 class Watch:
-    """Measures one training for a record.
+    """Measures one run for a record.
 
-    What cannot be seen is told in `notes`: a doctor must not end what it watches.
+    Errors while measuring become `notes`, because they must not stop the run.
 
     Args:
         model: Keras model.
         record: Record to add to.
-        data: Pair of inputs and targets, or None for those that `fit` was given.
-        epoch: Integer, how many epochs the record holds already.
-        on_data: Function that is called when facts of the data are there.
-        strict: Boolean, whether data that do not suit the model are an error.
+        data: Pair of inputs and targets. Defaults to `None`, the data of `fit`.
+        epoch: Integer, epochs that are already in the record. Defaults to 0.
+        on_data: Function that is called when the facts about the data are recorded.
+        strict: Boolean, whether to raise an error if the data do not fit the model.
+            Defaults to `False`.
     """
 
     def __init__(
@@ -55,9 +56,9 @@ class Watch:
         self._drawn, self._steps_before = [], 0
 
     def begin(self, known, tapped=True, before=None):
-        """Take note of what the training begins with, and put taps on if wanted.
+        """Record the facts before training and, if `tapped`, attach a probe.
 
-        `before` is the watch over an earlier fit of the model, as of a loop of fits.
+        `before` is the watch of an earlier `fit` of the same model, or None.
         """
         self._known = known
         self._given = self._data or (known.get("x"), known.get("y"))
@@ -68,11 +69,11 @@ class Watch:
         else:
             self._take_note(*self._given)
         if tapped:
-            self._try(self._tap, "watched from within its steps")
+            self._try(self._tap, "measure inside the training step")
         self._steps_before = iterations_of(self.model)
 
     def serves(self, later):
-        """Tell whether what was found holds for a later fit of the same model."""
+        """Return whether these facts also hold for a later `fit` of the model."""
         same = all(a is b for a, b in zip(self._given, later._given, strict=True))
         drawn = later._data is None and sample_of(*later._given) is None
         compiled = zip(self._compiled, later._compiled, strict=True)
@@ -83,29 +84,30 @@ class Watch:
         self.sample = sample_of(x, y)
         if self.sample is not None and not self.model.variables:
             batch = keras.tree.map_structure(lambda leaf: leaf[:2], (x, y))
-            self._try(lambda: _keras.build_metrics(self.model, batch), "built early")
-        self._try(self._describe, "described")
+            self._try(
+                lambda: _keras.build_metrics(self.model, batch), "build the model"
+            )
+        self._try(self._describe, "describe the model")
         if self.sample is None and (epochs := self._known.get("epoch_iterator")):
             _keras.see_first(epochs, self._draw, _backends.again)
         else:
-            self._try(self._see_data, "run on its data")
+            self._try(self._see_data, "run the model on its data")
             self.on_data()
 
     def look(self, epoch):
-        """Add what was measured since the last look, and the score of the sample."""
+        """Record the measurements since the last call, and the scores of the sample."""
         if len(self._drawn) > 1:
-            self._try(self._see_drawn, "run on its data")
+            self._try(self._see_drawn, "run the model on its data")
         self._drawn = []
         values = {} if self._probe is None else self._read()
-        self._try(lambda: values.update(self.scores()), "run on its data")
+        self._try(lambda: values.update(self.scores()), "run the model on its data")
         step = max(iterations_of(self.model) - self._steps_before, 0)
         self.record.add(Reading(epoch, step, values))
 
     def end(self):
-        """Take the taps off, and let the record say what could not be seen."""
+        """Detach the probe, and add the notes to the record."""
         if self.notes:
-            told = {"notes": list(dict.fromkeys(self.notes))}
-            self.record.structure |= told
+            self.record.structure |= {"notes": list(dict.fromkeys(self.notes))}
         if self._probe is not None:
             self._probe.detach()
             self._probe = None
@@ -114,7 +116,7 @@ class Watch:
         found = structure(self.model)
         found["fit"] = facts.fit_facts(self._known)
         found["versions"] = facts.versions()
-        # Of the first of several fits, since later ones begin with trained weights.
+        # Of the first of several `fit` calls, as later ones start from trained weights.
         first = self.record.structure.get("initial")
         found["initial"] = first or facts.initial_facts(self.model)
         self.record.structure = {**found, "data": None}
@@ -122,8 +124,8 @@ class Watch:
     def _draw(self, batch):
         self._drawn.append(batch)
         if len(self._drawn) == 1:
-            # Before the first step, since some things can be told by then.
-            self._try(self._see_drawn, "run on its data")
+            # Before the first step, so that contradictions are found in time.
+            self._try(self._see_drawn, "run the model on its data")
             self.on_data()
         count = len(self._drawn)
         rows = len(keras.tree.flatten(batch)[0]) * count
@@ -149,13 +151,13 @@ class Watch:
     def _predicted(self):
         _backends.synchronize(self.model)
         with warnings.catch_warnings():
-            # What is worth a warning, the training itself gives.
+            # Training itself gives the same warnings.
             warnings.simplefilter("ignore")
             found = self._predict(self._few.x)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
 
     def scores(self):
-        """Return the scores of the sample: statistic to output to number."""
+        """Return the scores of the sample: statistic → output → number."""
         if not self.outputs:
             return {}
         leaves = keras.tree.flatten(self._predicted())
@@ -172,7 +174,7 @@ class Watch:
             statistics += OF_OPTIMIZER
         own = type(self.model).train_step is not keras.Model.train_step
         if not (own and _backends.carries_state):
-            # There, a train step of the user's own may leave no way to see the loss.
+            # On JAX, a custom `train_step` may hide its loss.
             statistics += OF_LOSS
         probe = Probe(*statistics, watch=is_watched, sample=16)
         probe.attach(self.model)
@@ -183,8 +185,8 @@ class Watch:
         self._probe.reset()
         return numbers_of(reading, self._probe.sites, self._probe.last_layers)
 
-    def _try(self, function, what):
-        error = self.notes.attempt(function, what)
+    def _try(self, function, task):
+        error = self.notes.attempt(function, task)
         if error is not None and self.strict and function == self._see_data:
-            rule = "`data` must be inputs and targets that suit the model"
+            rule = "`data` must be inputs and targets that fit the model"
             raise ValueError(f"{rule}: {error}") from error

@@ -1,4 +1,4 @@
-"""What is not finite in a training, and where it was seen first."""
+"""The first NaN or infinity in a run: how to detect it and how to describe it."""
 
 import dataclasses
 import math
@@ -11,16 +11,17 @@ from kcomponents.statistics import Statistic
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """The first thing that was not finite.
+    """The first NaN or infinity of a run.
 
     Args:
-        what: `"loss"`, `"gradient"` or `"weight"`.
-        path: Path of the variable, `None` for the loss.
-        step: Int, counted over the `fit` from 1: the batch of a loss, the optimizer
-            step of a gradient, the step by which a weight was seen; 0 for a weight
-            from before training.
-        epoch: Int, counted from 0.
-        since: Int, the step at which a weight was last seen finite; `None` otherwise.
+        what: String, `"loss"`, `"gradient"` or `"weight"`.
+        path: String, path of the variable. `None` for the loss.
+        step: Integer, counted from 1 over the whole `fit`: for a loss the batch, for a
+            gradient the optimizer step, for a weight the step after which it was found,
+            or 0 if it was found before training.
+        epoch: Integer, counted from 0.
+        since: Integer, for a weight the last step at which it was finite. Otherwise
+            `None`.
     """
 
     what: str
@@ -33,16 +34,17 @@ class Finding:
         name = f"The {self.what}" + (f" of `{self.path}`" if self.path else "")
         if self.what == "weight":
             name = f"The weight `{self.path}`"
-        return f"{name} was not finite {self._when()}, in epoch {self.epoch}."
+        return f"{name} was NaN or infinite {self._when()}."
 
     def _when(self):
-        if self.what == "loss":
-            return f"in batch {self.step}"
-        if self.what == "gradient":
-            return f"in step {self.step}"
         if self.step == 0:
             return "before training"
-        return f"by step {self.step}, after step {self.since}"
+        epoch = f"of `fit` (epoch {self.epoch + 1})"
+        if self.what == "loss":
+            return f"in batch {self.step} {epoch}"
+        if self.what == "gradient":
+            return f"in step {self.step} {epoch}"
+        return f"after step {self.step} {epoch}, but finite after step {self.since}"
 
 
 def _step_unless_finite(value, step):
@@ -70,18 +72,18 @@ SKIPPED = Statistic(
 
 
 def statistics(check):
-    """List the statistics for what is to be checked."""
+    """Return the statistics that the checks need."""
     chosen = {"loss": [LOSS], "gradients": [GRADIENTS, SKIPPED]}
     return [statistic for name in check for statistic in chosen.get(name, [])]
 
 
 def found_in(reading, steps_before, window):
-    """List what a reading shows not to be finite, the first first.
+    """Return the findings in a reading, the earliest first.
 
     Args:
         reading: `Reading` of the statistics above.
-        steps_before: Int, steps of the optimizer before this `fit`.
-        window: Int, how many batches make a step.
+        steps_before: Integer, optimizer steps before this `fit`.
+        window: Integer, batches per optimizer step.
     """
     batch = reading.values.get(LOSS.name, {}).get("all", math.inf)
     steps = reading.values.get(GRADIENTS.name, {})
@@ -91,14 +93,14 @@ def found_in(reading, steps_before, window):
     if math.isfinite(step):
         found.append(Finding("gradient", path, int(step), reading.epoch))
     if math.isfinite(batch):
-        # A loss is the cause of the gradient in the same step.
+        # A loss comes before the gradient of the same step, as it is the cause.
         place = 0 if (batch - 1) // window + 1 <= step else 1
         found.insert(place, Finding("loss", None, int(batch), reading.epoch))
     return found
 
 
 def broken_weight(model):
-    """Return the path of the first weight that is not finite, or None."""
+    """Return the path of the first weight with NaN or infinity, or None."""
     weights = [w for w in model.weights if "float" in str(w.dtype)]
     if not weights:
         return None

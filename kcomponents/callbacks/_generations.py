@@ -1,7 +1,7 @@
-"""Generations: a state file and the one before it, so that a good one is there always.
+"""Generations: a state file and the previous one, so that one is always complete.
 
-At no moment is a file half-written: the new one is written beside, then the old one
-becomes the one before, then the new one takes its place.
+No file is ever half-written. The new state is written to a temporary file; then the
+last file is renamed to the previous one, and the temporary file to the last one.
 """
 
 import os
@@ -16,9 +16,10 @@ class Generations:
     """The last two states at a path.
 
     Args:
-        path: Where the last one is; the one before is at `path` and `".previous"`.
-        kind: What the file holds, in words.
-        parts: Optional dict, what must be in it by name, and the type that it has.
+        path: Path of the last state. The previous one is at `f"{path}.previous"`.
+        kind: String that describes the content of the file.
+        parts: Dict of the name of each part that must be in the file → its type.
+            Defaults to `None`, no check.
     """
 
     def __init__(self, path, kind, parts=None):
@@ -27,13 +28,13 @@ class Generations:
         self.paths = [self.path, f"{self.path}.previous"]
 
     def read(self):
-        """Yield the good states, last one first; a damaged one is put aside.
+        """Yield the readable states, last one first, and rename a damaged file.
 
         Raises:
-            Damaged: If there are files and none is good; they stay as they are.
+            Damaged: If there are files but none is readable. They are not changed.
         """
         remove_torn(f"{self.path}.new")
-        damaged, found = [], False
+        damaged, readable = [], False
         for path in self.paths:
             if not os.path.exists(path):
                 continue
@@ -42,29 +43,30 @@ class Generations:
             except Damaged as error:
                 damaged.append((path, error))
                 continue
-            if not found:
-                self._put_aside(damaged)
-            found, damaged = True, []
+            if not readable:
+                self._rename(damaged)
+            readable, damaged = True, []
             yield state
-        if damaged and not found:
+        if damaged and not readable:
             raise damaged[0][1]
 
-    def _put_aside(self, damaged):
-        for path, error in damaged:
-            aside = _free(f"{path}.damaged")
-            os.replace(path, aside)
+    def _rename(self, damaged):
+        for path, _ in damaged:
+            renamed = _unused(f"{path}.damaged")
+            os.replace(path, renamed)
             warnings.warn(
-                f"{error} It is now at {aside!r}, and the one before it is used.",
+                f"{path!r} is damaged or of another kind. It was renamed to "
+                f"{renamed!r}, and the previous state is used.",
                 RuntimeWarning,
                 stacklevel=2,
             )
 
     def check(self):
-        """Refuse files that are damaged or another's, and folders to write nothing in.
+        """Check that existing files are readable and that new ones can be written.
 
         Raises:
-            Damaged: If there is such a file.
-            OSError: If no file can be made there.
+            Damaged: If a file is damaged or of another kind.
+            OSError: If no file can be written to the folder.
         """
         for path in filter(os.path.exists, self.paths):
             with opened_state(path, self.kind):
@@ -72,43 +74,43 @@ class Generations:
         check_writable(os.path.dirname(self.path))
 
     def write(self, state):
-        """Make this the last state; if that fails, all is as before."""
-        new, (last, before) = f"{self.path}.new", self.paths
+        """Save a state as the last one; if that fails, the files are not changed."""
+        new, (last, previous) = f"{self.path}.new", self.paths
         write_state(new, self.kind, state)
         if os.path.exists(last):
-            os.replace(last, before)
+            os.replace(last, previous)
         os.replace(new, last)
 
     def write_or_warn(self, state):
-        """Make this the last state, or keep that and say why."""
+        """Save a state as the last one; if that fails, warn and keep the files."""
         try:
             self.write(state)
         except OSError as error:
             warnings.warn(
-                f"{self.kind.capitalize()} could not be written to {self.path!r}; what "
-                f"is there is kept: {error}",
+                f"Could not write {self.kind} to {self.path!r}; the last state saved "
+                f"there is kept: {error}",
                 RuntimeWarning,
                 stacklevel=3,
             )
 
     def remove(self):
-        """Remove both."""
+        """Remove both files."""
         for path in self.paths:
             if os.path.exists(path):
                 os.remove(path)
 
 
 def check_writable(folder):
-    """Make a folder and see that files can be written, before time is spent."""
+    """Create a folder if needed and check that files can be written to it."""
     os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
 
 
-def _free(path):
-    """Return a path like this one at which there is nothing."""
-    count, found = 1, path
-    while os.path.exists(found):
+def _unused(path):
+    """Return this path, or the first of `path-2`, `path-3`, ... that does not exist."""
+    count, unused = 1, path
+    while os.path.exists(unused):
         count += 1
-        found = f"{path}-{count}"
-    return found
+        unused = f"{path}-{count}"
+    return unused

@@ -1,4 +1,4 @@
-"""Inner checks: evaluate a model within an epoch, while its training goes on."""
+"""Inner checks: evaluate a model within an epoch, without affecting its training."""
 
 import keras
 
@@ -8,12 +8,12 @@ from kcomponents.callbacks._variables import assign_all, parts_of
 
 
 class InnerChecks:
-    """Says each so many steps of a training what validation finds.
+    """Validates the model every `every` training steps.
 
     Args:
-        every: Integer, after how many steps.
-        data: Validation data, as `fit` takes it, or `None` for that of the `fit` that
-            is beginning.
+        every: Integer, number of training steps between checks.
+        data: Validation data, in any form that `fit` accepts, or `None` for the
+            validation data of the running `fit`.
     """
 
     def __init__(self, every, data):
@@ -26,43 +26,43 @@ class InnerChecks:
             steps = known.get("validation_steps")
             self._options = {"batch_size": size, "steps": steps}
         if data is None:
-            rule = "`check_every` needs `validation_data`, here or in `fit`."
+            rule = "`check_every` needs `validation_data`. Pass it here or to `fit`."
             fail(rule, check_every=every)
         self._data = keras.utils.unpack_x_y_sample_weight(data)
         if hasattr(self._data[0], "__next__"):
-            rule = "Data for `check_every` must be one to go through again and again."
+            rule = "`validation_data` is read at every check; it can't be a generator."
             fail(rule, validation_data=data)
 
     def is_due(self, batch):
-        """Count the steps up to a batch; is it time for a check?"""
+        """Count the steps up to a batch; return whether a check is due."""
         before = self.steps // self._every
         self.steps += batch - self._last if batch > self._last else batch + 1
         self._last = batch
         return self.steps // self._every > before
 
     def get_state(self):
-        """Return what was counted."""
+        """Return the counts."""
         return [self.steps, self._last]
 
     def set_state(self, state):
-        """Go on counting from there."""
+        """Restore the counts."""
         self.steps, self._last = state
 
     def logs(self, model, logs):
-        """Return the logs of training and of validation, as at the end of an epoch."""
+        """Validate; return the training and validation logs, as after an epoch."""
         _backends.synchronize(model)
         kept = parts_of([*model.metrics_variables, *model.non_trainable_variables])
         values = _backends.snapshot(kept)
         x, y, weight = self._data
         with _backends.keep_random_state():
-            found = model.evaluate(
+            validated = model.evaluate(
                 x, y, sample_weight=weight, verbose=0, return_dict=True, **self._options
             )
         assign_all(kept, values)
         _backends.to_training(model)
         trained = {name: keras.ops.convert_to_numpy(v) for name, v in logs.items()}
-        return {**trained, **{f"val_{name}": v for name, v in found.items()}}
+        return {**trained, **{f"val_{name}": v for name, v in validated.items()}}
 
     def release(self):
-        """Let go of the data."""
+        """Release the data."""
         self._data = None

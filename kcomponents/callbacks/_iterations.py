@@ -6,12 +6,12 @@ from kcomponents import _backends
 
 
 def iterations_of(model):
-    """Return the steps of a model's optimizer so far, 0 without one."""
-    return int(keras.ops.convert_to_numpy(iterations_there(model)))
+    """Return how many steps a model's optimizer has done, 0 without an optimizer."""
+    return int(keras.ops.convert_to_numpy(iterations_on_device(model)))
 
 
-def iterations_there(model):
-    """Return the same, left on the device."""
+def iterations_on_device(model):
+    """Return the same number as a tensor, without waiting for the device."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return 0

@@ -1,28 +1,28 @@
-"""Last to begin: something to be done once all callbacks have begun."""
+"""Last to begin: call functions after `on_train_begin` of all callbacks."""
 
 import keras
 
 
 class LastToBegin(keras.callbacks.Callback):
-    """Stands at the end of a list of callbacks while that calls `on_train_begin`."""
+    """The last callback of a list, added while the list calls `on_train_begin`."""
 
     def __init__(self):
         super().__init__()
-        self.things = []
+        self.functions = []
 
     def on_train_begin(self, logs=None):
-        """Do what is to be done, once."""
-        things, self.things = self.things, []
-        for do in things:
-            do()
+        """Call each function once."""
+        functions, self.functions = self.functions, []
+        for function in functions:
+            function()
 
 
-def once_all_began(running, do):
-    """Call a function when a list that is calling `on_train_begin` has done so.
+def once_all_began(running, function):
+    """Call a function after a list has called `on_train_begin` of all its callbacks.
 
-    It is not called if one of the callbacks fails.
+    It is not called if one of the callbacks raises an exception.
     """
     if not isinstance(running.callbacks[-1], LastToBegin):
-        # A list that grows while it is gone through is gone through to its new end.
+        # The loop over the callbacks also reaches callbacks appended meanwhile.
         running.callbacks.append(LastToBegin())
-    running.callbacks[-1].things.append(do)
+    running.callbacks[-1].functions.append(function)

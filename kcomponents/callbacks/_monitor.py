@@ -1,6 +1,7 @@
-"""Monitor: a callback that reads a probe and puts findings where they are wanted."""
+"""Monitor: the base class of callbacks that measure with a probe."""
 
 import abc
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,10 +14,10 @@ from kcomponents.statistics import join
 
 
 class Monitor(keras.callbacks.Callback, abc.ABC):
-    """Base: attaches a probe while a model trains, reads it, hands on what it read.
+    """Attaches a probe while a model trains, and adds its readings to logs and record.
 
-    A monitor gives `_make_probe()`, `_see_epoch(epoch, reading, logs)` and `report`;
-    `_see_reading(reading)` too, if it acts within an epoch.
+    A subclass defines `_make_probe()`, `_see_epoch(epoch, reading, logs)` and `report`,
+    and `_see_reading(reading)` if it acts within an epoch.
     """
 
     def __init__(self, every=None, record=None, verbose=0):
@@ -25,7 +26,7 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         if record is not None and not isinstance(record, Record):
             fail("`record` must be a `kcomponents.record.Record`.", record=record)
         self.record, self.verbose = record, verbose
-        # Without a look inside the epoch, training need not wait for this callback.
+        # Without readings inside the epoch, Keras can run batches without waiting.
         self.async_safe = every is None
         self._forget()
 
@@ -38,22 +39,22 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
 
     @abc.abstractmethod
     def _make_probe(self):
-        """Return the probe for the model at hand."""
+        """Return the probe for the current model."""
 
     @abc.abstractmethod
     def _see_epoch(self, epoch, reading, logs):
-        """Take note of what was measured over an epoch."""
+        """Process the joined readings of an epoch."""
 
     def _see_reading(self, reading):
-        """Take note of one reading."""
+        """Process one reading."""
 
     @property
     @abc.abstractmethod
-    def report(self):
-        """What was found in the last fit, as a table."""
+    def report(self) -> str:
+        """Table of the last `fit`."""
 
-    def on_train_begin(self, logs=None):
-        """Attach the probe, with nothing left of an earlier fit."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None):
+        """Reset the monitor and attach the probe."""
         self._forget()
         self._probe = self._make_probe()
         self._probe.attach(self.model)
@@ -61,21 +62,21 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         optimizer = tapped_optimizer(self.model)
         self._accumulated = getattr(optimizer, "gradient_accumulation_steps", 0) or 1
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None):
         """Count the batches of this epoch."""
         self._batches_before += self._batches
         self._batches, self._batches_read, self._epoch = 0, 0, epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Read within the epoch, if that was asked for."""
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None):
+        """Read the probe if `every` steps have passed."""
         self._batches = max(self._batches, batch + 1)
         if self.every is None or self._steps_due() < self._next_reading:
             return
         self._next_reading = self._steps_due() + self.every
         self._read()
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Read the rest of the epoch and add what was found to the logs."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None):
+        """Read the rest of the epoch and add the results to the logs."""
         if not self._parts or self._batches > self._batches_read:
             self._read()
         merges = {s.name: s.merge for s in self._probe.statistics}
@@ -83,12 +84,12 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._parts = []
         self._see_epoch(epoch, whole, {} if logs is None else logs)
 
-    def on_train_end(self, logs=None):
-        """Take the probe off."""
+    def on_train_end(self, logs: dict[str, Any] | None = None):
+        """Detach the probe, and print the report if verbose."""
         self._probe.detach()
         self._probe = None
         if self.verbose:
-            # Where the user looks while `fit` shows its progress.
+            # Printed, not logged, to appear with the progress of `fit`.
             print(self.report)
 
     def _read(self):
@@ -96,7 +97,8 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._probe.reset()
         self._batches_read = self._batches
         self._parts.append(reading)
-        # Lists of units add up over many epochs: kept where they were asked for.
+        # Lists of units would fill memory over many epochs, so without `every` only
+        # the last reading is kept.
         if self.every is None:
             self.readings.clear()
         self.readings.append(reading)
@@ -105,20 +107,20 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._see_reading(reading)
 
     def _steps(self):
-        """Return how many times this fit has moved the weights."""
+        """Return the number of optimizer steps in this `fit`."""
         return iterations_of(self.model) - self._steps_at_begin
 
     def _steps_due(self):
-        """Return how many times it would have, had no step been skipped."""
+        """Return the same number as if no step had been skipped."""
         return (self._batches_before + self._batches) // self._accumulated
 
     def __getstate__(self):
-        # Tuners copy callbacks: a copy has neither the model nor taps on it.
+        # Tuners copy callbacks; a copy must not contain the model or a probe on it.
         return {**self.__dict__, "_probe": None, "_model": None}
 
 
 def _joined(readings, merges):
-    """Return one reading for all: of sums the sum, of largest the largest."""
+    """Join readings into one, each statistic by its `merge`."""
     values = {name: dict(found) for name, found in readings[0].values.items()}
     for reading in readings[1:]:
         for name, found in reading.values.items():

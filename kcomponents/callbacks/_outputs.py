@@ -1,4 +1,4 @@
-"""What monitors of the outputs of layers share."""
+"""Base class of the monitors that measure layer outputs."""
 
 import abc
 import warnings
@@ -14,9 +14,9 @@ from kcomponents.probes._watched import patterns, select, watched_layers
 
 
 class OutputMonitor(Monitor):
-    """Base: a share of each watched layer's units, per epoch, in training or of data.
+    """Logs one share per layer and epoch, measured in training or on given data.
 
-    A monitor gives `KEY`, `HEADER` and `NOTHING`, `_statistics()`, `_watches(watched)`
+    A subclass defines `KEY`, `HEADER`, `NOTHING`, `_statistics()`, `_watches(watched)`
     and `_see_site`.
     """
 
@@ -33,21 +33,21 @@ class OutputMonitor(Monitor):
 
     @abc.abstractmethod
     def _statistics(self):
-        """Return the statistics of outputs to measure."""
+        """Return the statistics to measure, of source `"outputs"`."""
 
     @abc.abstractmethod
     def _watches(self, watched):
-        """Tell whether this is a layer to watch."""
+        """Return whether to monitor this layer."""
 
     @abc.abstractmethod
     def _see_site(self, site, watched, *values):
-        """Return share, row of the report, and what to warn of (or None).
+        """Return the share, the row of the report, and the end of the warning or None.
 
-        Or None instead of all that, for a layer that was not called.
+        Return None instead of all three if the layer was not called.
         """
 
     def _hides(self, site):
-        """Tell a site that is measured and yet not reported."""
+        """Return whether to leave this layer out of logs and report."""
         return False
 
     def _make_probe(self):
@@ -63,7 +63,7 @@ class OutputMonitor(Monitor):
 
     def _see_epoch(self, epoch, reading, logs):
         if self.data is not None:
-            # Looks at the same data do not add up: the last one counts.
+            # Every reading measures all of the data, so only the last one counts.
             reading = self.readings[-1]
         self._rows = []
         for site, watched in self._probe.sites.items():
@@ -77,7 +77,7 @@ class OutputMonitor(Monitor):
             logs[f"{self.KEY}/{site}"] = share
             self._rows.append([site, watched.activation, *row])
             if finding and self.warn_above is not None and share > self.warn_above:
-                self._warn(site, f"Epoch {epoch}: {share:.0%} of {site!r} {finding}.")
+                self._warn(site, f"Epoch {epoch + 1}: {share:.0%} {finding}.")
 
     def _warn(self, site, message):
         if site not in self._warned:
@@ -85,18 +85,18 @@ class OutputMonitor(Monitor):
             warnings.warn(message, stacklevel=2)
 
     @property
-    def report(self):
-        """What was found in the last epoch of the last fit, as a table."""
+    def report(self) -> str:
+        """Table of the last epoch of the last `fit`."""
         if not self._rows:
             return self.NOTHING
         return table(["layer", "activation", *self.HEADER], self._rows)
 
 
 def per_unit(reduce, outputs, axis):
-    """Reduce a tensor over all axes but that of the units."""
+    """Reduce a tensor over all axes but the axis of the units."""
     rank = len(outputs.shape)
     if rank == 1:
-        # One number for each row is one unit.
+        # One number per sample: one unit.
         return reduce(outputs, axis=0, keepdims=True)
     axes = tuple(i for i in range(rank) if i != axis % rank)
     return reduce(outputs, axis=axes)

@@ -1,38 +1,38 @@
-"""Passed: bring the data of `fit` to where an earlier process had come."""
+"""Data replay: move the data of `fit` to the position of an earlier process."""
 
 from kcomponents import _keras
 from kcomponents._check import fail
 from kcomponents.callbacks._random_state import random_state, set_random_state
 
 
-class Passed:
-    """Draws the batches again that were trained on, and random numbers with them.
+class DataReplay:
+    """Draws the batches of earlier epochs and steps again, without training on them.
 
-    So whatever the order of the data depends on, a seed, a generator, a file, it goes
-    on as it would have. Shared generators then get the state that they had.
+    The order of the data then continues as it would have, even if it depends on a seed,
+    a generator or a file. Afterwards the global random generators are restored.
     """
 
     def __init__(self):
         self._epochs = _keras.running_fit().get("epoch_iterator")
-        self._at_epoch = None
+        self._at_epoch_start = None
 
     def replay(self, epochs):
-        """Pass by so many epochs of data."""
+        """Draw the batches of this many epochs."""
         if self._epochs is not None:
             for _ in range(epochs):
                 _keras.draw_epoch(self._epochs)
 
-    def go_on(self, randoms, steps=0, then=None):
-        """Let random numbers go on, and the next epoch begin after so many steps.
+    def resume(self, random_states, steps=0, then=None):
+        """Restore random states, and skip the first steps of the next epoch.
 
-        `then` is called with the last batch skipped, before the first that is not.
+        `then` is called with the last skipped batch, before the next one is drawn.
         """
-        self._at_epoch, now = randoms
-        set_random_state(self._at_epoch)
+        self._at_epoch_start, now = random_states
+        set_random_state(self._at_epoch_start)
         if not steps:
             return
         if self._epochs is None:
-            rule = "Within an epoch, only Keras's own `fit` can be resumed."
+            rule = "Within an epoch, only the `fit` of Keras can be resumed."
             fail(rule, steps_done=steps)
 
         def skipped(batch):
@@ -41,10 +41,10 @@ class Passed:
 
         _keras.skip_steps(self._epochs, steps, skipped)
 
-    def begin_epoch(self):
-        """Take note of the random numbers that an epoch begins with."""
-        self._at_epoch = random_state()
+    def start_epoch(self):
+        """Keep the random state at the start of an epoch."""
+        self._at_epoch_start = random_state()
 
     def get_state(self):
-        """Return the random states at the begin of the epoch and now."""
-        return [self._at_epoch, random_state()]
+        """Return the random states at the start of the epoch and now."""
+        return [self._at_epoch_start, random_state()]

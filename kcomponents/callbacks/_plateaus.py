@@ -1,4 +1,4 @@
-"""Plateaus of activations: where they lie, and how many outputs are on one."""
+"""Saturation: the limits of each activation, and counts of saturated outputs."""
 
 import math
 
@@ -6,7 +6,7 @@ from keras import ops
 
 from kcomponents.callbacks._outputs import per_unit
 
-# Outside of these the slope is below 1/25 of the greatest one.
+# Outside these limits the slope is below 1/25 of the maximum slope.
 LIMITS = {
     "hard_sigmoid": (0.0, 1.0),
     "hard_tanh": (-1.0, 1.0),
@@ -15,12 +15,12 @@ LIMITS = {
     "sparse_sigmoid": (0.0, 1.0),
     "tanh": (-0.99, 0.99),
 }
-# These reach their bounds, where they are flat.
+# These activations reach their bounds exactly, and are flat there.
 FLAT = {"hard_sigmoid", "hard_tanh", "sparse_sigmoid"}
 
 
 def on_plateau(view, limits):
-    """Return for each unit how many of its outputs are on a plateau."""
+    """Return for each unit how many of its outputs are saturated."""
     (low, high), outputs = limits, view.outputs
     if view.activation in FLAT:
         found = ops.logical_or(outputs <= low, outputs >= high)
@@ -30,9 +30,9 @@ def on_plateau(view, limits):
 
 
 def outputs_per_unit(view):
-    """Return how many outputs each unit has in a batch."""
+    """Return the number of outputs of each unit in a batch."""
     shape = list(ops.shape(view.outputs))
     if len(shape) > 1:
         del shape[view.axis]
-    # In numbers, where they are known: an operation costs more than all of them.
+    # In Python where the shape is known, which is cheaper than an operation.
     return math.prod(shape)

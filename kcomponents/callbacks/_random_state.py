@@ -1,4 +1,4 @@
-"""Random state: of the generators that a process shares."""
+"""Random state: save and restore the global random generators of a process."""
 
 import random
 
@@ -8,7 +8,7 @@ from kcomponents import _backends, _keras
 
 
 def random_state():
-    """Return the state of Python's, numpy's, Keras's and the backend's generators."""
+    """Return the state of the generators of Python, numpy, Keras and the backend."""
     state = {
         "python": random.getstate(),
         "numpy": np.random.get_state(legacy=False),
@@ -20,7 +20,7 @@ def random_state():
 
 
 def set_random_state(state):
-    """Let the generators go on from a state."""
+    """Restore the state of the generators."""
     version, numbers, following = state["python"]
     random.setstate((version, tuple(numbers), following))
     np.random.set_state(state["numpy"])

@@ -1,4 +1,4 @@
-"""How far a step moves each variable, for its size."""
+"""Update ratios: the size of each update relative to the weights."""
 
 import math
 
@@ -9,7 +9,7 @@ from kcomponents.statistics import Statistic
 
 def _moved(view):
     """Return 1 for each variable that has a ratio in this step, else 0."""
-    # Weights that are not finite have one, to be seen.
+    # NaN and infinite weights count too, so that the ratio shows them.
     return ops.where(view.weights == 0, 0.0, view.applied)
 
 
@@ -25,5 +25,5 @@ RATIOS = (
 
 
 def mean_ratio(total, count):
-    """Return the mean over steps, NaN if none moved the variable."""
+    """Return the mean over steps, or NaN if no step moved the variable."""
     return float(total / count) if count else math.nan

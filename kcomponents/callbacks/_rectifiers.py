@@ -1,4 +1,4 @@
-"""Rectifiers: which activations they are, their pieces, and NaN in their weights."""
+"""Rectifier activations, the pieces of maxout layers, and NaN in weights."""
 
 import numpy as np
 from keras import ops
@@ -6,7 +6,7 @@ from keras import ops
 from kcomponents import _keras
 from kcomponents.probes._watched import named_layers
 
-# Activation → whether a unit that never fires gets a gradient.
+# Activation → whether a unit that never fires still learns.
 LEARNS = {
     "relu": "no",
     "relu6": "no",
@@ -16,20 +16,20 @@ LEARNS = {
     "elu": "slowly",
     "selu": "slowly",
     "celu": "slowly",
-    "maxout": "its unit",
+    "maxout": "unit only",
 }
 
 
 def is_rectifier(watched):
-    """Tell a watched layer whose activation is known, and for maxout its pieces."""
+    """Return whether a layer applies a rectifier whose units can be counted."""
     if watched.activation == "maxout":
-        # The pieces within another layer or a wrapper are not seen.
+        # The pieces of a maxout inside another layer or a wrapper are not visible.
         return hasattr(watched.layer, "grouping")
     return watched.activation in LEARNS
 
 
 def every_piece(view, outputs):
-    """Return the outputs of maxout units at the places of all of their pieces."""
+    """Repeat the outputs of maxout units so that each piece has its unit's output."""
     layer, axis = view.layer, view.axis
     units = outputs.shape[axis]
     if sizes := getattr(layer, "group_sizes", None):
@@ -41,10 +41,10 @@ def every_piece(view, outputs):
 
 
 def nan_weights(model, layer, fired):
-    """Return for each unit whether the weights that make it hold NaN.
+    """Return for each unit whether its weights contain NaN.
 
-    Outputs do not always tell: on TensorFlow, in graphs without XLA, a dense layer and
-    its ReLU become one operation that turns NaN into 0.
+    Outputs do not always show it: in TensorFlow graphs without XLA, a dense layer and
+    its ReLU are fused into one operation that turns NaN into 0.
     """
     found = np.zeros(fired.shape, bool)
     source = _weighted(model, layer)
@@ -53,12 +53,12 @@ def nan_weights(model, layer, fired):
             axes = tuple(range(len(weight.shape) - 1))
             nan = ops.isnan(weight.value)
             found |= ops.convert_to_numpy(ops.any(nan, axes) if axes else nan)
-    # Another layer is only presumed to feed this one: a unit that fired is well.
+    # The layer before may not feed this one, so count only units that never fired.
     return found if source is layer else found & ~fired
 
 
 def _weighted(model, layer):
-    """Return the layer if it has weights, else the one listed before it that has."""
+    """Return the layer if it has weights, else the last layer before it that does."""
     before = None
     for other in named_layers(model).values():
         if other is layer:

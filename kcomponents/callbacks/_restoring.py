@@ -1,23 +1,30 @@
-"""Restoring: bring the best state of a training back, and say how it ended."""
+"""Restoring: restore the best state of the model, and report why training ended."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Self
+
+import keras
 
 from kcomponents._check import fail
 from kcomponents.callbacks._stop_reason import StopReason
 
 
 class Restoring:
-    """What `EarlyStopping` does when training ends, in whatever way."""
+    """The part of `EarlyStopping` that runs when training ends."""
 
     @contextlib.contextmanager
-    def guard(self, model):
-        """Return a context that brings the best state back if an exception leaves it.
+    def guard(self, model: keras.Model) -> Iterator[Self]:
+        """Return a context that restores the best state if an exception occurs in it.
 
-        Keras tells callbacks nothing of an exception or of Ctrl-C. Either goes on as
-        it came.
+        Keras does not call callbacks after an exception or Ctrl-C. The exception is
+        raised again once the state is restored.
 
         Args:
-            model: The model that is trained within.
+            model: The `keras.Model` that is trained inside the context.
+
+        Returns:
+            A context manager for `with`; its value is this callback.
 
         Example:
             >>> import keras
@@ -29,52 +36,60 @@ class Restoring:
             >>> with stopper.guard(model):
             ...     history = model.fit(x, y, verbose=0, callbacks=[stopper])
         """
-        # Of an earlier fit that an exception ended outside of a guard.
-        self._running = False
+        # It is still True if an exception ended an earlier `fit` outside of a guard.
+        self._training = False
         try:
             yield self
         except BaseException:
-            if self._running:
-                self._running, self.stop_reason = False, StopReason.INTERRUPTED
+            if self._training:
+                self._training, self.stop_reason = False, StopReason.INTERRUPTED
                 self._restore_at("interrupt", model)
             raise
 
-    def restore(self, model=None):
-        """Bring a model to the best state of the last fit.
+    def restore(self, model: keras.Model | None = None) -> None:
+        """Restore the best state of the last `fit` in a model.
 
         Args:
-            model: Keras model like the one that was trained. Defaults to `None`, that
-                one.
+            model: `keras.Model` with the same variables as the trained one. Defaults to
+                `None`, the trained model itself.
 
         Raises:
-            ValueError: If no state was kept.
+            ValueError: If there is no best state, or the model has other variables.
         """
         if self.best_weights is None:
-            rule = "A state must have been kept: give `restore_best_weights=True`."
+            rule = "There must be a best state: train with `restore_best_weights=True`."
             fail(rule, best=self.best)
         self.best_weights.restore(self.model if model is None else model)
         self._restored = self.best_epoch
 
     @property
-    def stop_message(self):
-        """Why training ended, and what the best was, as a sentence."""
+    def stop_message(self) -> str:
+        """Why training ended and what the best score was; epochs count from 1."""
         if self.stop_reason is None:
             return "Training has not ended."
-        first, epoch = self._scores[0], self._epoch
-        when = "Training ended" if epoch is None else f"Epoch {epoch + 1}"
-        message = f"{when}: {self._why()}."
-        if self.best is not None:
-            message += f" Best {first.name}: {self.best:.4g} in epoch "
-            message += f"{self.best_epoch + 1}"
-            message += ", which is restored." if self._restored is not None else "."
-        return message
+        message = self._reason_text()
+        if self.best is None:
+            return message
+        name, best = self._scores[0].name, f"{self.best:.4g}"
+        epoch = f"epoch {self.best_epoch + 1}"
+        if self._restored is None:
+            return f"{message} Best {name}: {best} ({epoch})."
+        return f"{message} Restored the best weights ({epoch}, {name} {best})."
 
-    def _why(self):
-        reason = self.stop_reason.value
-        if self.stop_reason is StopReason.CRITERION:
-            told = [f"{s.name} by {s.criterion!r}" for s in self._scores]
-            reason += f" ({', '.join(told)})"
-        return reason
+    def _reason_text(self):
+        reason, count = self.stop_reason, (self._epoch or 0) + 1
+        if reason is StopReason.END and count > 1:
+            return f"Finished all {count} epochs."
+        if reason is StopReason.END:
+            return "Finished 1 epoch." if self._epoch == 0 else "Finished all epochs."
+        at = "" if self._epoch is None else f" in epoch {count}"
+        text = reason.value
+        if reason is StopReason.CRITERION:
+            scores = [f"{s.name} ({s.criterion!r})" for s in self._scores]
+            text = f"{text} in {', '.join(scores)}"
+        elif reason in (StopReason.THRESHOLD, StopReason.DIVERGED):
+            text = f"{self._scores[0].name} {text}"
+        return f"Stopped{at}: {text}."
 
     def _restore_at(self, end, model):
         kept = self.best_weights is not None

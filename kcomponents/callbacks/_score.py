@@ -1,4 +1,4 @@
-"""Score: one monitored quantity, its best value so far, and when to stop for it."""
+"""Score: one monitored quantity, with its best value and its stop criterion."""
 
 import copy
 import math
@@ -14,15 +14,15 @@ MODES = ("auto", "min", "max")
 
 
 class Score:
-    """A value of the logs, or a function of them, that should become better.
+    """A value in the logs, or a function of the logs, that should improve.
 
     Args:
-        monitor: Name in the logs, or function of them.
+        monitor: Name in the logs, or a function of the logs.
         mode: `"min"`, `"max"` or `"auto"`.
-        min_delta: Number, by how much a value must be better.
-        relative: Whether `min_delta` is a share of the best value.
-        baseline: Optional number, which must be beaten for a new count.
-        criterion: `StopCriterion` of its own.
+        min_delta: Float, the smallest improvement that counts as one.
+        relative: Whether `min_delta` is a fraction of the best value.
+        baseline: Float or `None`; patience restarts only if a value is better than it.
+        criterion: `StopCriterion` that no other score uses.
     """
 
     def __init__(self, monitor, mode, min_delta, relative, baseline, criterion):
@@ -33,31 +33,27 @@ class Score:
 
     @property
     def name(self):
-        """The name in the logs, or that of the function."""
+        """The name in the logs, or the name of the function."""
         return getattr(self.monitor, "__name__", None) or str(self.monitor)
 
     def start(self, model):
-        """Forget what was seen, and find out the direction, or refuse it."""
+        """Reset the score; raise if its direction can't be inferred."""
         self.best, self.mode = None, None
-        if self.given_mode != "auto":
-            self._begin(self.given_mode)
-        else:
-            self._begin(check_direction(model, self.monitor))
-
-    def _begin(self, mode):
+        auto = self.given_mode == "auto"
+        mode = check_direction(model, self.monitor) if auto else self.given_mode
         self.mode = mode
         self.criterion.start(mode)
 
     def value(self, logs):
-        """Return the value in the logs as a float, None if there is none."""
+        """Return the value in the logs as a float, or None if it is missing."""
         if isinstance(self.monitor, str):
-            found = logs.get(self.monitor)
+            value = logs.get(self.monitor)
         else:
-            found = self.monitor(logs)
-        return _number(self.name, found)
+            value = self.monitor(logs)
+        return _number(self.name, value)
 
     def is_better(self, value, than):
-        """Return whether a value is better than another one by more than the delta."""
+        """Return whether a value is better than another by more than `min_delta`."""
         if than is None:
             return math.isfinite(value)
         if not math.isfinite(value):
@@ -73,7 +69,7 @@ class Score:
         return value < limit if self.mode == "min" else value > limit
 
     def update(self, value, logs):
-        """Take note of a value: is it a new best, and is it time to stop?"""
+        """Record a value; return whether it is the new best, and whether to stop."""
         improved = self.is_better(value, self.best)
         resets = improved
         if improved:
@@ -91,34 +87,35 @@ class Score:
         return _number(name, logs.get(name))
 
 
-def _number(name, found):
-    """Return what the logs hold as a float; some metrics of one number are a vector."""
-    if found is None:
+def _number(name, value):
+    """Return a value of the logs as a float; some metrics are vectors of length 1."""
+    if value is None:
         return None
-    found = np.asarray(keras.ops.convert_to_numpy(found))
-    if found.size != 1:
-        fail("`monitor` must be one number.", **{name: found})
-    return float(found.item())
+    value = np.asarray(keras.ops.convert_to_numpy(value))
+    if value.size != 1:
+        fail("`monitor` must be a single number in the logs.", **{name: value})
+    return float(value.item())
 
 
 def scores_of(monitor, mode, min_delta, delta_mode, baseline, patience, criterion):
-    """Return a score for each monitor, or refuse what cannot be."""
+    """Return a score for each monitor; raise if an argument is invalid."""
     monitors = list(monitor) if isinstance(monitor, list | tuple) else [monitor]
     if not monitors or not all(isinstance(m, str) or callable(m) for m in monitors):
-        rule = "`monitor` must be a name in the logs, a function of them, or a list."
+        rule = "`monitor` must be a name, a function of the logs, or a list of these."
         fail(rule, monitor=monitor)
     modes = list(mode) if isinstance(mode, list | tuple) else [mode] * len(monitors)
     if len(modes) != len(monitors):
-        fail("`mode` must be one, or one for each monitor.", mode=mode)
+        fail("`mode` must be one mode, or a list of one for each monitor.", mode=mode)
     for monitor, mode in zip(monitors, modes, strict=True):
         if one_of("mode", mode, MODES) == "auto" and not isinstance(monitor, str):
-            fail("Of a function, `mode` must be 'min' or 'max'.", monitor=monitor)
+            rule = "If `monitor` is a function, `mode` must be 'min' or 'max'."
+            fail(rule, monitor=monitor)
     criterion = _criterion(patience, criterion, baseline)
     min_delta = abs(number("min_delta", min_delta))
     relative = one_of("min_delta_mode", delta_mode, ("abs", "rel")) == "rel"
     baseline = None if baseline is None else number("baseline", baseline)
     shared = min_delta, relative, baseline
-    # Each counts for itself.
+    # Each score needs its own criterion, because a criterion counts checks.
     return [
         Score(m, mode, *shared, copy.deepcopy(criterion))
         for m, mode in zip(monitors, modes, strict=True)
@@ -126,7 +123,7 @@ def scores_of(monitor, mode, min_delta, delta_mode, baseline, patience, criterio
 
 
 def best_first(scores, name):
-    """Return the scores with the one that decides what is best in front."""
+    """Return the scores, starting with the one that defines the best epoch."""
     if name is None:
         return scores
     one_of("best_monitor", name, [score.name for score in scores])
@@ -140,7 +137,7 @@ def _criterion(patience, criterion, baseline):
         rule = "`criterion` must be a `StopCriterion`, such as `Patience(3)`."
         fail(rule, criterion=criterion)
     if patience:
-        fail("Give `patience` or a `criterion`, not both.", patience=patience)
+        fail("Pass either `patience` or `criterion`, not both.", patience=patience)
     if baseline is not None and not isinstance(criterion, Patience):
-        fail("Only patience counts from a `baseline` on.", baseline=baseline)
+        fail("`baseline` works only with patience.", baseline=baseline)
     return criterion

@@ -1,4 +1,4 @@
-"""Snapshot: the state of a training, on the host, to go back to."""
+"""Snapshot: copies of weights and optimizer state on the host, to restore later."""
 
 import keras
 import numpy as np
@@ -9,35 +9,35 @@ from kcomponents.probes._hub import tapped_optimizer
 
 
 class Snapshot:
-    """The weights of a model and the variables of its optimizer, as copies."""
+    """Copies of a model's weights and its optimizer's variables."""
 
     def __init__(self, model, step):
         self.step = step
         self.weights = [np.array(weight.numpy()) for weight in model.weights]
         store = {}
-        # As for a file, which has nothing of what probes keep in an optimizer.
+        # The method that saves to files leaves out the variables of probes.
         model.optimizer.save_own_variables(store)
         self.optimizer = {name: np.array(value) for name, value in store.items()}
 
     def restore(self, model):
-        """Go back to this state."""
+        """Set the model and its optimizer to this state."""
         for weight, value in zip(model.weights, self.weights, strict=True):
             weight.assign(value)
         model.optimizer.load_own_variables(self.optimizer)
 
 
 def check_rate(model):
-    """Refuse a learning rate that cannot be lowered."""
+    """Raise `ValueError` unless the model has one learning rate that can be set."""
     optimizer = tapped_optimizer(model)
     if hasattr(optimizer, "optimizers"):
         fail(
-            "To roll back, the optimizer must have one learning rate.",
+            'The optimizer must have a single learning rate if `action` is "rollback".',
             optimizer=keras.saving.get_registered_name(type(optimizer)),
         )
     source = optimizer and _keras.learning_rate_source(optimizer)
     if source is not None:
         fail(
-            "To roll back, the learning rate must be a number that can be lowered, "
-            "not a schedule.",
+            "The learning rate must be a number, not a schedule, if `action` is "
+            '"rollback".',
             learning_rate=keras.saving.get_registered_name(type(source)),
         )

@@ -1,20 +1,20 @@
-"""StopCriterion: says when to stop; patience is the usual one."""
+"""StopCriterion: decides when to stop; patience is the usual one."""
 
 import abc
 import numbers
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kcomponents._check import fail
 
 
 class Check(NamedTuple):
-    """One look at the score of a model in training.
+    """One check of the score during training.
 
     Args:
-        score: Float; one that is not finite comes as the worst, an infinity.
-        loss: Float, the same of the training data, or `None` where there is none.
-        improved: Whether the score is a new best one, by more than `min_delta`.
-        resets: Whether that starts a new count: it beats the baseline too.
+        score: Float, the score. NaN and infinities are replaced by the worst infinity.
+        loss: Float, the same metric on the training data, or `None` if not in the logs.
+        improved: Whether the score improves on the best one by more than `min_delta`.
+        resets: Whether patience restarts: the score improved and beats the baseline.
     """
 
     score: float
@@ -24,12 +24,16 @@ class Check(NamedTuple):
 
 
 class StopCriterion(abc.ABC):
-    """Base: is told each check of a training in turn and says when to stop.
+    """Base class of stop criteria: decides after each check whether to stop.
 
-    A criterion gives `update(check)`, sets what it counts in `start(mode)`, and names
-    that in `STATE`, so that it can be saved and taken up again. A check has `score`,
-    `loss` (of training, or `None`), `improved` (whether the score is a new best one)
-    and `resets` (whether it beats the baseline too).
+    A subclass implements `start(mode)`, which resets its attributes, and
+    `update(check)`. `STATE` names the attributes to save and restore when a run is
+    resumed. A check has the attributes
+
+    - `score`: Float, the score; minus or plus infinity instead of NaN.
+    - `loss`: Float, the same metric on the training data, or `None`.
+    - `improved`: Boolean, whether the score is a new best score.
+    - `resets`: Boolean, whether the score improved and also beats the baseline.
 
     Example:
         >>> from kcomponents.callbacks import EarlyStopping, StopCriterion
@@ -42,36 +46,44 @@ class StopCriterion(abc.ABC):
         >>> stopper = EarlyStopping(criterion=Worse())
     """
 
-    STATE = ()
+    STATE: tuple[str, ...] = ()
 
     @abc.abstractmethod
-    def start(self, mode):
-        """Forget what was told; lower scores are better in mode `"min"`."""
+    def start(self, mode: str) -> None:
+        """Reset the criterion at the start of training.
+
+        Args:
+            mode: `"min"` if lower scores are better, else `"max"`.
+        """
 
     @abc.abstractmethod
-    def update(self, check):
-        """Return whether to stop after this check."""
+    def update(self, check: Check) -> bool:
+        """Return whether to stop after this check.
 
-    def get_state(self):
-        """Return what was counted, as a dict of plain values."""
+        Args:
+            check: The check, with `score`, `loss`, `improved` and `resets`.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the attributes named in `STATE`, as a dict of plain values."""
         state = {name: getattr(self, name) for name in self.STATE}
         return {n: list(v) if isinstance(v, list) else v for n, v in state.items()}
 
-    def set_state(self, state):
-        """Go on from what `get_state` returned."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore the attributes that `get_state` returned."""
         for name in self.STATE:
             setattr(self, name, state[name])
 
 
 class Patience(StopCriterion):
-    """Stop after `n` checks without a better score.
+    """Stop after `n` checks in a row without improvement.
 
     Args:
-        n: Integer, how many checks to wait. 0 and 1 are alike: the first one that is
-            no better ends training.
+        n: Integer, number of checks without improvement after which to stop. 0 is the
+            same as 1.
 
     Raises:
-        ValueError: If `n` is no integer of at least 0.
+        ValueError: If `n` is not an integer of at least 0.
 
     Example:
         >>> from kcomponents.callbacks import EarlyStopping, Patience
@@ -80,7 +92,7 @@ class Patience(StopCriterion):
 
     STATE = ("wait",)
 
-    def __init__(self, n):
+    def __init__(self, n: int):
         if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 0:
             fail("`patience` must be an integer of at least 0.", patience=n)
         self.n = n
@@ -89,11 +101,11 @@ class Patience(StopCriterion):
     def __repr__(self):
         return f"Patience({self.n})"
 
-    def start(self, mode):
-        """Forget what was told."""
+    def start(self, mode: str) -> None:
+        """Reset the count."""
         self.wait = 0
 
-    def update(self, check):
+    def update(self, check: Check) -> bool:
         """Return whether to stop after this check."""
         self.wait = 0 if check.resets else self.wait + 1
         return not check.improved and self.wait >= self.n

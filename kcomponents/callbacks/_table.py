@@ -1,8 +1,8 @@
-"""Tables of plain text, for people who look."""
+"""Plain-text tables for reports."""
 
 
 def table(header, rows):
-    """Return rows under a header, the first column to the left, the others right."""
+    """Format rows under a header; the first column is left-aligned."""
     cells = [list(map(str, header)), *([_shown(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []

@@ -1,4 +1,4 @@
-"""Variables: what a training changes in a model, in a fixed order."""
+"""Variables: all variables that training changes in a model, in a fixed order."""
 
 import keras
 import numpy as np
@@ -8,16 +8,16 @@ from kcomponents._check import fail
 
 
 def variables_of(model, with_optimizer=False):
-    """List weights and the state of random numbers, and what the optimizers keep.
+    """Return the weights, the seeds and, if asked, the variables of optimizers.
 
-    Metrics are left out, and so is what monitors let the model carry along.
+    Variables of metrics and of monitors are left out.
     """
-    found = [*model.variables]
+    variables = [*model.variables]
     for optimizer in optimizers_of(model) if with_optimizer else ():
-        found += optimizer.variables
+        variables += optimizer.variables
     left_out = [*model.metrics_variables, *_keras.passengers(model)]
     seen, kept = {id(variable) for variable in left_out}, []
-    for variable in found:
+    for variable in variables:
         if id(variable) not in seen:
             seen.add(id(variable))
             kept.append(variable)
@@ -25,25 +25,26 @@ def variables_of(model, with_optimizer=False):
 
 
 def parts_of(variables):
-    """List what holds the values of variables, each replica's where they may differ."""
-    found = []
+    """Replace each variable that may differ between replicas by its replicas."""
+    parts = []
     for variable in variables:
-        found += [variable] if variable.trainable else _backends.parts(variable)
-    return found
+        parts += [variable] if variable.trainable else _backends.parts(variable)
+    return parts
 
 
 def optimizers_of(model):
-    """Return the optimizer of `compile`, and those that the model holds by itself."""
-    held = [model.optimizer, *_holdings(model)]
+    """Return the optimizer of `compile` and other optimizers in model attributes."""
+    candidates = [model.optimizer, *_attributes(model)]
     optimizers, ids = [], set()
-    for thing in held:
-        if isinstance(thing, keras.optimizers.Optimizer) and id(thing) not in ids:
-            ids.add(id(thing))
-            optimizers.append(thing)
+    for value in candidates:
+        if isinstance(value, keras.optimizers.Optimizer) and id(value) not in ids:
+            ids.add(id(value))
+            optimizers.append(value)
     return optimizers
 
 
-def _holdings(model):
+def _attributes(model):
+    """Yield optimizers, and the items of lists and dicts, among the attributes."""
     for value in list(vars(model).values()):
         if isinstance(value, keras.optimizers.Optimizer):
             yield value
@@ -54,31 +55,32 @@ def _holdings(model):
 
 
 def build_optimizer(model):
-    """Let the optimizer of a model make its variables, if it has not yet."""
+    """Build the optimizer of a model, if it is not built yet."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)
 
 
 def assign_all(variables, values):
-    """Set each variable to its value, or none if the shapes are others."""
+    """Set each variable to its value; raise before the first if the shapes differ."""
     shapes = [tuple(variable.shape) for variable in variables]
     stored = [tuple(value.shape) for value in values]
     if shapes != stored:
         pairs = zip(variables, shapes, stored, strict=False)
-        odd = [f"{_name(v)} {mine}, not {its}" for v, mine, its in pairs if mine != its]
-        odd += [f"{len(shapes)} variables, not {len(stored)}"]
-        fail("The state must be that of a model like this one.", this_one=odd[0])
+        odd = [f"{_name(v)} {own}, saved {old}" for v, own, old in pairs if own != old]
+        odd += [f"{len(shapes)} variables, saved {len(stored)}"]
+        rule = "The saved state must be from a model with the same variables."
+        fail(rule, difference=odd[0])
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def settled(state):
-    """Return a state with copies of its arrays, tensors and variables."""
+def copy_state(state):
+    """Copy a state, including its arrays, tensors and variables."""
     if isinstance(state, dict):
-        return {name: settled(part) for name, part in state.items()}
+        return {name: copy_state(part) for name, part in state.items()}
     if isinstance(state, list | tuple):
-        return [settled(part) for part in state]
+        return [copy_state(part) for part in state]
     if isinstance(state, np.ndarray):
         return state.copy()
     if isinstance(state, keras.Variable) or keras.ops.is_tensor(state):
@@ -87,5 +89,5 @@ def settled(state):
 
 
 def _name(variable):
-    # Of what one replica holds there is no path.
+    # The variable of a single replica has no path.
     return getattr(variable, "path", variable.name)

@@ -1,7 +1,11 @@
-"""DeadReLUMonitor: which rectifiers never fire."""
+"""DeadReLUMonitor: the share of rectifier units that never fire."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kcomponents import _backends
 from kcomponents._check import number
@@ -12,59 +16,66 @@ from kcomponents.callbacks._rectifiers import (
     is_rectifier,
     nan_weights,
 )
+from kcomponents.record import Record
 from kcomponents.statistics import Statistic
 
 REMEDIES = {
-    "relu": "lower the learning rate; HeNormal; LeakyReLU or PReLU",
-    "output": "softplus or no activation at an output; lower the learning rate",
-    "maxout": "lower the learning rate; fewer pieces",
-    "nan": "NaN weights: see FiniteGuard",
+    "relu": "lower the learning rate; use HeNormal; use LeakyReLU or PReLU",
+    "output": "use softplus or no activation for the output; lower the learning rate",
+    "maxout": "lower the learning rate; use fewer pieces",
+    "nan": "find the NaN weights with FiniteGuard",
 }
 
 
 class DeadReLUMonitor(OutputMonitor):
-    """Add the share of units that never fired in an epoch to its logs.
+    """Log the share of rectifier units that never fire, after each epoch.
 
-    A unit fires where its output is above `threshold`; units of convolutions are
-    channels. `dead_relu/<layer path>` is the share, 0 to 1, of those that fired for no
-    sample and at no position of all training batches of the epoch. Every sample
-    counts, so the usual zeros, about half of a ReLU's outputs, are no finding.
+    A unit fires if its output is above `threshold` for at least one sample, or one
+    position, in the epoch's training batches. In a convolution, each channel is a unit.
+    The log `dead_relu/<layer path>` is the share, 0 to 1, of units that never fired.
+    That about half of a ReLU's outputs are zero is normal and does not count.
 
-    - `relu` and `relu6`, as a string, function, argument or layer: such a unit has
-      gradient 0 and is dead.
-    - `leaky_relu`, `prelu`, `rrelu`, `elu`, `selu`, `celu`: it stayed on the left side
-      and learns on, slowly where that is flat. It is reported, never warned of.
-    - Maxout layers: units are the pieces, channels of the wide layer, and a piece
-      fires where it is the largest. One that never wins has gradient 0, while its
-      maxout unit learns on. It is reported, never warned of.
+    - `relu` and `relu6`, as a string, function, argument or layer: a unit that never
+      fires has gradient 0 and is dead.
+    - `leaky_relu`, `prelu`, `rrelu`, `elu`, `selu`, `celu`: a unit that never fires
+      still learns, slowly if its slope is nearly 0 there. It is reported, but there is
+      no warning.
+    - Maxout layers: the pieces are counted, and a piece fires if it is the maximum. A
+      piece that never fires has gradient 0, but its maxout unit still learns. It is
+      reported, but there is no warning.
 
-    Units whose outputs or weights are NaN are counted apart, not as dead. Layers inside
-    `TimeDistributed` or `Bidirectional` are seen as these put them out.
+    Units with NaN in their outputs or weights are counted separately, not as dead.
+    Layers inside `TimeDistributed` or `Bidirectional` are measured at the wrapper's
+    output.
 
-    `dead_units` and `nan_units` are dicts of site, a layer's path, to the list of its
-    units in the last epoch. A layer without weights that is used several times has
-    several sites, the second of them `path:2`.
+    Attributes:
+        dead_units: Dict of layer path to the list of units that never fired in the last
+            epoch. If a layer without weights is used several times, each further use
+            has its own entry: `path:2`, `path:3`, and so on.
+        nan_units: Dict of layer path to the list of units with NaN.
+        report: String, a table of the last epoch.
 
     Args:
-        data: Optional inputs to look at instead of the training batches: an array,
-            arrays nested as the model takes them, or a dataset of batches as for `fit`.
-            The model is run on all of it, in inference and in batches of 32, at the
-            end of each epoch. Defaults to `None`.
-        layers: Optional regular expression, or list of them, searched in the paths of
-            layers. Defaults to `None`, all rectifiers.
-        threshold: Number above which a unit fires. Defaults to 0.
-        every: Optional integer, optimizer steps between readings within an epoch, for
-            `readings` and `record`. Each one waits for the device. Defaults to `None`,
-            one reading an epoch.
-        record: Optional `kcomponents.record.Record` that each reading is added to.
-        warn_above: Optional share, 0 to 1, of dead units above which to warn, once per
-            layer and fit. Defaults to `None`: quiet, and `report` names a remedy above
-            0.5.
-        verbose: 0 or 1, whether to print the report at the end. Defaults to 0.
+        data: Inputs to measure on instead of the training batches: an array, a list or
+            dict of arrays as the model takes them, or a dataset of batches as for
+            `fit`. After each epoch, the model runs on all of it in inference mode,
+            arrays in batches of 32. Defaults to `None`, the training batches.
+        layers: Regular expression or list of them. Layers are monitored if their path
+            matches at least one (`re.search`). Defaults to `None`, all rectifiers.
+        threshold: Float, the output above which a unit fires. Defaults to 0.
+        every: Integer, optimizer steps between readings, which are added to `readings`
+            and `record`. Each reading waits for the device. Defaults to `None`, one
+            reading per epoch.
+        record: `kcomponents.record.Record` that each reading is added to. Defaults to
+            `None`.
+        warn_above: Float from 0 to 1. If the share of dead units in a layer is above
+            it, the monitor warns, once per layer and `fit`. Defaults to `None`, no
+            warnings; the report then suggests a remedy above 0.5.
+        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
 
     Raises:
-        ValueError: If an argument is out of range; in `fit`, if the model has no
-            weights yet, `layers` match no rectifier, or `data` does not suit the model.
+        ValueError: If an argument is invalid; in `fit`, if the model is not built,
+            `layers` matches no rectifier, or `data` does not fit the model.
 
     Example:
         >>> import keras
@@ -84,19 +95,19 @@ class DeadReLUMonitor(OutputMonitor):
     """
 
     KEY = "dead_relu"
-    HEADER = "units", "never fired", "NaN", "share", "still learns", "remedy"
-    NOTHING = "No rectifiers were watched."
+    HEADER = "units", "never fired", "share", "NaN", "still learns", "remedy"
+    NOTHING = "No rectifier was monitored."
 
     def __init__(
         self,
-        data=None,
+        data: ArrayLike | dict[str, Any] | Iterable[Any] | None = None,
         *,
-        layers=None,
-        threshold=0.0,
-        every=None,
-        record=None,
-        warn_above=None,
-        verbose=0,
+        layers: str | Sequence[str] | None = None,
+        threshold: float = 0.0,
+        every: int | None = None,
+        record: Record | None = None,
+        warn_above: float | None = None,
+        verbose: int = 0,
     ):
         shared = {"every": every, "record": record, "verbose": verbose}
         super().__init__(data, layers, warn_above, **shared)
@@ -111,7 +122,7 @@ class DeadReLUMonitor(OutputMonitor):
 
     def _statistics(self):
         own = (Statistic("unit_highest", "outputs", _highest, "max"),)
-        # A maximum that a compiler computes may pass over NaN.
+        # A compiled maximum may ignore NaN.
         if _backends.max_may_drop_nan and self.model.jit_compile:
             own += (Statistic("unit_nan", "outputs", _nan, "max"),)
         return own
@@ -119,14 +130,14 @@ class DeadReLUMonitor(OutputMonitor):
     def _see_site(self, site, watched, highest, hidden=None):
         if np.isneginf(highest).all():
             return None
-        # Of a piece it is whether it won.
+        # For a piece of a maxout, `highest` is 1 if it was ever the maximum, else 0.
         above = 0 if watched.activation == "maxout" else self.threshold
         fired, nan = highest > above, np.isnan(highest)
         if hidden is not None:
             nan |= hidden > 0
         fired &= ~nan
         if not fired.all():
-            # Hidden NaN comes out as 0.
+            # A fused ReLU turns NaN into 0, so a unit that never fired may have NaN.
             nan |= nan_weights(self.model, watched.layer, fired)
         dead = ~fired & ~nan
         self.dead_units[site] = np.flatnonzero(dead).tolist()
@@ -134,9 +145,10 @@ class DeadReLUMonitor(OutputMonitor):
         share = float(dead.mean())
         learns = LEARNS[watched.activation]
         remedy = self._remedy(site, watched.activation, share, nan.any())
-        row = [dead.size, int(dead.sum()), int(nan.sum()), share, learns, remedy]
-        finding = f"never fired. Remedy: {remedy}" if learns == "no" else None
-        return share, row, finding
+        row = [dead.size, int(dead.sum()), share, int(nan.sum()), learns, remedy]
+        if learns != "no":
+            return share, row, None
+        return share, row, f"of the units of {site!r} never fired. Remedy: {remedy}"
 
     def _remedy(self, site, activation, share, nan):
         above = 0.5 if self.warn_above is None else self.warn_above
@@ -149,16 +161,16 @@ class DeadReLUMonitor(OutputMonitor):
 
 
 def _highest(view):
-    """Return the highest output of each unit; of a piece, 1 if it won, else 0."""
+    """Return each unit's highest output; for a maxout piece, 1 if it fired, else 0."""
     if view.activation != "maxout":
         return per_unit(ops.max, view.outputs, view.axis)
-    winner = every_piece(view, view.outputs)
-    won = ops.cast(ops.equal(view.inputs, winner), winner.dtype)
-    return per_unit(ops.max, ops.where(ops.isnan(winner), winner, won), view.axis)
+    highest = every_piece(view, view.outputs)
+    fires = ops.cast(ops.equal(view.inputs, highest), highest.dtype)
+    return per_unit(ops.max, ops.where(ops.isnan(highest), highest, fires), view.axis)
 
 
 def _nan(view):
-    # A NaN weight shows in every sample, so that one will do.
+    # A NaN weight affects every sample, so one sample is enough.
     first = view.outputs[:1]
     if view.activation == "maxout":
         first = every_piece(view, first)

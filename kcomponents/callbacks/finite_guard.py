@@ -1,54 +1,70 @@
-"""FiniteGuard: find the first value that is not finite, and do something about it."""
+"""FiniteGuard: find the first NaN or infinity in training, and react to it."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 from kcomponents._check import fail, number, one_of, positive_int
 from kcomponents.callbacks._finite import Finding, broken_weight, found_in, statistics
 from kcomponents.callbacks._monitor import Monitor
 from kcomponents.callbacks._snapshot import Snapshot, check_rate
 from kcomponents.probes import Probe
+from kcomponents.record import Record
 
 CHECKS = ("loss", "gradients", "weights")
 ACTIONS = ("stop", "skip", "rollback", "raise")
 
 
 class FiniteGuard(Monitor):
-    """Find the first NaN or infinity in training by name and step, and act on it.
+    """Find the first NaN or infinity in training, and stop, skip, roll back or raise.
 
-    Losses and gradients are checked within every step, so the batch or step is named
-    exactly however seldom it is looked at. Weights are checked at each look, since they
-    may hide: a fused ReLU makes a finite loss of NaN weights. Their step is known as an
-    interval. What is found is in the attribute `finding`, told by a warning, and acted
-    on at the next look: at the end of the epoch, or after `every` steps.
+    Losses and gradients are checked in every step, on the device. The results are read
+    at the end of each epoch, or after `every` steps; the callback then warns, naming
+    the batch or step and the variable, and takes the `action`. Weights are checked only
+    when results are read. They are checked separately because a fused ReLU can hide NaN
+    weights behind a finite loss.
 
-    A gradient counts as not finite too if its squared norm is not, from about 1e19.
-    With `mixed_float16`, steps that the loss scaling skips are no finding. Moving
-    averages, as of `BatchNormalization`, are weights, and a skipped step moves them.
+    A gradient also counts as infinite if its squared norm overflows float32, at a norm
+    of about 1e19. With `mixed_float16`, steps that the loss scaling skips are ignored.
+    Moving averages, as in `BatchNormalization`, count as weights, and skipped steps
+    still update them.
+
+    Attributes:
+        finding: `None`, or the first problem, with the attributes `what` (`"loss"`,
+            `"gradient"` or `"weight"`), `path`, `step` (from 1), `epoch` (from 0) and,
+            for weights, `since`, the last step at which they were finite.
+        skipped: Integer, batches that `"skip"` skipped.
+        rollbacks: Integer, how often `"rollback"` restored an earlier state.
+        report: String, the finding and what was done.
 
     Args:
-        check: Name or list of names of what to check: `"loss"`, `"gradients"`,
-            `"weights"`. Defaults to all.
-        action: What to do. `"stop"` ends training. `"skip"` leaves weights and
-            optimizer as they are in each batch with a gradient that is not finite, and
-            ends training only for weights, which that cannot mend; on PyTorch each
-            batch waits for the device to decide. `"rollback"` goes
-            back to the last look at which all was finite, with weights and optimizer,
-            and lowers the learning rate. `"raise"` raises `FloatingPointError`.
-            Defaults to `"stop"`.
-        every: Optional integer, optimizer steps between looks within an epoch. Each one
-            waits for the device. Defaults to `None`, one look an epoch.
-        factor: Number between 0 and 1, by which `"rollback"` multiplies the learning
-            rate. Defaults to 0.5.
-        max_rollbacks: Integer, how often to go back; after that training ends. Defaults
-            to 3.
-        record: Optional `kcomponents.record.Record` that each reading is added to.
-        verbose: 0 or 1, whether to print the report at the end. Defaults to 0.
+        check: Name or list of names: `"loss"`, `"gradients"`, `"weights"`. Defaults to
+            all three.
+        action: String, what to do. Defaults to `"stop"`.
+
+            - `"stop"`: stop training.
+            - `"skip"`: leave weights and optimizer unchanged in each batch with a NaN
+              or infinite gradient. If weights are NaN or infinite already, training
+              stops. On PyTorch, each batch waits for the device.
+            - `"rollback"`: restore weights and optimizer from the last reading without
+              a finding, and lower the learning rate.
+            - `"raise"`: raise `FloatingPointError`.
+        every: Integer, optimizer steps between readings. Each reading waits for the
+            device. Defaults to `None`, one reading per epoch.
+        factor: Float between 0 and 1. `"rollback"` multiplies the learning rate by it.
+            Defaults to 0.5.
+        max_rollbacks: Integer, after how many rollbacks training stops at the next
+            finding. Defaults to 3.
+        record: `kcomponents.record.Record` that each reading is added to. Defaults to
+            `None`.
+        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; in `fit`, if the model
-            has no weights yet or no optimizer, or the learning rate that `"rollback"`
-            is to lower is a schedule.
-        FloatingPointError: In `fit` with `action="raise"`.
+        ValueError: If an argument is invalid; in `fit`, if the model is not built or
+            has no optimizer, or if `action` is `"rollback"` and the learning rate is a
+            schedule.
+        FloatingPointError: In `fit`, if `action` is `"raise"` and a value is NaN or
+            infinite.
 
     Example:
         >>> import keras
@@ -59,7 +75,7 @@ class FiniteGuard(Monitor):
         >>> guard = FiniteGuard(action="rollback")
         >>> history = model.fit(x, y, verbose=0, callbacks=[guard])
         >>> guard.finding is None, guard.report
-        (True, 'All was finite.')
+        (True, 'No NaN or infinity was found.')
 
     Reference: Goodfellow, Bengio & Courville, "Deep learning", 2016, chapter 11,
     https://www.deeplearningbook.org
@@ -67,23 +83,24 @@ class FiniteGuard(Monitor):
 
     def __init__(
         self,
-        check=CHECKS,
-        action="stop",
+        check: str | Sequence[str] = CHECKS,
+        action: str = "stop",
         *,
-        every=None,
-        factor=0.5,
-        max_rollbacks=3,
-        record=None,
-        verbose=0,
+        every: int | None = None,
+        factor: float = 0.5,
+        max_rollbacks: int = 3,
+        record: Record | None = None,
+        verbose: int = 0,
     ):
         super().__init__(every=every, record=record, verbose=verbose)
         self.check = _checks(check)
         self.action = one_of("action", action, ACTIONS)
         if action == "skip" and "gradients" not in self.check:
-            fail("To skip steps, `check` must have `'gradients'`.", check=check)
+            rule = '`check` must include "gradients" if `action` is "skip".'
+            fail(rule, check=check)
         self.factor = number("factor", factor, 0, 1, open_low=True)
         if self.factor == 1:
-            fail("`factor` must be below 1.", factor=factor)
+            fail("`factor` must be less than 1.", factor=factor)
         self.max_rollbacks = positive_int("max_rollbacks", max_rollbacks)
 
     def _forget(self):
@@ -95,8 +112,8 @@ class FiniteGuard(Monitor):
         chosen = statistics(self.check)
         return Probe(*chosen, skip_nonfinite=self.action == "skip")
 
-    def on_train_begin(self, logs=None):
-        """Attach the probe, with nothing left of an earlier fit."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None):
+        """Reset the callback and attach the probe."""
         if self.action == "rollback":
             check_rate(self.model)
         super().on_train_begin(logs)
@@ -111,7 +128,7 @@ class FiniteGuard(Monitor):
         self._look(found_in(reading, self._steps_at_begin, self._accumulated))
 
     def _look(self, found):
-        """Act on what was found in the steps, and on the weights as they are now."""
+        """Check the weights, and act on the findings in steps and weights."""
         step, path = self._steps(), None
         if "weights" in self.check or self.action == "rollback":
             path = broken_weight(self.model)
@@ -133,15 +150,15 @@ class FiniteGuard(Monitor):
             raise FloatingPointError(str(finding))
         if self.action == "skip" and mendable:
             if first:
-                _warn(finding, "Such steps are skipped.")
+                _warn(finding, "Batches with such gradients are skipped.")
             return
         if self._snapshot is not None and not self._ended:
             self._roll_back()
             if self.rollbacks < self.max_rollbacks:
-                self._go_on_slower(finding)
+                self._lower_learning_rate(finding)
                 return
         if not self._ended:
-            _warn(finding, "Training ends.")
+            _warn(finding, "Training stops.")
         self.model.stop_training = self._ended = True
 
     def _roll_back(self):
@@ -149,23 +166,23 @@ class FiniteGuard(Monitor):
         rate, lost = float(optimizer.learning_rate), self._steps() - self._snapshot.step
         self._snapshot.restore(self.model)
         optimizer.learning_rate = rate
-        # Steps are counted on, though those of the optimizer went back.
+        # The optimizer's own count went back, but the steps of `fit` keep counting.
         self._steps_at_begin -= lost
         self._snapshot.step += lost
 
-    def _go_on_slower(self, finding):
+    def _lower_learning_rate(self, finding):
         self.rollbacks += 1
         optimizer = self.model.optimizer
         rate = float(optimizer.learning_rate) * self.factor
         optimizer.learning_rate = rate
-        back = "Weights and optimizer went back to where all was finite"
-        _warn(finding, f"{back}; the learning rate is {rate:.3g} now.")
+        restored = "The last finite weights and optimizer state were restored"
+        _warn(finding, f"{restored}, and the learning rate is now {rate:.3g}.")
 
     @property
-    def report(self):
-        """What was found in the last fit and what was done, as sentences."""
+    def report(self) -> str:
+        """The finding of the last `fit`, and what was done about it."""
         if self.finding is None:
-            return "All was finite."
+            return "No NaN or infinity was found."
         parts = [str(self.finding)]
         if self.action == "skip":
             parts.append(f"Batches skipped: {self.skipped}.")
@@ -177,7 +194,8 @@ class FiniteGuard(Monitor):
 def _checks(check):
     names = [check] if isinstance(check, str) else check
     if not isinstance(names, (list, tuple)) or not names:
-        fail("`check` must be a name or a list of at least one.", check=check)
+        rule = f"`check` must be one of {', '.join(CHECKS)}, or a list of them."
+        fail(rule, check=check)
     for name in names:
         one_of("check", name, CHECKS)
     return tuple(names)

@@ -1,4 +1,4 @@
-"""GradientNormLogger: how large the gradients are, before and after clipping."""
+"""GradientNormLogger: the norm of the gradients, before and after clipping."""
 
 import math
 
@@ -9,12 +9,13 @@ from kcomponents._check import boolean, fail, number, one_of
 from kcomponents.callbacks._monitor import Monitor
 from kcomponents.callbacks._table import table
 from kcomponents.probes import Probe
+from kcomponents.record import Record
 from kcomponents.statistics import Statistic
 
-# Norms from 2^-32 to 2^32 in bins of an eighth of an octave: a percentile is found
-# within 4.5 %, from a vector that stays on the device.
+# Norms from 2^-32 to 2^32 in bins of an eighth of an octave: percentiles are exact to
+# 4.5%, from a vector that stays on the device.
 BINS, PER_OCTAVE, LOWEST = 512, 8, -32
-# The upper edges of the bins, squared; all that is finite is below the last.
+# The upper edges of the bins, squared; every finite norm is below the last one.
 EDGES = 4.0 ** (LOWEST + np.arange(1, BINS + 1) / PER_OCTAVE)
 EDGES[-1] = math.inf
 
@@ -26,13 +27,13 @@ def _total(view):
 
 def _below(view):
     """Return a vector with a 1 for each bin whose upper edge is above the norm."""
-    # What is not finite is below none, not even infinity.
+    # NaN and infinity are below no edge, not even infinity.
     edges = ops.convert_to_tensor(EDGES.astype("float32"))
     return ops.cast(view.total < edges, "float32")
 
 
 def _is_clipped(view):
-    # Rounding of a bound that does not bind stays far below this.
+    # Rounding errors of a bound that changes nothing stay far below this.
     return ops.cast(view.total < view.before * (1 - 2e-5), "float32")
 
 
@@ -61,31 +62,37 @@ PER_VARIABLE = Statistic(
 
 
 class GradientNormLogger(Monitor):
-    """Add the norm of the gradients to the logs of each epoch.
+    """Log the norm of the gradients, before and after clipping, after each epoch.
 
-    `norm = sqrt(sum(g ** 2))` over all variables, as it comes: without loss scale, of
-    the global batch, averaged over accumulated steps. Keys: `grad_norm`, the root mean
-    square over the epoch's optimizer steps, `grad_norm_max`, `grad_norm_last`,
-    `grad_norm_clipped`, the same root mean square after clipping, `clip_rate`, the
-    share of steps that were clipped, and `skipped_steps`, how many steps in the epoch
-    did not move the weights. Steps whose gradient is not finite are left out of norms.
-    Of what was not seen it is NaN: of clipping within a `MultiOptimizer`, whose parts
-    clip each for itself.
+    `norm = sqrt(sum(g ** 2))` over all trainable variables, without the loss scale, for
+    the global batch, and averaged over accumulated batches. It adds to the logs:
 
-    List it before callbacks that read its keys, such as `CSVLogger`.
+    - `grad_norm`: root mean square of the norm over the epoch's optimizer steps.
+    - `grad_norm_max`, `grad_norm_last`: the maximum, and the norm of the last step.
+    - `grad_norm_clipped`: like `grad_norm`, after clipping by the optimizer.
+    - `clip_rate`: share of steps that were clipped, 0 to 1.
+    - `skipped_steps`: number of steps in the epoch that did not change the weights.
+
+    Steps with a NaN or infinite gradient are left out of the norms. Values that cannot
+    be measured are NaN: clipping inside a `MultiOptimizer`, where each optimizer clips
+    its own variables.
+
+    In the list of callbacks, put it before those that read its logs, such as
+    `CSVLogger`.
 
     Args:
-        per_variable: Boolean, whether to add `grad_norm/<path>` for each variable too.
+        per_variable: Boolean, whether to log `grad_norm/<path>` for each variable too.
             Defaults to `False`.
-        every: Optional integer, optimizer steps between readings within an epoch, for
-            `readings` and `record`. Each one waits for the device. Defaults to `None`,
-            one reading an epoch.
-        record: Optional `kcomponents.record.Record` that each reading is added to.
-        verbose: 0 or 1, whether to print the report at the end. Defaults to 0.
+        every: Integer, optimizer steps between readings, which are added to `readings`
+            and `record`. Each reading waits for the device. Defaults to `None`, one
+            reading per epoch.
+        record: `kcomponents.record.Record` that each reading is added to. Defaults to
+            `None`.
+        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
 
     Raises:
-        ValueError: If `every` is not a positive integer; in `fit`, if the model has no
-            weights yet or no optimizer.
+        ValueError: If an argument is invalid; in `fit`, if the model is not built or
+            has no optimizer.
 
     Example:
         >>> import keras
@@ -104,7 +111,14 @@ class GradientNormLogger(Monitor):
     neural networks", 2013, https://arxiv.org/abs/1211.5063
     """
 
-    def __init__(self, *, per_variable=False, every=None, record=None, verbose=0):
+    def __init__(
+        self,
+        *,
+        per_variable: bool = False,
+        every: int | None = None,
+        record: Record | None = None,
+        verbose: int = 0,
+    ):
         super().__init__(every=every, record=record, verbose=verbose)
         self.per_variable = boolean("per_variable", per_variable)
 
@@ -121,7 +135,7 @@ class GradientNormLogger(Monitor):
     def _see_epoch(self, epoch, reading, logs):
         value = {n: v.get("all") for n, v in reading.values.items()}
         steps, applied = value["gradient_norms_below"][-1], value["applied_steps"]
-        found = {
+        measured = {
             "grad_norm": _root_mean(value["gradient_square"], steps),
             "grad_norm_max": math.sqrt(max(value["gradient_square_max"], 0.0)),
             "grad_norm_last": math.sqrt(value["gradient_square_last"]),
@@ -130,9 +144,9 @@ class GradientNormLogger(Monitor):
             "skipped_steps": self._skipped_now(),
         }
         for path, square in reading.values.get("gradient_squares", {}).items():
-            found[f"grad_norm/{path}"] = _root_mean(square, steps)
-        logs.update(found)
-        self._rows.append((epoch, found))
+            measured[f"grad_norm/{path}"] = _root_mean(square, steps)
+        logs.update(measured)
+        self._rows.append((epoch, measured))
         self._below += value["gradient_norms_below"]
         self._norm_sum += value["gradient_norm_sum"]
         self._count += steps
@@ -142,23 +156,32 @@ class GradientNormLogger(Monitor):
         return max(self._skipped - before, 0)
 
     @property
-    def report(self):
-        """The norms of each epoch of the last fit, as a table."""
+    def report(self) -> str:
+        """Table of the norms in each epoch of the last `fit`."""
         keys = ["grad_norm", "grad_norm_max", "grad_norm_clipped", "clip_rate"]
-        rows = [[epoch, *(found[key] for key in keys)] for epoch, found in self._rows]
+        rows = [
+            [epoch + 1, *(logged[key] for key in keys)] for epoch, logged in self._rows
+        ]
         return table(["epoch", *keys], rows)
 
-    def suggest_clipnorm(self, rule="percentile", *, percentile=10):
-        """Return a bound for `global_clipnorm` from the norms seen in the last fit.
+    def suggest_clipnorm(
+        self, rule: str = "percentile", *, percentile: float = 10
+    ) -> float:
+        """Suggest a `global_clipnorm` from the norms measured in the last `fit`.
 
         Args:
-            rule: `"percentile"`, that of all norms seen (AutoClip; read from bins, so
-                within 4.5 %), or `"mean"`, about which training is not sensitive from
-                half to ten times (Pascanu et al.). Defaults to `"percentile"`.
-            percentile: Number from 0 to 100. Defaults to 10, the authors' choice.
+            rule: String, `"percentile"` or `"mean"` of all measured norms. The
+                percentile (AutoClip) is exact to 4.5%. For the mean, Pascanu et al.
+                report that any bound from half to ten times as large works about as
+                well. Defaults to `"percentile"`.
+            percentile: Float from 0 to 100. Defaults to 10, as in AutoClip.
+
+        Returns:
+            Float, the suggested bound.
 
         Raises:
-            ValueError: If no finite gradient was seen, or an argument is out of range.
+            ValueError: If no finite gradient was measured yet, or an argument is
+                invalid.
 
         Reference: Seetharaman et al., "AutoClip: adaptive gradient clipping for source
         separation networks", 2020, https://arxiv.org/abs/2007.14469
@@ -166,10 +189,11 @@ class GradientNormLogger(Monitor):
         one_of("rule", rule, ("percentile", "mean"))
         share = number("percentile", percentile, 0, 100) / 100
         if not self._count:
-            fail("Norms must be seen first: call `fit` with this callback.", steps=0)
+            rule = "No gradient norms were measured yet: call `fit` with this callback."
+            fail(rule, steps=0)
         if rule == "mean":
             return self._norm_sum / self._count
-        # At least the first norm, not an empty bin before it.
+        # At least the bin of the smallest norm, not an empty bin below it.
         rank = max(share * self._count, 0.5)
         place = int(np.searchsorted(self._below, rank))
         return 2.0 ** ((min(place, BINS - 1) + 0.5) / PER_OCTAVE + LOWEST)

@@ -1,6 +1,7 @@
-"""Resume: let a training that was killed go on as if nothing had happened."""
+"""Resume: continue an interrupted run as if it had never been interrupted."""
 
 import os
+from typing import Literal
 
 from kcomponents._check import boolean, fail
 from kcomponents.callbacks._generations import Generations
@@ -8,45 +9,45 @@ from kcomponents.callbacks._resuming import KIND, PARTS, Resuming
 
 
 class Resume(Resuming):
-    """Save the state of training, and go on from it when the same program runs again.
+    """Save the state of training, and resume from it when the program runs again.
 
-    It takes the place of `keras.callbacks.BackupAndRestore`. All that a training is
-    made of is saved: weights, optimizers, metrics, random numbers, the history, the
-    state of the other callbacks, and how far the data has come. A run that is killed
-    at any moment and started again with the same command ends as one that was not: on
-    the same hardware with the same weights, as far as that computes the same twice.
+    It replaces `keras.callbacks.BackupAndRestore`. The complete state of training is
+    saved: weights, optimizers, metrics, random generators, the history, the state of
+    the other callbacks, and the position in the data. If a run is killed at any moment
+    and the same program is started again, it ends with the same weights as an
+    uninterrupted run, bit for bit if the hardware computes deterministically.
 
-    What to know:
+    How it works:
 
-    - The model must be built before `fit`, and the program be the same: data, model,
-      callbacks, seeds (`keras.utils.set_random_seed`).
-    - The order of the list of callbacks does not matter.
-    - Once training has ended, running the program again trains nothing and brings the
-      final state back, so that a program of several trainings goes on with the one it
-      was killed in. Give each its own folder, and remove the folder to train anew.
-      With more `epochs` than before, training goes on.
-    - Data that was trained on is drawn again, not trained on, to bring a generator or
-      a shuffled dataset to where it was.
+    - The model must be built before `fit`, and the program must be the same: data,
+      model, callbacks, seeds (`keras.utils.set_random_seed`).
+    - The position of this callback in the list does not matter.
+    - Once a run is finished, running the program again trains nothing and restores the
+      final state. A program with several runs thus continues with the one that was
+      interrupted; each needs its own folder. Delete the folder to train again. With
+      more `epochs` than before, training continues.
+    - Data of finished epochs and steps is drawn again but not trained on, so that a
+      generator or a shuffled dataset reaches the same position.
     - Other callbacks are resumed if they have `get_state()`, which returns a dict of
-      plain values and arrays, and `set_state(state)`; those of kcomponents and of
-      Keras that must be, are.
+      plain values and arrays, and `set_state(state)`. Callbacks of kcomponents and of
+      Keras whose decisions depend on earlier epochs are resumed too.
 
     Args:
-        backup_dir: Path of a folder for the state; made if there is none. It holds the
-            last state and the one before, each written whole or not at all.
-        save_freq: `"epoch"`, to save at the end of each epoch, or an integer, to save
-            after so many steps too. Defaults to `"epoch"`.
-        delete_checkpoint: Boolean, whether to remove the state once training has
-            ended. Defaults to `False`.
-        replay_data: Boolean, whether to draw data of earlier epochs again. `False`
-            saves that time, for data whose order depends on nothing but shared random
-            numbers or the number of the epoch. Defaults to `True`.
+        backup_dir: Path of a folder for the saved state, created if needed. It holds
+            the last state and the previous one, each written completely or not at all.
+        save_freq: `"epoch"` to save after each epoch, or an integer to also save every
+            `save_freq` steps within an epoch. Defaults to `"epoch"`.
+        delete_checkpoint: Boolean, whether to delete the saved state once training is
+            finished. Defaults to `False`.
+        replay_data: Boolean, whether to draw the data of finished epochs again. `False`
+            saves that time; use it if the order of the data depends only on the global
+            random generators or on the index of the epoch. Defaults to `True`.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; in `fit`, before the
-            first batch, if the model is not built, if its variables are not those that
-            were saved, or if the files are damaged or another's. Such files stay.
-        OSError: In `fit`, before the first batch, if nothing can be written there.
+        ValueError: If an argument is invalid; in `fit`, before the first batch, if the
+            model is not built, its variables differ from the saved ones, or the saved
+            files are damaged or of another kind. These files are not changed.
+        OSError: In `fit`, before the first batch, if the folder is not writable.
 
     Example:
         >>> import tempfile
@@ -61,21 +62,21 @@ class Resume(Resuming):
         >>> folder = tempfile.mkdtemp()
         >>> train(3).epoch
         [0, 1, 2]
-        >>> train(5).epoch  # trains two more
+        >>> train(5).epoch  # trains only epochs 4 and 5
         [0, 1, 2, 3, 4]
     """
 
     def __init__(
         self,
-        backup_dir,
-        save_freq="epoch",
+        backup_dir: str | os.PathLike[str],
+        save_freq: int | Literal["epoch"] = "epoch",
         *,
-        delete_checkpoint=False,
-        replay_data=True,
+        delete_checkpoint: bool = False,
+        replay_data: bool = True,
     ):
         super().__init__()
         if not isinstance(backup_dir, str | os.PathLike) or not os.fspath(backup_dir):
-            fail("`backup_dir` must name a folder.", backup_dir=backup_dir)
+            fail("`backup_dir` must be the path of a folder.", backup_dir=backup_dir)
         word = isinstance(save_freq, str) and save_freq == "epoch"
         whole = isinstance(save_freq, int) and not isinstance(save_freq, bool)
         if not word and not (whole and save_freq > 0):

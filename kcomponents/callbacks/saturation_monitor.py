@@ -1,64 +1,77 @@
-"""SaturationMonitor: how much of what units put out lies on a plateau."""
+"""SaturationMonitor: the share of saturated outputs in hidden layers."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kcomponents._check import fail, number
 from kcomponents.callbacks._outputs import OutputMonitor
 from kcomponents.callbacks._plateaus import LIMITS, on_plateau, outputs_per_unit
+from kcomponents.record import Record
 from kcomponents.statistics import Statistic
 
-REMEDY = "smaller initial weights; scaled inputs; normalization; ReLU"
+REMEDY = (
+    "use smaller initial weights; scale the inputs; add normalization layers; use ReLU"
+)
 
 
 class SaturationMonitor(OutputMonitor):
-    """Add the share of outputs on a plateau of their activation to each epoch's logs.
+    """Log the share of saturated outputs of each hidden layer, after each epoch.
 
-    `saturated/<layer path>` is the share, 0 to 1, of (unit, sample) pairs over all
-    training batches of the epoch; units of convolutions are channels, at each position.
-    There the slope is below 1/25 of the greatest one, so little gradient passes.
-    NaN is on no plateau.
+    An output is saturated where its activation is nearly flat: the slope is below 1/25
+    of the maximum slope, so little gradient passes. The log `saturated/<layer path>` is
+    the share, 0 to 1, over all units and samples of the epoch's training batches. In a
+    convolution, each channel is a unit, and every position counts. NaN does not count
+    as saturated.
 
-    | activation | plateau |
+    | activation | saturated |
     | --- | --- |
     | `tanh` | below -0.99, above 0.99 |
     | `sigmoid` | below 0.01, above 0.99 |
-    | `softsign` | below -0.9, above 0.9: it comes near its bounds late, flat by then |
+    | `softsign` | below -0.9, above 0.9 |
     | `hard_tanh` | at -1 and 1, where the slope is 0 |
     | `hard_sigmoid`, `sparse_sigmoid` | at 0 and 1, where the slope is 0 |
 
-    Only hidden layers are reported, as outputs of the model are meant to be decided.
-    LSTM and GRU are left out: their gates work by saturation. `SimpleRNN` is seen, also
-    within `Bidirectional`. A layer that learned a binary code is saturated and well:
-    look at the loss too.
+    Only hidden layers are reported, because saturated outputs of the model are
+    confident predictions. LSTM and GRU are left out, because their gates are meant to
+    saturate. `SimpleRNN` is included, also inside `Bidirectional`. A layer that has
+    learned a binary code is saturated and works well, so check the loss too.
 
-    `unit_shares` is a dict of site, a layer's path, to the share of each of its units
-    in the last epoch. A layer without weights that is used several times has several
-    sites, the second of them `path:2`.
+    The counts are exact up to 2^24 outputs per unit between two readings and rounded
+    beyond that; use `every` for more frequent readings.
 
-    Counts of a unit are exact up to 2^24 outputs between two readings, then rounded;
-    `every` makes readings more frequent.
+    Attributes:
+        unit_shares: Dict of layer path to the list of each unit's share of saturated
+            outputs in the last epoch. If a layer without weights is used several times,
+            each further use has its own entry: `path:2`, `path:3`, and so on.
+        report: String, a table of the last epoch.
 
     Args:
-        data: Optional inputs to look at instead of the training batches: an array,
-            arrays nested as the model takes them, or a dataset of batches as for `fit`.
-            The model is run on all of it, in inference and in batches of 32, at the
-            end of each epoch. Defaults to `None`.
-        layers: Optional regular expression, or list of them, searched in the paths of
-            layers. Defaults to `None`, all hidden layers with these activations.
-        limits: Optional dict of activation name to `(low, high)`, which replace those
-            of the table or add an activation to it. Defaults to `None`.
-        every: Optional integer, optimizer steps between readings within an epoch, for
-            `readings` and `record`. Each one waits for the device. Defaults to `None`,
-            one reading an epoch.
-        record: Optional `kcomponents.record.Record` that each reading is added to.
-        warn_above: Optional share, 0 to 1, above which to warn, once per layer and fit.
-            Defaults to `None`: quiet, and `report` names a remedy above 0.7.
-        verbose: 0 or 1, whether to print the report at the end. Defaults to 0.
+        data: Inputs to measure on instead of the training batches: an array, a list or
+            dict of arrays as the model takes them, or a dataset of batches as for
+            `fit`. After each epoch, the model runs on all of it in inference mode,
+            arrays in batches of 32. Defaults to `None`, the training batches.
+        layers: Regular expression or list of them. Layers are monitored if their path
+            matches at least one (`re.search`). Defaults to `None`, all hidden layers
+            with these activations.
+        limits: Dict of activation name to `(low, high)`. Outputs below `low` or above
+            `high` count as saturated. It overrides entries of the table or adds
+            activations to it. Defaults to `None`, the table.
+        every: Integer, optimizer steps between readings, which are added to `readings`
+            and `record`. Each reading waits for the device. Defaults to `None`, one
+            reading per epoch.
+        record: `kcomponents.record.Record` that each reading is added to. Defaults to
+            `None`.
+        warn_above: Float from 0 to 1. If the share of a layer is above it, the monitor
+            warns, once per layer and `fit`. Defaults to `None`, no warnings; the report
+            then suggests a remedy above 0.7.
+        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
 
     Raises:
-        ValueError: If an argument is out of range; in `fit`, if the model has no
-            weights yet, `layers` match no such layer, or `data` does not suit the
-            model.
+        ValueError: If an argument is invalid; in `fit`, if the model is not built,
+            `layers` matches no such layer, or `data` does not fit the model.
 
     Example:
         >>> import keras
@@ -78,19 +91,19 @@ class SaturationMonitor(OutputMonitor):
     """
 
     KEY = "saturated"
-    HEADER = "units", "share", "worst units", "remedy"
-    NOTHING = "No hidden layers with plateaus were watched."
+    HEADER = "units", "saturated", "worst units", "remedy"
+    NOTHING = "No hidden layer with a saturating activation was monitored."
 
     def __init__(
         self,
-        data=None,
+        data: ArrayLike | dict[str, Any] | Iterable[Any] | None = None,
         *,
-        layers=None,
-        limits=None,
-        every=None,
-        record=None,
-        warn_above=None,
-        verbose=0,
+        layers: str | Sequence[str] | None = None,
+        limits: dict[str, tuple[float, float]] | None = None,
+        every: int | None = None,
+        record: Record | None = None,
+        warn_above: float | None = None,
+        verbose: int = 0,
     ):
         shared = {"every": every, "record": record, "verbose": verbose}
         super().__init__(data, layers, warn_above, **shared)
@@ -101,7 +114,7 @@ class SaturationMonitor(OutputMonitor):
         self.unit_shares = {}
 
     def _watches(self, watched):
-        # A sum or product of both directions has other bounds.
+        # If a `Bidirectional` sums or multiplies, the bounds are others.
         alone = getattr(watched.layer, "merge_mode", None) in (None, "concat")
         return watched.activation in self.limits and alone
 
@@ -127,20 +140,21 @@ class SaturationMonitor(OutputMonitor):
         names = ", ".join(f"{unit} ({shares[unit]:.2f})" for unit in worst)
         above = 0.7 if self.warn_above is None else self.warn_above
         row = [shares.size, share, names, REMEDY if share > above else ""]
-        return share, row, f"is on a plateau. Remedy: {REMEDY}"
+        return share, row, f"of the outputs of {site!r} are saturated. Remedy: {REMEDY}"
 
 
 def _check_limits(limits):
     named = isinstance(limits, dict) and all(isinstance(key, str) for key in limits)
     if not named:
-        fail("`limits` must be a dict of activation name to bounds.", limits=limits)
+        rule = "`limits` must be a dict of activation names to pairs (low, high)."
+        fail(rule, limits=limits)
     return {name: _bounds(f"limits[{name!r}]", given) for name, given in limits.items()}
 
 
 def _bounds(name, given):
     if not isinstance(given, list | tuple) or len(given) != 2:
-        fail("Each of `limits` must be a pair, low and high.", **{name: given})
+        fail("Each value of `limits` must be a pair (low, high).", **{name: given})
     low, high = (number(name, bound) for bound in given)
     if low >= high:
-        fail("Each of `limits` must have low below high.", **{name: given})
+        fail("In each pair of `limits`, low must be below high.", **{name: given})
     return low, high

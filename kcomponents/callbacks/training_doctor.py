@@ -1,7 +1,10 @@
-"""TrainingDoctor: watch a training, and say what is wrong with it."""
+"""TrainingDoctor: a callback that finds out why a model does not train well."""
 
 import logging
+import os
 import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
@@ -9,47 +12,55 @@ from kcomponents import _keras
 from kcomponents._check import fail, positive_int
 from kcomponents.callbacks._doctor_given import labels_known, numbers
 from kcomponents.callbacks._doctor_watch import Watch
-from kcomponents.doctor import RULES, Diagnosis, examine
+from kcomponents.doctor import RULES, Diagnosis, Finding, examine
 from kcomponents.record import Record
 
 logger = logging.getLogger("kcomponents")
 
 
 class TrainingDoctor(keras.callbacks.Callback):
-    """Watch a training from within, and say what is wrong with it, or that nothing is.
+    """Monitor a run, find what is wrong with it, and suggest fixes.
 
-    It keeps a `kcomponents.record.Record`: how the model was compiled, facts of the
-    data, gradients, updates, dead and saturated units of each epoch, and what the model
-    makes of a sample of its training data. `kcomponents.doctor.examine` judges that,
-    before the first step for what can be told then, and whenever `diagnosis` is read.
+    The callback records the model's structure and settings, facts about the data, and
+    for each epoch the gradients, the updates, the dead and saturated units, and the
+    model's scores on a sample of the training data. `kcomponents.doctor.examine`
+    diagnoses this record before the first step and whenever you read `diagnosis`.
 
-    What is trained stays as it is. The numbers of an epoch come to the host once, when
-    it ends; in long trainings epochs are looked at less and less often, each when
-    about a tenth more of them have passed. When training ends with a finding, its
-    sentence is logged, as a warning of the logger `"kcomponents"`; that data, outputs
-    and loss do not fit together is logged before the first step, which may fail of it.
+    If there is a finding when training ends, it is logged as a warning of the logger
+    `"kcomponents"`. Contradictions between data, model and loss are logged before the
+    first step, which could fail because of them.
 
-    If `fit` is called again with the same model, as in a loop of single epochs, the
-    record goes on. Another model begins a new one. A fit that is watched from within
-    compiles its step anew; in a loop of single epochs that is done in the first, the
-    second, the fourth, the eighth, and so on.
+    Training is not affected. Results are read from the device at most once per epoch.
+
+    If `fit` is called again with the same model, the record continues; with another
+    model, a new one starts. Measuring inside the training step compiles the step once
+    more in each `fit`. If you call `fit` for one epoch at a time, only calls 1, 2, 4, 8
+    and so on are measured inside the step.
+
+    Attributes:
+        diagnosis: `kcomponents.doctor.Diagnosis` of the record so far.
+        record: `kcomponents.record.Record` of the run.
 
     Args:
-        data: Optional pair of inputs and targets, arrays as `fit` takes them, that the
-            model is looked at with. Defaults to `None`, those that `fit` was given; of
-            generators and datasets the first batches.
-        every: `"epoch"`, or an integer, how many epochs apart the looks are. Defaults
-            to `"epoch"`.
-        record_path: Optional path of a file that the record grows in, for
-            `python -m kcomponents report`. An old file is replaced. Defaults to `None`.
-        stop_on: Tuple of labels of rules or of verdicts that end the training when they
-            are found. Defaults to `()`.
-        rules: Names of rules, or functions as `RULES` holds, your own too, in the order
-            in which they are asked. Defaults to `kcomponents.doctor.RULES`, all.
+        data: Pair `(x, y)` of arrays as `fit` takes them, to score the model on.
+            Defaults to `None`: the data of `fit`, or the first batches if that is a
+            generator or dataset.
+        every: Integer, the number of epochs between readings, or `"epoch"`: one reading
+            per epoch for 20 epochs, then one each time the number of epochs has grown
+            by about 10%. Defaults to `"epoch"`.
+        record_path: Path of a file to write the record to, for
+            `python -m kcomponents report`. An existing file is replaced. Defaults to
+            `None`.
+        stop_on: String or list of strings, labels (`kcomponents.doctor.LABELS`) and
+            verdicts (`kcomponents.doctor.VERDICTS`). Training stops when one is found.
+            Defaults to `()`.
+        rules: List of rules in the order in which they run: names of rules in
+            `kcomponents.doctor.RULES`, or functions that take a case and return a list
+            of `Finding`. Defaults to `None`, which means all of `RULES`.
 
     Raises:
-        ValueError: If an argument is none of these; in `fit`, if `data` does not suit
-            the model.
+        ValueError: If an argument is invalid; in `fit`, if `data` does not fit the
+            model.
 
     Example:
         >>> import keras, numpy as np
@@ -61,7 +72,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         >>> model.compile("adam", "binary_crossentropy")
         >>> doctor = TrainingDoctor()
         >>> history = model.fit(x, y, verbose=0, callbacks=[doctor])
-        >>> doctor.diagnosis.verdict, doctor.diagnosis.findings[0].rule
+        >>> doctor.diagnosis.verdict, doctor.diagnosis.findings[0].label
         ('inconsistent', 'wrong_loss_or_output_activation')
 
     Reference: Cao et al., "DeepFD: automated fault diagnosis and localization for deep
@@ -69,17 +80,23 @@ class TrainingDoctor(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, data=None, *, every="epoch", record_path=None, stop_on=(), rules=RULES
+        self,
+        data: tuple[Any, Any] | None = None,
+        *,
+        every: int | str = "epoch",
+        record_path: str | os.PathLike[str] | None = None,
+        stop_on: str | Sequence[str] = (),
+        rules: Sequence[str | Callable[[Any], list[Finding]]] | None = None,
     ):
         super().__init__()
         if data is not None and (not isinstance(data, tuple | list) or len(data) != 2):
-            fail("`data` must be a pair of inputs and targets.", data=data)
+            fail("`data` must be a pair (x, y) of inputs and targets.", data=data)
         self.data = data
         self.thins = isinstance(every, str) and every == "epoch"
         self.every = 1 if self.thins else positive_int("every", every)
         self.record_path = record_path
-        self.rules = tuple(rules)
-        examine(Record(), self.rules)  # Unknown names are refused.
+        self.rules = RULES if rules is None else tuple(rules)
+        examine(Record(), self.rules)  # Raises for unknown names.
         self.stop_on = labels_known(stop_on, self.rules)
         self.record = Record()
         self._of = self._watch = None
@@ -88,7 +105,7 @@ class TrainingDoctor(keras.callbacks.Callback):
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """What the record says now: a `kcomponents.doctor.Diagnosis`."""
+        """The `kcomponents.doctor.Diagnosis` of the record so far."""
         record = self.record
         size = len(record.readings), len(record.logs), id(record.structure)
         if self._judged is None or self._judged[0] != size:
@@ -96,17 +113,20 @@ class TrainingDoctor(keras.callbacks.Callback):
         return self._judged[1]
 
     @staticmethod
-    def examine_now(model, x, y=None) -> Diagnosis:
-        """Return what can be told of a compiled model and its data without training.
+    def examine_now(model: keras.Model, x: Any, y: Any = None) -> Diagnosis:
+        """Diagnose a compiled model and its data without training.
 
         Args:
-            model: Keras model, compiled.
-            x: Inputs as `fit` takes them, arrays.
-            y: Targets. Defaults to `None`.
+            model: Keras model, compiled with a loss.
+            x: Inputs, arrays as `fit` takes them.
+            y: Targets, arrays as `fit` takes them. Defaults to `None`.
+
+        Returns:
+            `kcomponents.doctor.Diagnosis`.
 
         Raises:
             ValueError: If the model is not compiled with a loss, or `x` and `y` do not
-                suit it.
+                fit it.
         """
         if not getattr(model, "compiled", False) or model.loss is None:
             fail("`model` must be compiled with a loss.", model=model.name)
@@ -115,51 +135,52 @@ class TrainingDoctor(keras.callbacks.Callback):
         watch.begin({}, tapped=False)
         return examine(record)
 
-    def on_train_begin(self, logs=None):
-        """Take note of model, settings and data, and begin to measure."""
-        before = self._new_or_on()
+    def on_train_begin(self, logs: dict[str, Any] | None = None):
+        """Record model, settings and data, and start to measure."""
+        before = self._continue_or_start()
         self._watch = Watch(
             self.model,
             self.record,
             self.data,
             self._epochs,
-            on_data=self._begins,
+            on_data=self._before_first_step,
             strict=self.data is not None,
         )
         self._seen, known = None, _keras.running_fit()
         epochs = known.get("epochs", 2) - known.get("initial_epoch", 0)
-        # Each fit with taps compiles its step anew: in a loop of fits, fewer and fewer.
+        # Each measured `fit` compiles its step again, so measure ever fewer calls in a
+        # loop of `fit` calls.
         tapped = epochs > 1 or self._epochs >= self._tap_next
         if tapped:
             self._tap_next = 2 * self._epochs + 1
         self._watch.begin(known, tapped, before)
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Take note of the logs, and look if it is time to."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None):
+        """Record the logs, and the measurements if a reading is due."""
         self._seen = self._epochs
         self.record.add_logs(self._epochs, numbers(logs))
         self._epochs += 1
         if self._epochs > self._next:
             self._look()
 
-    def on_train_end(self, logs=None):
-        """Look a last time, take the taps off, and say what was found."""
+    def on_train_end(self, logs: dict[str, Any] | None = None):
+        """Take a last reading, stop measuring, and log the findings."""
         if self._seen is not None and self._looked != self._seen:
             self._look()
         self._watch.end()
-        self._say()
+        self._warn()
 
-    def _begins(self):
-        # What does not fit together is said at once: the first step may fail of it.
+    def _before_first_step(self):
+        # Contradictions are logged now, because the first step may fail.
         if self.diagnosis.verdict == "inconsistent":
-            self._say()
+            self._warn()
         self._maybe_stop()
 
-    def _say(self):
-        found = self.diagnosis
-        if found.findings and self._told != found.sentence:
-            self._told = found.sentence
-            logger.warning("%s", found.sentence)
+    def _warn(self):
+        diagnosis = self.diagnosis
+        if diagnosis.findings and self._warned != diagnosis.sentence:
+            self._warned = diagnosis.sentence
+            logger.warning("%s", diagnosis.sentence)
 
     def _look(self):
         self._looked = self._epochs - 1
@@ -171,21 +192,22 @@ class TrainingDoctor(keras.callbacks.Callback):
     def _maybe_stop(self):
         if not self.stop_on:
             return
-        found = self.diagnosis
-        if self.stop_on & {found.verdict, *(f.rule for f in found.findings)}:
+        diagnosis = self.diagnosis
+        labels = {finding.label for finding in diagnosis.findings}
+        if self.stop_on & {diagnosis.verdict, *labels}:
             self.model.stop_training = True
 
-    def _new_or_on(self):
-        """Go on with the record of the same model, or begin one; return its watch."""
+    def _continue_or_start(self):
+        """Return the watch of an earlier `fit` of this model, or start a new record."""
         if self._of is not None and self._of() is self.model:
             return self._watch
         self.record = Record(path=self.record_path)
         self._of = weakref.ref(self.model)
         self._epochs = self._next = self._tap_next = 0
-        self._looked = self._told = None
+        self._looked = self._warned = None
         return None
 
     def __getstate__(self):
-        # Tuners copy callbacks: a copy has neither the model nor taps on it.
+        # Tuners copy callbacks; a copy must not contain the model or a probe on it.
         lost = dict.fromkeys(("_of", "_watch", "_model", "_judged"))
         return {**self.__dict__, **lost}

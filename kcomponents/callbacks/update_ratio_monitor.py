@@ -1,6 +1,8 @@
-"""UpdateRatioMonitor: how far each step moves the kernels, for their size."""
+"""UpdateRatioMonitor: the size of each update relative to the weights."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from kcomponents._check import fail, number, positive_int
 from kcomponents.callbacks._monitor import Monitor
@@ -8,37 +10,40 @@ from kcomponents.callbacks._ratios import RATIOS, mean_ratio
 from kcomponents.callbacks._table import table
 from kcomponents.probes import Probe
 from kcomponents.probes._watched import patterns, select
+from kcomponents.record import Record
 
 
 class UpdateRatioMonitor(Monitor):
-    """Add the size of the updates over that of the weights to the logs of each epoch.
+    """Log the size of the updates relative to the weights, after each epoch.
 
-    `ratio = norm(after - before) / norm(before)` for each kernel, that is each
-    trainable variable of rank 2 or more, in the mean over the epoch's steps, under the
-    key `update_ratio/<variable path>`. The update is what the whole step changed: by
-    optimizer, weight decay, moving averages and constraints. Steps that move nothing,
-    such as those that only accumulate or are skipped, do not count, nor do those of a
-    kernel that is all zeros before. A kernel without any is NaN.
+    `ratio = norm(after - before) / norm(before)` for each kernel, that is, each
+    trainable variable of rank 2 or more. The log `update_ratio/<variable path>` is the
+    mean over the measured steps of the epoch. The update includes everything a step
+    changes: the optimizer, weight decay, moving averages and constraints. Steps that
+    are skipped or only accumulate gradients do not count, and neither do steps that
+    start from a kernel of zeros. If no step counts, the log is NaN.
 
-    About 1e-3 is usual: far above, the learning rate is too high, far below too low.
+    A ratio of about 1e-3 is usual. Far above, the learning rate is too high; far below,
+    it is too low.
 
     Args:
-        variables: Optional regular expression or list of them, looked for in the paths
-            of the kernels. Defaults to `None`, all kernels.
-        every: Optional integer, optimizer steps between readings within an epoch, for
-            `readings` and `record`. Each one waits for the device. Defaults to `None`,
-            one reading an epoch.
-        sample: Integer, each how many steps one is measured, from the first one of
-            each reading; 1 measures all, which costs about as much as the optimizer.
-            Defaults to 16.
-        band: Pair of numbers, the lowest and the highest ratio that the report calls
+        variables: Regular expression or list of them. Kernels are monitored if their
+            path matches at least one (`re.search`). Defaults to `None`, all kernels.
+        every: Integer, optimizer steps between readings, which are added to `readings`
+            and `record`. Each reading waits for the device. Defaults to `None`, one
+            reading per epoch.
+        sample: Integer. One of `sample` steps is measured, starting with the first one
+            after each reading. 1 measures every step, which costs about as much as the
+            optimizer. Defaults to 16.
+        band: Pair of floats, the lowest and the highest ratio that the report rates
             `"ok"`. Defaults to `(1e-4, 1e-2)`.
-        record: Optional `kcomponents.record.Record` that each reading is added to.
-        verbose: 0 or 1, whether to print the report at the end. Defaults to 0.
+        record: `kcomponents.record.Record` that each reading is added to. Defaults to
+            `None`.
+        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
 
     Raises:
-        ValueError: If an argument is out of range; in `fit`, if the model has no
-            weights yet or no optimizer, or `variables` is found in no path.
+        ValueError: If an argument is invalid; in `fit`, if the model is not built or
+            has no optimizer, or `variables` matches no kernel.
 
     Example:
         >>> import keras
@@ -59,12 +64,12 @@ class UpdateRatioMonitor(Monitor):
     def __init__(
         self,
         *,
-        variables=None,
-        every=None,
-        sample=16,
-        band=(1e-4, 1e-2),
-        record=None,
-        verbose=0,
+        variables: str | Sequence[str] | None = None,
+        every: int | None = None,
+        sample: int = 16,
+        band: tuple[float, float] = (1e-4, 1e-2),
+        record: Record | None = None,
+        verbose: int = 0,
     ):
         super().__init__(every=every, record=record, verbose=verbose)
         self.variables = variables
@@ -80,8 +85,8 @@ class UpdateRatioMonitor(Monitor):
     def _make_probe(self):
         return Probe(*RATIOS, sample=self.sample)
 
-    def on_train_begin(self, logs=None):
-        """Attach the probe, with nothing left of an earlier fit."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None):
+        """Reset the monitor and attach the probe."""
         super().on_train_begin(logs)
         pairs = zip(self._probe.paths, self._probe.variables, strict=True)
         kernels = [path for path, variable in pairs if len(variable.shape) > 1]
@@ -93,14 +98,14 @@ class UpdateRatioMonitor(Monitor):
 
     def _see_epoch(self, epoch, reading, logs):
         for path in self._kernels:
-            found = [reading.values[s.name][path] for s in RATIOS]
-            self._last[path] = logs[f"update_ratio/{path}"] = mean_ratio(*found)
+            sums = [reading.values[s.name][path] for s in RATIOS]
+            self._last[path] = logs[f"update_ratio/{path}"] = mean_ratio(*sums)
             so_far = self._sums.get(path, (0.0, 0.0))
-            self._sums[path] = [a + b for a, b in zip(so_far, found, strict=True)]
+            self._sums[path] = [a + b for a, b in zip(so_far, sums, strict=True)]
 
     @property
-    def report(self):
-        """The mean ratio of each kernel in the last fit, as a table with a verdict."""
+    def report(self) -> str:
+        """Table of the mean ratio of each kernel in the last `fit`, with a verdict."""
         rows = []
         for path, sums in self._sums.items():
             mean = mean_ratio(*sums)
@@ -109,15 +114,15 @@ class UpdateRatioMonitor(Monitor):
 
     def _verdict(self, ratio):
         if math.isnan(ratio):
-            return "none"
+            return "unknown"
         low, high = self.band
         return "low" if ratio < low else "high" if ratio > high else "ok"
 
 
 def _checked(band):
     if not isinstance(band, (tuple, list)) or len(band) != 2:
-        fail("`band` must be a pair of numbers.", band=band)
+        fail("`band` must be a pair (low, high).", band=band)
     low, high = (number("band", bound, 0, open_low=True) for bound in band)
     if low >= high:
-        fail("`band` must be a lower and a higher number.", band=band)
+        fail("In `band`, the first number must be below the second.", band=band)
     return low, high

@@ -1,4 +1,4 @@
-"""Gradient clipping on plain lists of gradients."""
+"""Functions that clip lists of gradients, for custom training loops."""
 
 from kcomponents.clipping.adaptive import adaptive_clip
 from kcomponents.clipping.clip_by_norm import clip_by_global_norm, clip_by_norm

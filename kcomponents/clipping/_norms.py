@@ -1,4 +1,4 @@
-"""Norms in float32 or better, right also where sums of squares overflow."""
+"""Norms in float32 or wider that stay correct when sums of squares overflow."""
 
 from keras import ops
 
@@ -7,7 +7,7 @@ from kcomponents._precision import widened
 
 
 def unit_axes(shape, axis=None):
-    """Return the axes that the norm of a unit sums over, `None` for all."""
+    """Return the axes over which the norm of a unit is taken, `None` for all."""
     rank = len(shape)
     if axis is not None:
         axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
@@ -17,15 +17,19 @@ def unit_axes(shape, axis=None):
     if sum(size != 1 for size in shape) <= 1:
         return None
     if rank > 5:
-        fail("`axis` must be given beyond five axes.", axis=axis, shape=tuple(shape))
+        fail(
+            "Pass `axis` for tensors with more than five axes.",
+            axis=axis,
+            shape=tuple(shape),
+        )
     return (0,) if rank <= 3 else tuple(range(rank - 1))
 
 
 def norms(tensors, axes=None, keepdims=False):
     """Return the L2 norm of each tensor, over all or the given axes.
 
-    Squares that overflow are formed again from smaller numbers, only then: it takes
-    two more passes over the tensors.
+    Only if squares overflow, the norms are computed again from scaled numbers, which
+    takes two more passes over the tensors.
     """
     axes = axes or [None] * len(tensors)
     pairs = list(zip(tensors, axes, strict=True))
@@ -48,9 +52,9 @@ def joint_norm(tensors):
 def _either(condition, yes, no):
     try:
         holds = bool(condition)
-    except TypeError:  # the tensor has no value while a graph is traced
+    except TypeError:  # while a graph is traced, the tensor has no value
         return ops.cond(condition, yes, no)
-    # Outside of graphs, JAX would compile the two branches anew each time.
+    # In eager mode JAX would compile both branches at every call of `cond`.
     return yes() if holds else no()
 
 

@@ -1,4 +1,7 @@
-"""adaptive_clip: bound each unit's gradient by the size of the unit's weights."""
+"""adaptive_clip: bound each unit's gradient relative to the unit's weights."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -8,29 +11,36 @@ from kcomponents._sparse import is_sparse, merge, values, with_values
 from kcomponents.clipping._norms import norms, unit_axes
 
 
-def adaptive_clip(grads, params, clip_factor=0.01, eps=1e-3, axis=None):
-    """Bound the gradient of each unit by a share of the norm of its weights.
+def adaptive_clip(
+    grads: Sequence[Any],
+    params: Sequence[Any],
+    clip_factor: float = 0.01,
+    eps: float = 1e-3,
+    axis: int | Sequence[int] | None = None,
+) -> list[Any]:
+    """Clip the gradient of each unit to a fraction of the norm of its weights.
 
     `g = g * limit / max(norm(g), limit)`, unit by unit, with
     `limit = clip_factor * max(norm(weights), eps)`.
 
     Args:
-        grads: List of gradients. `None` stays `None`. Of a sparse gradient, rows of
-            the same index are summed first.
+        grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
+            rows with the same index are summed first.
         params: List of the weights, in the same order.
-        clip_factor: Float above 0, the largest norm of a unit's gradient over that of
-            its weights. Defaults to 0.01.
-        eps: Float above 0, the norm that weights have at least: those that start at 0
-            could not move otherwise. Defaults to 1e-3.
-        axis: Int or tuple of ints, the axes within a unit, for all weights alike.
-            Defaults to `None`, by the number of axes: see `unitwise_norm`.
+        clip_factor: Float above 0, the largest ratio of the norm of a unit's gradient
+            to the norm of its weights. Defaults to `0.01`.
+        eps: Float above 0, a lower bound on the norm of the weights. Without it,
+            weights that start at 0 could never change. Defaults to `1e-3`.
+        axis: Int or tuple of ints, the axes over which the norm of a unit is taken, the
+            same for all weights. Defaults to `None`: chosen by the number of axes, as
+            in `unitwise_norm`.
 
     Returns:
-        List of gradients, each of its own dtype, computed in float32 or better.
+        List of gradients in their own dtypes, computed in float32 or wider.
 
     Raises:
-        ValueError: Unless `clip_factor` and `eps` are above 0, `axis` fits, and
-            `grads` and `params` match.
+        ValueError: If `clip_factor` or `eps` is not above 0, if `axis` is out of range,
+            or if `grads` and `params` do not match in number or shape.
 
     Example:
         >>> import keras
@@ -49,7 +59,7 @@ def adaptive_clip(grads, params, clip_factor=0.01, eps=1e-3, axis=None):
     grads, params = [merge(g) for g in grads], list(params)
     if len(grads) != len(params):
         counts = {"grads": len(grads), "params": len(params)}
-        fail("There must be one parameter per gradient.", **counts)
+        fail("`grads` and `params` must have the same length.", **counts)
     pairs = [(g, p) for g, p in zip(grads, params, strict=True) if g is not None]
     clipped = iter(_clip(pairs, clip_factor, eps, axis) if pairs else [])
     return [None if g is None else next(clipped) for g in grads]
@@ -59,13 +69,13 @@ def _clip(pairs, clip_factor, eps, axis):
     tensors = [widened(values(g)) for g, _ in pairs]
     weights = [widened(p) for _, p in pairs]
     for tensor, weight in zip(tensors, weights, strict=True):
-        # The first axis of a sparse gradient counts the rows that were used.
+        # The first axis of a sparse gradient holds only the rows that were used.
         shapes = {"gradient": tuple(tensor.shape), "weight": tuple(weight.shape)}
         if (
             len(set(map(len, shapes.values()))) > 1
             or shapes["gradient"][1:] != (shapes["weight"][1:])
         ):
-            fail("A gradient must have the shape of its parameter.", **shapes)
+            fail("A gradient must have the same shape as its parameter.", **shapes)
     axes = [unit_axes(weight.shape, axis) for weight in weights]
     found = norms(tensors + weights, axes * 2, keepdims=True)
     count = len(pairs)

@@ -1,4 +1,7 @@
-"""clip_by_norm and clip_by_global_norm: bound the length of gradients."""
+"""clip_by_norm and clip_by_global_norm: bound the norm of gradients."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -8,22 +11,22 @@ from kcomponents._sparse import merge, values, with_values
 from kcomponents.clipping._norms import joint_norm, norms
 
 
-def clip_by_norm(grads, max_norm):
-    """Shorten each gradient to an L2 norm of at most `max_norm`, one by one.
+def clip_by_norm(grads: Sequence[Any], max_norm: float) -> list[Any]:
+    """Clip each gradient to an L2 norm of at most `max_norm`.
 
-    `g = g * max_norm / max(norm(g), max_norm)`. Each keeps its direction; their sizes
-    relative to each other may change.
+    `g = g * max_norm / max(norm(g), max_norm)`. Each gradient keeps its
+    direction; the direction of all gradients together may change.
 
     Args:
-        grads: List of gradients. `None` stays `None`. Of a sparse gradient, rows of
-            the same index are summed first.
-        max_norm: Float above 0, the bound.
+        grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
+            rows with the same index are summed first.
+        max_norm: Float above 0, the largest norm.
 
     Returns:
-        List of gradients, each of its own dtype, computed in float32 or better.
+        List of gradients in their own dtypes, computed in float32 or wider.
 
     Raises:
-        ValueError: Unless `max_norm` is a finite number above 0.
+        ValueError: If `max_norm` is not a finite number above 0.
 
     Example:
         >>> import keras
@@ -42,25 +45,27 @@ def clip_by_norm(grads, max_norm):
     return [None if g is None else _shortened(g, next(found), max_norm) for g in grads]
 
 
-def clip_by_global_norm(grads, max_norm, use_norm=None):
-    """Shorten all gradients by one factor, so that their joint norm is bounded.
+def clip_by_global_norm(
+    grads: Sequence[Any], max_norm: float, use_norm: Any = None
+) -> list[Any]:
+    """Scale all gradients by one factor so that their global norm is bounded.
 
     `g = g * max_norm / max(global_norm(grads), max_norm)`, which keeps the direction
     of the step.
 
     Args:
-        grads: List of gradients. `None` stays `None`. Of a sparse gradient, rows of
-            the same index are summed first.
-        max_norm: Float above 0, the bound.
-        use_norm: Optional scalar tensor, the global norm where it is known already.
-            Defaults to `None`.
+        grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
+            rows with the same index are summed first.
+        max_norm: Float above 0, the largest norm.
+        use_norm: Scalar tensor, the global norm if it was computed before. Defaults to
+            `None`: it is computed here.
 
     Returns:
-        List of gradients, each of its own dtype, computed in float32 or better. All
-        are NaN if a gradient is not finite, so that it is not overlooked.
+        List of gradients in their own dtypes, computed in float32 or wider. If one
+        gradient is not finite, all of them become NaN, so the problem stays visible.
 
     Raises:
-        ValueError: Unless `max_norm` is a finite number above 0.
+        ValueError: If `max_norm` is not a finite number above 0.
 
     Example:
         >>> import keras
@@ -82,8 +87,8 @@ def clip_by_global_norm(grads, max_norm, use_norm=None):
 
 def _shortened(grad, norm, max_norm):
     tensor = ops.convert_to_tensor(values(grad))
-    # An infinite norm makes this factor NaN, as `inf - inf` is: a factor of 0 would
-    # pass a broken step off as a small one.
+    # `norm - norm` makes the factor NaN for an infinite norm. A factor of 0 would turn
+    # a broken step into a small one.
     factor = max_norm / ops.maximum(norm, max_norm) + (norm - norm)
     return with_values(
         grad, ops.cast(ops.multiply(widened(tensor), factor), tensor.dtype)

@@ -1,5 +1,8 @@
 """clip_by_value: bound every entry of every gradient."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from kcomponents._check import number
@@ -7,21 +10,21 @@ from kcomponents._precision import widened
 from kcomponents._sparse import merge, values, with_values
 
 
-def clip_by_value(grads, value):
-    """Bring every entry of every gradient into `[-value, value]`.
+def clip_by_value(grads: Sequence[Any], value: float) -> list[Any]:
+    """Clip every entry of every gradient to `[-value, value]`.
 
-    `g = min(max(g, -value), value)`, which may turn the gradient's direction.
+    `g = min(max(g, -value), value)`, which may change the gradient's direction.
 
     Args:
-        grads: List of gradients. `None` stays `None`. Of a sparse gradient, rows of
-            the same index are summed first.
-        value: Float above 0, the bound.
+        grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
+            rows with the same index are summed first.
+        value: Float above 0, the largest absolute value of an entry.
 
     Returns:
-        List of gradients, each of its own dtype. NaN stays NaN.
+        List of gradients in their own dtypes. NaN stays NaN.
 
     Raises:
-        ValueError: Unless `value` is a finite number above 0.
+        ValueError: If `value` is not a finite number above 0.
 
     Example:
         >>> import keras

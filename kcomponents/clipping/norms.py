@@ -1,4 +1,7 @@
-"""global_norm and unitwise_norm: the lengths that clipping bounds."""
+"""global_norm and unitwise_norm: the norms that clipping bounds."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -7,22 +10,22 @@ from kcomponents._sparse import merge, values
 from kcomponents.clipping._norms import joint_norm, norms, unit_axes
 
 
-def global_norm(grads):
-    """L2 norm of all gradients together.
+def global_norm(grads: Sequence[Any]) -> Any:
+    """Return the L2 norm of all gradients together.
 
-    `sqrt(sum(g ** 2))` over every entry of every gradient. It is right up to the
-    largest float32, where the sum of squares itself overflows from 1.8e19 on.
+    `sqrt(sum(g ** 2))` over every entry of every gradient. The result is correct up to
+    the largest float32, although squares in float32 overflow above 1.8e19.
 
     Args:
-        grads: List of gradients. `None` counts as zero. Of a sparse gradient, rows of
-            the same index are summed first.
+        grads: List of gradients (tensors). `None` counts as zero. In a sparse gradient,
+            rows with the same index are summed first.
 
     Returns:
-        Scalar tensor of float32 or wider: infinite or NaN if, and only if, a gradient
+        Scalar tensor, float32 or wider. It is infinite or NaN if and only if a gradient
         is not finite or the norm exceeds the largest float32.
 
     Raises:
-        TypeError: Or ValueError, from the backend, if an entry holds no numbers.
+        TypeError: Or ValueError, from the backend, if a gradient is not numeric.
 
     Example:
         >>> import keras
@@ -36,24 +39,25 @@ def global_norm(grads):
     return joint_norm([values(merge(g)) for g in grads if g is not None])
 
 
-def unitwise_norm(x, axis=None):
-    """L2 norm of each unit of a weight, repeated to the shape of the weight.
+def unitwise_norm(x: Any, axis: int | Sequence[int] | None = None) -> Any:
+    """Return the L2 norm of each unit of a weight, broadcast to the weight's shape.
 
-    A unit is what one output sees: a column of a dense kernel, a filter of a
-    convolution.
+    The weights of a unit are those of one output: a column of a dense kernel, a filter
+    of a convolution.
 
     Args:
         x: Tensor, a weight or its gradient.
-        axis: Int or tuple of ints, the axes that a norm sums over. Defaults to
-            `None`: all for scalars and vectors (also with axes of size 1 beside), 0
-            for two and three axes, all but the last for four and five. Kernels of
-            `Conv1D` have three axes; `(0, 1)` gives the norms of their filters.
+        axis: Int or tuple of ints, the axes over which a norm is taken. Defaults to
+            `None`: all axes for scalars and vectors (axes of size 1 do not count), axis
+            0 for two and three axes, all but the last for four and five. Kernels of
+            `Conv1D` have three axes: pass `(0, 1)` for the norms of their filters.
 
     Returns:
-        Tensor of the shape of `x`, float32 or wider.
+        Tensor with the shape of `x`, float32 or wider.
 
     Raises:
-        ValueError: If `axis` is out of range, or `None` with more than five axes.
+        ValueError: If `axis` is out of range, or if it is `None` and `x` has more than
+            five axes.
 
     Example:
         >>> import keras

@@ -1,4 +1,4 @@
-"""Constraints: projections of weights after each step of the optimizer."""
+"""Constraints: functions that project weights after each optimizer step."""
 
 from kcomponents.constraints.clip import Clip
 from kcomponents.constraints.max_norm import MaxNorm

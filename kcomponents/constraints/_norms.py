@@ -1,4 +1,4 @@
-"""The norms of the weights that each unit reads."""
+"""Norms of the incoming weights of each unit."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from kcomponents._precision import widened
 
 
 def checked_axis(axis):
-    """Return `axis` as the config holds it: `"auto"`, an int or a list of ints."""
+    """Return `axis` in the form of the config: `"auto"`, an int or a list of ints."""
     if isinstance(axis, str):
         return one_of("axis", axis, ["auto"])
     if isinstance(axis, (list, tuple)) and axis:
@@ -25,14 +25,14 @@ def norms_of(w, axis):
         axes = axis if isinstance(axis, list) else [axis]
     axes = tuple(axis_in("axis", a, rank) for a in axes)
     w = widened(w)
-    # Backends differ in what a sum over no axis is.
+    # Backends disagree about a sum over no axis.
     if not axes:
         return ops.absolute(w)
     return ops.sqrt(ops.sum(ops.square(w), axis=axes, keepdims=True))
 
 
 def rescaled(w, norms, desired):
-    """Return `w` in its own dtype, its norms changed to the desired ones."""
-    # As in Keras, the constant keeps weights of norm 0 where they are.
+    """Return `w` rescaled from `norms` to the desired norms, in its own dtype."""
+    # As in Keras, epsilon keeps weights of norm 0 at 0.
     scale = desired / (keras.config.epsilon() + norms)
     return ops.cast(widened(w) * scale, w.dtype)

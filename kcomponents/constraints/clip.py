@@ -1,4 +1,4 @@
-"""Clip: each weight stays within a symmetric range."""
+"""Clip: keep each weight within a symmetric range."""
 
 import keras
 from keras import ops
@@ -9,13 +9,13 @@ from kcomponents._register import register
 
 @register
 class Clip(keras.constraints.Constraint):
-    """Bound on the absolute value of each weight.
+    """Constrain each weight to the range `[-c, c]`.
 
-    `clip(w, -c, c)`.
+    `w = clip(w, -c, c)`, entry by entry.
 
     Args:
-        c: Float above 0, greatest absolute value. Defaults to `0.01`, as for the critic
-            in the reference.
+        c: Float above 0, the largest absolute value. Defaults to `0.01`, the value for
+            the critic in the reference.
 
     Raises:
         ValueError: If `c` is not a finite number above 0.
@@ -30,7 +30,7 @@ class Clip(keras.constraints.Constraint):
         Arjovsky et al., [Wasserstein GAN](https://arxiv.org/abs/1701.07875), 2017.
     """
 
-    def __init__(self, c=0.01):
+    def __init__(self, c: float = 0.01):
         self.c = number("c", c, 0, open_low=True)
 
     def __call__(self, w):

@@ -1,4 +1,6 @@
-"""MaxNorm: an upper bound on the norm of each unit's weights."""
+"""MaxNorm: an upper bound on the norm of each unit's incoming weights."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -10,23 +12,24 @@ from kcomponents.constraints._norms import checked_axis, norms_of, rescaled
 
 @register
 class MaxNorm(keras.constraints.Constraint):
-    """Bound on the norm of the weights that each unit or filter reads.
+    """Constrain the norm of the incoming weights of each unit or filter.
 
-    `w * min(norm, max_value) / (epsilon() + norm)`, with norms in float32 or wider.
+    `w = w * min(norm, max_value) / (epsilon() + norm)`, with norms in float32 or wider.
 
-    With `axis="auto"` the norm is taken over all axes of the weight but the last, or
-    over the only one. So each column of a `Dense` kernel is bounded, and each filter of
-    a convolution; `keras.constraints.MaxNorm` takes axis 0 alone and bounds no filter.
-    Name the axes where units are not numbered by the last one: `[0, 1]` for
-    `DepthwiseConv2D`, `[0, 1, 3]` for `Conv2DTranspose`.
+    With `axis="auto"` the norm is taken over all axes of the weight except the last one
+    (over the only axis of a vector). This bounds each column of a `Dense` kernel and
+    each filter of a convolution. `keras.constraints.MaxNorm` uses axis 0 only, which
+    does not bound a filter. Pass the axes if the last axis does not number the units:
+    `[0, 1]` for `DepthwiseConv2D`, `[0, 1, 3]` for `Conv2DTranspose`.
 
     Args:
-        max_value: Float above 0, greatest norm. Defaults to `2`.
-        axis: `"auto"`, int or list of ints, axes over which a norm is taken. Defaults
-            to `"auto"`.
+        max_value: Float above 0, the largest norm. Defaults to `2`.
+        axis: `"auto"`, int or list of ints, the axes over which a norm is taken.
+            Defaults to `"auto"`.
 
     Raises:
-        ValueError: If an argument is not as above, or if a weight lacks the axis.
+        ValueError: If an argument is out of range, or if a weight does not have the
+            axis.
 
     Example:
         >>> from keras import ops
@@ -41,7 +44,7 @@ class MaxNorm(keras.constraints.Constraint):
         overfitting](https://jmlr.org/papers/v15/srivastava14a.html), 2014.
     """
 
-    def __init__(self, max_value=2, axis="auto"):
+    def __init__(self, max_value: float = 2, axis: str | int | Sequence[int] = "auto"):
         self.max_value = number("max_value", max_value, 0, open_low=True)
         self.axis = checked_axis(axis)
 

@@ -1,4 +1,6 @@
-"""MinMaxNorm: bounds on the norm of each unit's weights."""
+"""MinMaxNorm: bounds on the norm of each unit's incoming weights."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -10,24 +12,25 @@ from kcomponents.constraints._norms import checked_axis, norms_of, rescaled
 
 @register
 class MinMaxNorm(keras.constraints.Constraint):
-    """Lower and upper bound on the norm of the weights each unit or filter reads.
+    """Constrain the norm of the incoming weights of each unit or filter to a range.
 
-    `w * desired / (epsilon() + norm)`, where `desired` is
+    `w = w * desired / (epsilon() + norm)`, where `desired` is
     `rate * clip(norm, min_value, max_value) + (1 - rate) * norm`, with norms in float32
-    or wider; weights at zero stay there. With `axis="auto"` the norm is taken over all
-    axes of the weight but the last, or over the only one, as in `MaxNorm`.
+    or wider. Weights at zero stay at zero. With `axis="auto"` the norm is taken over
+    all axes of the weight except the last one (over the only axis of a vector), as in
+    `MaxNorm`.
 
     Args:
-        min_value: Float, at least 0, least norm. Defaults to `0.0`.
-        max_value: Float above 0, greatest norm. Defaults to `1.0`.
-        rate: Float in [0, 1], part of the way to the bounds that one call goes.
-            Defaults to `1.0`.
-        axis: `"auto"`, int or list of ints, axes over which a norm is taken. Defaults
-            to `"auto"`.
+        min_value: Float of at least 0, the smallest norm. Defaults to `0.0`.
+        max_value: Float above 0, the largest norm. Defaults to `1.0`.
+        rate: Float in [0, 1], how far one call moves a norm toward the range: `1.0`
+            enforces the range at every call. Defaults to `1.0`.
+        axis: `"auto"`, int or list of ints, the axes over which a norm is taken.
+            Defaults to `"auto"`.
 
     Raises:
-        ValueError: If an argument is not as above, if `min_value > max_value`, or if a
-            weight lacks the axis.
+        ValueError: If an argument is out of range, if `min_value > max_value`, or if a
+            weight does not have the axis.
 
     Example:
         >>> from keras import ops
@@ -42,7 +45,13 @@ class MinMaxNorm(keras.constraints.Constraint):
         overfitting](https://jmlr.org/papers/v15/srivastava14a.html), 2014.
     """
 
-    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis="auto"):
+    def __init__(
+        self,
+        min_value: float = 0.0,
+        max_value: float = 1.0,
+        rate: float = 1.0,
+        axis: str | int | Sequence[int] = "auto",
+    ):
         self.min_value = number("min_value", min_value, 0)
         self.max_value = number("max_value", max_value, 0, open_low=True)
         if self.min_value > self.max_value:

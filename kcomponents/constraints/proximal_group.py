@@ -1,4 +1,4 @@
-"""ProximalGroup: the exact zeros of group sparsity, by soft thresholding."""
+"""ProximalGroup: exact zeros for whole groups of weights, by soft thresholding."""
 
 import keras
 from keras import ops
@@ -10,24 +10,25 @@ from kcomponents.constraints._norms import norms_of, rescaled
 
 @register
 class ProximalGroup(keras.constraints.Constraint):
-    """Group soft thresholding, which brings weak groups of weights to exactly zero.
+    """Group soft thresholding, which sets weak groups of weights to exactly zero.
 
-    `w * max(0, norm - threshold) / (epsilon() + norm)`, with `norm` that of a weight's
-    group, in float32 or wider. Each index along `axis` is one group, as in
+    `w = w * max(0, norm - threshold) / (epsilon() + norm)`, where `norm` is the norm of
+    the weight's group, in float32 or wider. Each index along `axis` is one group, as in
     `kcomponents.regularizers.GroupLasso`: the norm is taken over the other axes.
 
-    Keras applies a constraint after each step of the optimizer. With SGD this makes
-    the training proximal gradient descent on `GroupLasso(factor, axis)`, where
-    `threshold = learning_rate * factor * sqrt(size)` and `size` is the number of
+    Keras applies a constraint after each optimizer step. SGD with this constraint is
+    proximal gradient descent on `GroupLasso(factor, axis)`, with
+    `threshold = learning_rate * factor * sqrt(size)`, where `size` is the number of
     weights in a group.
 
     Args:
-        threshold: Float above 0, norm that each group loses in each step.
-        axis: Int, axis that numbers the groups. Defaults to `-1`, what each unit or
-            filter reads.
+        threshold: Float above 0, by how much each step reduces the norm of each group.
+        axis: Int, the axis that numbers the groups. Defaults to `-1`: a group contains
+            the incoming weights of one unit or filter.
 
     Raises:
-        ValueError: If an argument is not as above, or if a weight lacks the axis.
+        ValueError: If an argument is out of range, or if a weight does not have the
+            axis.
 
     Example:
         >>> from keras import ops
@@ -44,7 +45,7 @@ class ProximalGroup(keras.constraints.Constraint):
           algorithms](https://web.stanford.edu/~boyd/papers/prox_algs.html), 2014.
     """
 
-    def __init__(self, threshold, axis=-1):
+    def __init__(self, threshold: float, axis: int = -1):
         self.threshold = number("threshold", threshold, 0, open_low=True)
         self.axis = whole_axis(axis)
 

@@ -1,4 +1,4 @@
-"""SoftThreshold: the exact zeros of an L1 penalty, weight by weight."""
+"""SoftThreshold: exact zeros for single weights, the effect of an L1 penalty."""
 
 import keras
 from keras import ops
@@ -9,21 +9,22 @@ from kcomponents._register import register
 
 @register
 class SoftThreshold(keras.constraints.Constraint):
-    """Soft thresholding, which brings small weights to exactly zero.
+    """Soft thresholding, which sets small weights to exactly zero.
 
-    `sign(w) * max(0, |w| - threshold)`: each weight comes nearer to zero by the same
-    amount, and stops there.
+    `w = sign(w) * max(0, |w| - threshold)`: each step moves every weight toward zero by
+    the same amount, and weights that reach zero stay there.
 
-    Keras applies a constraint after each step of the optimizer. With SGD this makes
-    the training proximal gradient descent on an L1 penalty `factor * sum(|w|)`, where
-    `threshold = learning_rate * factor`. The penalty's own gradient, as in
-    `kcomponents.regularizers.L1`, jumps to and fro over zero instead.
+    Keras applies a constraint after each optimizer step. SGD with this constraint is
+    proximal gradient descent on an L1 penalty `factor * sum(|w|)`, with
+    `threshold = learning_rate * factor`. With the gradient of the penalty instead, as
+    in `kcomponents.regularizers.L1`, weights oscillate around zero.
 
     Args:
-        threshold: Float above 0, what each weight loses in each step.
+        threshold: Float above 0, by how much each step reduces the absolute value of
+            each weight.
 
     Shapes:
-        Weights of any shape; the result has the same.
+        Weights of any shape; the result has the same shape.
 
     Raises:
         ValueError: If `threshold` is not a number above 0.
@@ -44,7 +45,7 @@ class SoftThreshold(keras.constraints.Constraint):
           6.5.2, 2014.
     """
 
-    def __init__(self, threshold):
+    def __init__(self, threshold: float):
         self.threshold = number("threshold", threshold, 0, open_low=True)
 
     def __call__(self, w):

@@ -1,4 +1,4 @@
-"""UnitInterval: each weight stays between 0 and 1."""
+"""UnitInterval: keep each weight between 0 and 1."""
 
 import keras
 from keras import ops
@@ -8,10 +8,10 @@ from kcomponents._register import register
 
 @register
 class UnitInterval(keras.constraints.Constraint):
-    """Weights between 0 and 1, made for the slopes of PReLU.
+    """Constrain each weight to the range [0, 1], for example the slopes of PReLU.
 
-    `clip(w, 0, 1)`. With slopes in [0, 1] PReLU is `maximum(x, slope * x)`: it never
-    falls, and its output is nowhere farther from 0 than its input.
+    `w = clip(w, 0, 1)`. With slopes in [0, 1], PReLU is `maximum(x, slope * x)`: it
+    never decreases, and the absolute value of its output never exceeds its input's.
 
     Example:
         >>> from keras import ops

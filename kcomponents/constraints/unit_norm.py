@@ -1,4 +1,6 @@
-"""UnitNorm: each unit's weights have norm 1."""
+"""UnitNorm: the incoming weights of each unit have norm 1."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -9,18 +11,18 @@ from kcomponents.constraints._norms import checked_axis, norms_of, rescaled
 
 @register
 class UnitNorm(keras.constraints.Constraint):
-    """Norm of 1 for the weights that each unit or filter reads.
+    """Constrain the incoming weights of each unit or filter to norm 1.
 
-    `w / (epsilon() + norm)`, with norms in float32 or wider; weights at zero stay
-    there. With `axis="auto"` the norm is taken over all axes of the weight but the
-    last, or over the only one, as in `MaxNorm`.
+    `w = w / (epsilon() + norm)`, with norms in float32 or wider. Weights at zero stay
+    at zero. With `axis="auto"` the norm is taken over all axes of the weight except the
+    last one (over the only axis of a vector), as in `MaxNorm`.
 
     Args:
-        axis: `"auto"`, int or list of ints, axes over which a norm is taken. Defaults
-            to `"auto"`.
+        axis: `"auto"`, int or list of ints, the axes over which a norm is taken.
+            Defaults to `"auto"`.
 
     Raises:
-        ValueError: If `axis` is not as above, or if a weight lacks it.
+        ValueError: If `axis` is invalid, or if a weight does not have the axis.
 
     Example:
         >>> from keras import ops
@@ -35,7 +37,7 @@ class UnitNorm(keras.constraints.Constraint):
         2016.
     """
 
-    def __init__(self, axis="auto"):
+    def __init__(self, axis: str | int | Sequence[int] = "auto"):
         self.axis = checked_axis(axis)
 
     def __call__(self, w):

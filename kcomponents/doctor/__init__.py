@@ -1,4 +1,4 @@
-"""The training doctor's judgement: a record in, a diagnosis out; no Keras needed."""
+"""The training doctor's rules: from a record to a diagnosis, without Keras."""
 
 from kcomponents.doctor._finding import VERDICTS, Diagnosis, Finding
 from kcomponents.doctor._labels import LABELS

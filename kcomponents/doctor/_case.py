@@ -1,11 +1,11 @@
-"""Case: a record as the rules ask of it."""
+"""Case: a record with the properties and methods that rules read."""
 
 import functools
 import math
 
 from kcomponents.doctor._skill import Skill
 
-NORMALISING = {
+NORMALIZING = {
     "BatchNormalization",
     "GroupNormalization",
     "LayerNormalization",
@@ -16,7 +16,7 @@ NORMALISING = {
 }
 
 
-# What a record made by another program may not say.
+# Defaults for facts that a record from another program may lack.
 OUTPUT = {
     "name": "output",
     "activation": None,
@@ -29,7 +29,7 @@ LAYER = {"path": "", "class": "", "activation": None, "parameters": 0}
 
 
 class Case:
-    """A training: what it began with, how it went, and whether it came to harm."""
+    """A run: its model, data and settings, its course, and whether it went badly."""
 
     def __init__(self, record):
         self.record = record
@@ -43,20 +43,20 @@ class Case:
         given = self.data.get("outputs") or []
         known = [facts for facts in given if facts.get("units")]
         self.outputs = [OUTPUT | {"target": {}} | facts for facts in known]
-        # The first look is at the sample alone, before training.
+        # The first reading is of the sample alone, before training.
         first = record.readings[:1]
         self.before = [r for r in first if r.step == 0 and "batches" not in r.values]
         self.looks = record.readings[len(self.before) :]
 
     @functools.cached_property
     def skills(self):
-        """What each output whose task is known has learned."""
+        """The skill of each output whose task is known."""
         known = [o for o in self.outputs if o.get("task", "unknown") != "unknown"]
         return [Skill(self, output) for output in known]
 
     @property
     def trained(self):
-        """Whether the training has gone on for an epoch that was looked at."""
+        """Whether the record has a reading of at least one epoch."""
         return bool(self.looks)
 
     @functools.cached_property
@@ -71,7 +71,7 @@ class Case:
 
     @functools.cached_property
     def nonfinite(self):
-        """Whether loss, weights or outputs are not finite at the end."""
+        """Whether loss, weights or outputs are NaN or infinite at the end."""
         lost = self.losses and not math.isfinite(self.losses[-1])
         if lost or not self.trained:
             return bool(lost)
@@ -86,48 +86,48 @@ class Case:
 
     @property
     def short(self):
-        """Whether an output stays far behind what simple models reach."""
+        """Whether an output stays far behind simple models."""
         return self.trained and any(skill.short for skill in self.skills)
 
     @property
     def harm(self):
-        """Whether this training came to harm that shows on its training data."""
+        """Whether the run went badly: NaN, no learning, or far behind simple models."""
         return self.nonfinite or self.fails or self.short
 
     @functools.cached_property
     def gap(self):
-        """How much of the skill is lost on validation data, None if not known."""
+        """The share of the skill that is lost on validation data, None if unknown."""
         if len(self.outputs) != 1 or not self.skills:
             return None
         return self.skills[0].lost
 
     @property
     def worst(self):
-        """The skill of the output that is worst off, or None."""
+        """The skill of the output farthest behind simple models, or None."""
         found = sorted(self.skills, key=lambda skill: skill.end - skill.goal)
         return found[0] if found else None
 
     def last(self, statistic):
-        """Return path → number of a statistic in the last look that has it."""
+        """Return path → number of a statistic in the last reading that has it."""
         for reading in reversed(self.record.readings):
             if statistic in reading.values:
                 return reading.values[statistic]
         return {}
 
     def over(self, statistic, path="all"):
-        """Return the numbers of a statistic over all looks of the training."""
+        """Return the numbers of a statistic over all readings of the run."""
         found = [r.values.get(statistic, {}).get(path) for r in self.looks]
         return [value for value in found if value is not None]
 
     @functools.cached_property
     def steps(self):
-        """How many optimizer steps were done, as far as is known."""
+        """The number of optimizer steps so far, as far as it is known."""
         counted = sum(self.over("steps")) if self.over("steps") else 0
         return int(max([counted, *(r.step for r in self.looks)], default=0))
 
     @functools.cached_property
     def kernels(self):
-        """Paths of trainable variables of rank 2 or more, embeddings left out."""
+        """Path → shape of trainable variables of rank 2 or more, without embeddings."""
         tables = tuple(
             f"{layer['path']}/"
             for layer in self.layers
@@ -143,9 +143,9 @@ class Case:
 
     @functools.cached_property
     def normalized(self):
-        """Whether something scales the inputs before the first weights."""
+        """Whether a layer normalizes the inputs before the first weights."""
         for layer in self.layers:
-            if layer["class"] in NORMALISING:
+            if layer["class"] in NORMALIZING:
                 return True
             if layer["class"] in ("Embedding", "Lambda") or layer["parameters"]:
                 return layer["class"] in ("Embedding", "Lambda")
@@ -153,7 +153,7 @@ class Case:
 
     @property
     def rate(self):
-        """The learning rate, None if it is a schedule or not known."""
+        """The learning rate, None if it is a schedule or unknown."""
         found = (self.optimizer.get("config") or {}).get("learning_rate")
         return found if isinstance(found, float | int) else None
 

@@ -1,4 +1,4 @@
-"""What simple models reach: the least that a net must beat to be worth its trouble."""
+"""Quick baselines: the scores of simple models that a deep network should beat."""
 
 import warnings
 
@@ -26,22 +26,22 @@ def baseline(training, validation, kind, seed):
         return
     outputs = outputs_of(training.target, kind)
     if outputs > CLASSES:
-        yield f"No quick baseline: y has {outputs:,} outputs, more than {CLASSES}."
+        yield f"No quick baselines: y has {outputs:,} outputs, more than {CLASSES}."
         return
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        yield "No quick baseline without scikit-learn: pip install kcomponents[data]."
+        yield 'Quick baselines need scikit-learn: `pip install "kcomponents[data]"`.'
         return
     parts = _parts(training, validation, kind, np.random.default_rng(seed))
     if len(np.unique(parts[1], axis=0)) > 1:
         ids = any(map(may_be_ids, training.inputs.values()))
         constant, losses = _losses(kind, parts, outputs, seed)
-        yield _told(kind, constant, losses, ids)
+        yield _sentence(kind, constant, losses, ids)
 
 
 def _parts(training, validation, kind, generator):
-    """Return inputs and target to learn from, then those to ask about."""
+    """Return inputs and targets to fit, then inputs and targets to predict."""
     positions = sum(int(array[0].size) for array in training.inputs.values())
     columns = np.sort(generator.permutation(positions)[:COLUMNS])
     if validation is None or validation.rows < FEWEST_HELD:
@@ -61,7 +61,7 @@ def _parts(training, validation, kind, generator):
 
 
 def _losses(kind, parts, outputs, seed):
-    """Return the loss of each row asked about: of the constant, then of each model."""
+    """Return each held-out sample's loss: of the constant, then of each model."""
     x, y, asked, truth = parts
     classes = y.ndim == 1
     if classes:
@@ -73,7 +73,7 @@ def _losses(kind, parts, outputs, seed):
         constant = np.zeros_like(truth)
     answers = {}
     for name, model in _models(classes, outputs, seed).items():
-        # Few steps are enough here, whether or not they have come to an end.
+        # Few iterations are enough here, even if they have not converged.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             answers[name] = model.fit(x, y).predict(asked).reshape(truth.shape)
@@ -95,7 +95,7 @@ def _models(classes, outputs, seed):
 
     linear = LogisticRegression(max_iter=50) if classes else Ridge()
     models = {"linear": make_pipeline(StandardScaler(), linear)}
-    # An output costs a tree each time.
+    # Each output needs a tree per iteration.
     settings = {**TREES, "max_iter": max(5, 100 // outputs), "random_state": seed}
     if classes:
         models["boosted trees"] = HistGradientBoostingClassifier(**settings)
@@ -105,24 +105,24 @@ def _models(classes, outputs, seed):
     return models
 
 
-def _told(kind, constant, losses, ids):
-    """Return the scores and what they say about a net, in one sentence."""
+def _sentence(kind, constant, losses, ids):
+    """Return the scores, and what they mean for a deep network, in one sentence."""
     if kind in ("labels", "one_hot"):
         name, scores = "accuracy", {k: 1 - v.mean() for k, v in losses.items()}
         scores = {"constant": 1 - constant.mean(), **scores}
     else:
-        # Guards a target that is constant where it is asked about.
+        # Guards against held-out targets that are constant.
         total = max(constant.mean(), 1e-12)
         name, scores = "R^2", {k: 1 - v.mean() / total for k, v in losses.items()}
         scores = {"constant": 0.0, **scores}
     shown = ", ".join(f"{model} {score:.2f}" for model, score in scores.items())
     gains = {model: _beats(constant, loss) for model, loss in losses.items()}
-    opening = f"Quick baselines, {name} on {len(constant):,} rows held out: {shown};"
+    opening = f"Quick baselines, {name} on {len(constant):,} held-out samples: {shown};"
     return f"{opening} {_verdict(scores, gains, ids)}."
 
 
 def _beats(constant, loss):
-    """Tell whether a model is better than the constant by two standard errors."""
+    """Return whether a model beats the constant by more than two standard errors."""
     gain = constant.astype("float64") - loss
     return bool(gain.mean() > 2 * gain.std() / np.sqrt(len(gain)))
 
@@ -131,14 +131,13 @@ def _verdict(scores, gains, ids):
     trees = scores.get("boosted trees", -np.inf)
     if not any(gains.values()):
         if scores["constant"] > ONE_SIDED:
-            return "accuracy tells little where nearly all rows are of one class"
-        found = "no signal found by these, which cannot read ids"
-        found = found if ids else "no signal found"
+            return "accuracy says little when nearly all samples belong to one class"
+        found = "no signal found" + ids * " (these models cannot use ids)"
         return f"{found}: none beats the constant by two standard errors"
     if scores["linear"] > PERFECT:
-        return "a linear model already does it, a deep net has little to add"
+        return "a linear model is nearly perfect, so a deep network has little to add"
     if trees > PERFECT:
-        return "boosted trees already do it, a deep net has little to add"
+        return "boosted trees are nearly perfect, so a deep network has little to add"
     if not gains["linear"]:
-        return "the signal is not linear, a net needs hidden layers"
-    return f"a deep net has to reach more than {max(scores['linear'], trees):.2f}"
+        return "the relation is not linear, so a network needs hidden layers"
+    return f"a deep network should beat {max(scores['linear'], trees):.2f}"

@@ -1,4 +1,4 @@
-"""Columns that say nothing, say it twice, or say too much."""
+"""Columns that are constant, duplicated, row numbers, or leak the target."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from kcomponents.doctor._data_read import columns_of
 from kcomponents.doctor._data_target import classes_of
 from kcomponents.doctor._data_words import listed
 
-# With fewer rows, columns agree by chance.
+# With fewer samples, columns agree by chance.
 ROWS = 20
 SAME = 0.9999
 
 
 def columns(data, sample, kind):
-    """Yield which columns are constant, alike, mere numbers of rows, or the target."""
+    """Yield notes on constant and duplicate columns, row numbers and target leaks."""
     if data.rows < 2:
         return
     for name, array in data.inputs.items():
@@ -27,18 +27,18 @@ def columns(data, sample, kind):
 
 
 def _constant(name, array):
-    """Yield which columns have one value only."""
+    """Yield which columns are constant."""
     matrix = array.reshape(-1, 1 if array.ndim == 1 else array.shape[-1])
     constant = np.flatnonzero(matrix.min(axis=0) == matrix.max(axis=0))
     if len(constant):
         yield (
-            f"Columns of {name} that never change: {len(constant):,} of "
-            f"{matrix.shape[1]:,} ({listed(constant)})."
+            f"Constant columns in {name}: {len(constant):,} of {matrix.shape[1]:,} "
+            f"({listed(constant)})."
         )
 
 
 def _alike(name, matrix):
-    """Yield which columns repeat an earlier one."""
+    """Yield which columns duplicate an earlier one."""
     constant = np.ptp(matrix, axis=0) == 0
     seen: dict[int, int] = {}
     pairs = []
@@ -48,37 +48,37 @@ def _alike(name, matrix):
             pairs.append(f"{i} = {first}")
     if pairs:
         share = f"{len(pairs):,} of {matrix.shape[1]:,}"
-        yield f"Columns of {name} that repeat others: {share} ({listed(pairs)})."
+        yield f"Duplicate columns in {name}: {share} ({listed(pairs)})."
 
 
 def _row_numbers(name, array):
-    """Yield which columns only count the rows."""
+    """Yield which columns are row numbers."""
     matrix = array.reshape(len(array), -1)
     ends = matrix[-1].astype("float64") - matrix[0]
     likely = np.flatnonzero(np.abs(ends) == len(matrix) - 1)
     steps = (np.diff(matrix[:, i].astype("float64")) for i in likely)
     found = [i for i, step in zip(likely, steps, strict=True) if np.ptp(step) == 0]
     if found:
-        yield f"{name} counts its rows (column {listed(found)}): leave that out."
+        yield f"{name} contains row numbers (column {listed(found)}): drop them."
 
 
 def _leaks(name, array, y, kind):
-    """Yield which columns are the target in disguise."""
+    """Yield which columns may leak the target."""
     matrix = array.reshape(len(array), -1)
     classes = classes_of(y, kind)
     if classes is not None:
-        found = _told_by_the_class(matrix, classes)
-        how = "one value in each class, others in others"
+        found = _constant_in_classes(matrix, classes)
+        how = "constant within each class, and not the same in all"
     elif y[0].size == 1:
         found = _correlated(matrix.astype("float64"), y.reshape(-1).astype("float64"))
-        how = f"correlated with it beyond {SAME}"
+        how = f"the correlation is above {SAME}"
     else:
         return
     if len(found):
-        yield f"Columns of {name} that may be y itself ({listed(found)}): {how}."
+        yield f"Columns of {name} that may leak y ({listed(found)}): {how}."
 
 
-def _told_by_the_class(matrix, classes):
+def _constant_in_classes(matrix, classes):
     labels = np.unique(classes)
     if len(labels) < 2 or len(matrix) < 5 * len(labels):
         return []

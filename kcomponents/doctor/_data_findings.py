@@ -1,4 +1,4 @@
-"""Findings about data, each with what helps against it."""
+"""Findings about data, and their remedies."""
 
 from kcomponents.doctor._finding import Diagnosis, Finding
 from kcomponents.doctor._remedy import Remedy
@@ -16,9 +16,9 @@ ORDER = (
 MOST_FINDINGS = 3
 REMEDIES = {
     "drop_rows": Remedy(
-        "rows",
+        "drop_nonfinite_samples",
         (),
-        "One value that is not finite makes the loss and then every weight NaN.",
+        "One NaN in a batch makes the loss NaN, and then every weight.",
         "keep = np.isfinite(x).reshape(len(x), -1).all(axis=1)\n"
         "keep &= np.isfinite(y).reshape(len(y), -1).all(axis=1)\n"
         "x, y = x[keep], y[keep]",
@@ -26,7 +26,7 @@ REMEDIES = {
     "normalize": Remedy(
         "input_scaling",
         ("normalization",),
-        "Inputs of about the same size let one learning rate suit all weights.",
+        "With inputs of similar size, one learning rate suits all weights.",
         "scale = keras.layers.Normalization()\n"
         "scale.adapt(x)  # the training inputs only\n"
         "model = keras.Sequential([scale, *layers])",
@@ -34,33 +34,33 @@ REMEDIES = {
     "scale_within": Remedy(
         "input_scaling",
         ("normalization", "rescaling"),
-        "A layer of the model treats all inputs alike, also those of validation.",
-        "scale = keras.layers.Normalization()  # of pixels: Rescaling(1 / 255)\n"
+        "A layer in the model scales training and validation data the same way.",
+        "scale = keras.layers.Normalization()  # for pixels: Rescaling(1 / 255)\n"
         "scale.adapt(x)\n"
         "model = keras.Sequential([scale, *layers])",
     ),
     "other_inputs": Remedy(
-        "x",
+        "check_inputs",
         (),
-        "A model can only tell rows apart by inputs that differ: see how x is read.",
+        "Equal inputs always get equal predictions: check how x is loaded.",
     ),
     "check_labels": Remedy(
-        "y",
+        "check_labels",
         (),
-        "Look at rows and labels side by side: shuffle both in the same order.",
+        "Check samples with their labels, and shuffle both in the same order.",
         "order = np.random.default_rng(0).permutation(len(x))\n"
         "x, y = x[order], y[order]",
     ),
     "other_labels": Remedy(
-        "y",
+        "check_labels",
         (),
-        "What is always the same cannot be learned: see which column of the data y is.",
+        "With a single target value there is nothing to learn: check how y is loaded.",
         "print(np.unique(y, return_counts=True))",
     ),
     "scale_target": Remedy(
         "target_scaling",
-        ("standardize",),
-        "An output starts near 0 and takes steps of the learning rate's size.",
+        ("normalization",),
+        "A network learns targets near 0 and 1 quickly, large ones slowly.",
         "mean, std = y.mean(axis=0), y.std(axis=0)\n"
         "model.fit(x, (y - mean) / std)\n"
         "prediction = model.predict(x) * std + mean",
@@ -68,40 +68,40 @@ REMEDIES = {
     "class_weight": Remedy(
         "class_weight",
         ("balanced",),
-        "Rare classes count as much as frequent ones; watch recall, not accuracy.",
-        "# of one-hot rows: np.unique(y.argmax(axis=1), return_counts=True)\n"
+        "Rare classes then count as much as frequent ones; watch the recall.",
+        "# for one-hot y: np.unique(y.argmax(axis=1), return_counts=True)\n"
         "labels, counts = np.unique(y, return_counts=True)\n"
         "weights = counts.sum() / (len(labels) * counts)\n"
         "model.fit(x, y, class_weight=dict(zip(labels.tolist(), weights.tolist())))",
     ),
     "shuffle": Remedy(
-        "split",
-        ("shuffled",),
-        "Both parts must be drawn from the same rows.",
+        "shuffle_before_split",
+        (),
+        "Draw training and validation data at random from the same samples.",
         "order = np.random.default_rng(0).permutation(len(x))\n"
         "x, y = x[order], y[order]  # before the split",
     ),
     "distinct": Remedy(
-        "split",
-        ("without duplicates",),
-        "What is known by heart says nothing of new rows.",
+        "drop_duplicates",
+        (),
+        "A score on memorized samples says nothing about new data.",
         "first = np.sort(np.unique(x, axis=0, return_index=True)[1])\n"
         "x, y = x[first], y[first]  # before the split",
     ),
 }
 
 
-def finding(rule, where, evidence, severity, *remedies):
+def finding(label, where, evidence, severity, *names):
     """Return a `Finding` with the remedies of these names."""
-    told = tuple(REMEDIES[name] for name in remedies)
-    return Finding(rule, where, tuple(evidence), severity, told)
+    remedies = tuple(REMEDIES[name] for name in names)
+    return Finding(label, where, tuple(evidence), severity, remedies)
 
 
-def diagnosis(said):
-    """Return a `Diagnosis` of findings and notes; the fourth finding becomes a note."""
-    findings = [thing for thing in said if isinstance(thing, Finding)]
-    findings.sort(key=lambda found: ORDER.index(found.rule))
-    notes = [thing for thing in said if isinstance(thing, str)]
+def diagnosis(results):
+    """Return a `Diagnosis`; findings after the third become notes."""
+    findings = [result for result in results if isinstance(result, Finding)]
+    findings.sort(key=lambda found: ORDER.index(found.label))
+    notes = [result for result in results if isinstance(result, str)]
     notes += [str(found) for found in findings[MOST_FINDINGS:]]
     verdict = "inconsistent" if findings else "healthy"
     return Diagnosis(verdict, tuple(findings[:MOST_FINDINGS]), tuple(notes))

@@ -1,4 +1,4 @@
-"""Values that are not finite: the one thing no training survives."""
+"""NaN and infinity in the data, which make every weight NaN."""
 
 import numpy as np
 
@@ -18,17 +18,22 @@ def not_finite(data):
         kinds = {"NaN": nan, "infinite": int(bad.sum()) - nan}
         shown = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
         evidence = (
-            f"{name} is not finite: {shown}, in {counted(len(rows), 'row')} of "
-            f"{len(array):,} (rows {listed(rows)}; within a row, places "
-            f"{listed(columns)}).",
+            f"{name} contains NaN or infinity: {shown}, in {len(rows):,} of "
+            f"{counted(len(array), 'sample')} ({_numbered('sample', rows)}; "
+            f"{_numbered('position', columns)}).",
         )
         target = name.endswith("y")
-        rule = "label_problem" if target else "loss_nan"
-        yield finding(rule, name, evidence, "high", "drop_rows")
+        label = "label_problem" if target else "loss_nan"
+        yield finding(label, name, evidence, "high", "drop_rows")
+
+
+def _numbered(noun, numbers):
+    """Return `sample 5` or `samples 5, 8`."""
+    return f"{noun}{'s' * (len(numbers) > 1)} {listed(numbers)}"
 
 
 def finite_rows(data):
-    """Return the rows that are finite in every array, `None` if these are too few."""
+    """Return the samples that are finite in every array, `None` if under half are."""
     keep = np.ones(data.rows, bool)
     for array in data.arrays.values():
         if array.dtype.kind == "f":
@@ -39,8 +44,8 @@ def finite_rows(data):
 
 
 def skipped(data):
-    """Return the note on rows that are not looked at any further."""
+    """Return the note that the remaining checks were skipped."""
     return (
-        f"Less than half of {counted(data.rows, 'row')} are finite: nothing else was "
-        "looked at."
+        f"Less than half of {counted(data.rows, 'sample')} are finite: all other "
+        "checks were skipped."
     )

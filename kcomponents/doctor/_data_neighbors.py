@@ -1,4 +1,4 @@
-"""Do neighbors say the same? What convolutions and recurrence live on."""
+"""Correlation of neighboring inputs, which convolutions and recurrence need."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from kcomponents.doctor._data_scale import are_pixels, may_be_ids
 
 POSITIONS, ROWS = 8, 20
 MOST_ROWS, PAIRS = 2_000, 1_000
-# On Fisher's scale, so that 0.99 against 0.95 counts as much as 0.65 against 0.
+# On Fisher's scale (arctanh), 0.99 vs 0.95 differs as much as 0.65 vs 0.
 CLEARLY, SURE = 0.1, 3.0
 
 
 def neighbors(data, generator):
-    """Yield, for each input with places, whether near ones correlate more than far."""
+    """Yield, for each input with positions, whether neighbors correlate more."""
     if data.rows < ROWS:
         return
     rows = drawn(generator, data, MOST_ROWS)
@@ -23,7 +23,7 @@ def neighbors(data, generator):
 
 
 def places_of(shape):
-    """Return the axes that count places: all but rows and, of several, channels."""
+    """Return the axes of positions: all but samples and channels."""
     if len(shape) == 2:
         return (1,)
     return tuple(range(1, len(shape) - 1))
@@ -38,30 +38,30 @@ def _compared(name, array, rows, axes, generator):
     if close is None or apart is None:
         return
     scores = f"{close.mean():.2f}, random pairs {apart.mean():.2f}"
-    told = f"Neighbors in {name} correlate {scores}"
+    text = f"Neighbors in {name} correlate {scores}"
     if _clearly_more(close, apart, len(np.unique(here))):
-        yield f"{told}: convolutions can use that."
+        yield f"{text}: convolutions can use that."
     elif are_pixels(array) or not may_be_ids(array):
         use = "convolutions and recurrence have little to use"
-        yield f"{told}, not clearly more: {use}."
+        yield f"{text}, not clearly more: {use}."
 
 
 def _clearly_more(close, apart, places):
-    """Tell a difference that counts from chance, of which few places have much."""
+    """Return whether neighbors correlate more than chance explains."""
     scores = [np.arctanh(min(part.mean(), 0.9999)) for part in (close, apart)]
     chance = SURE * apart.std() / np.sqrt(min(places, len(close)))
     return scores[0] - scores[1] > CLEARLY and close.mean() - apart.mean() > chance
 
 
 def _pairs(shape, axes, generator):
-    """Return flat positions, those one step on, and others of the same channel."""
+    """Return flat positions, their neighbors, and random ones of the same channel."""
     axes = [axis for axis in axes if shape[axis] > 1]
     place = np.stack([generator.integers(0, size, PAIRS) for size in shape])
     far, step = place.copy(), np.zeros_like(place)
     for axis in axes:
         far[axis] = generator.integers(0, shape[axis], PAIRS)
     step[generator.choice(axes, PAIRS), np.arange(PAIRS)] = 1
-    # From the last place, the step goes back.
+    # The last position steps back.
     step = np.where(place + step < np.array(shape)[:, None], step, -step)
     beyond = np.abs(far - place).sum(axis=0) > 1
     far = np.where(beyond, far, place)
@@ -69,7 +69,7 @@ def _pairs(shape, axes, generator):
 
 
 def _correlation(flat, rows, first, second):
-    """Return the sizes of the correlations of these pairs of columns."""
+    """Return the absolute correlations of these pairs of columns."""
     distinct = first != second
     one, other = (
         flat[np.ix_(rows, at[distinct])].astype("float64") for at in (first, second)

@@ -1,11 +1,11 @@
-"""Training and validation data, read and of the same form."""
+"""Training and validation data, read and checked for the same shapes."""
 
 from kcomponents._check import fail
 from kcomponents.doctor._data_read import read_data
 
 
 def read_pair(x, y, validation_data):
-    """Return training data and validation data, `None` where there is none."""
+    """Return training data and validation data, which may be `None`."""
     training = read_data(x, y)
     if validation_data is None:
         return training, None
@@ -14,20 +14,20 @@ def read_pair(x, y, validation_data):
         fail("`validation_data` must be a pair `(x, y)`.", type=kind)
     if (validation_data[1] is None) != (y is None):
         fail(
-            "Give `y` for both, training and validation, or for none.",
+            "Pass `y` for both training and validation data, or for neither.",
             y=type(y).__name__,
         )
     held_x, held_y = validation_data
     validation = read_data(held_x, held_y, name="validation ")
     forms = [_form(data) for data in (training, validation)]
     if forms[0] != forms[1]:
-        rule = "Training and validation rows must have the same form."
+        rule = "Training and validation data must have the same shapes per sample."
         fail(rule, training=forms[0], validation=forms[1])
     return training, validation
 
 
 def _form(data):
-    """Return the shape of a row of each input, and how many numbers the target has."""
+    """Return the shape per sample of each input, and the size of the target."""
     form = {
         name.removeprefix(data.name): array.shape[1:]
         for name, array in data.inputs.items()

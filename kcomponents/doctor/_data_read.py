@@ -1,4 +1,4 @@
-"""Data as arrays with rows: read and checked, never changed."""
+"""Data as numpy arrays: read and checked, never changed."""
 
 import collections.abc
 import dataclasses
@@ -13,7 +13,7 @@ MOST_ROWS = 20_000
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Inputs by name and a target, all with the same rows."""
+    """Inputs by name and a target, all with the same number of samples."""
 
     inputs: dict[str, np.ndarray]
     target: np.ndarray | None = None
@@ -21,7 +21,7 @@ class Data:
 
     @property
     def rows(self):
-        """How many rows there are."""
+        """The number of samples."""
         return len(next(iter(self.inputs.values())))
 
     @property
@@ -31,13 +31,13 @@ class Data:
         return self.inputs | target
 
     def take(self, rows):
-        """Return these rows only."""
+        """Return these samples only."""
         inputs = {name: array[rows] for name, array in self.inputs.items()}
         target = None if self.target is None else self.target[rows]
         return Data(inputs, target, self.name)
 
     def some(self, generator):
-        """Return as many rows as can be looked at quickly, in their order."""
+        """Return a random sample small enough for quick checks, in order."""
         columns = sum(array[0].size for array in self.inputs.values())
         most = min(MOST_ROWS, max(100, MOST_VALUES // max(columns, 1)))
         return self if self.rows <= most else self.take(drawn(generator, self, most))
@@ -54,18 +54,18 @@ class Data:
 
 
 def drawn(generator, data, most):
-    """Return the numbers of at most so many rows, drawn at random, in their order."""
+    """Return sorted random row numbers, at most `most`."""
     return np.sort(generator.permutation(data.rows)[:most])
 
 
 def columns_of(array):
-    """Return an input as a float64 matrix: its last axis are the columns."""
+    """Return an input as a float64 matrix; its last axis holds the columns."""
     width = 1 if array.ndim == 1 else array.shape[-1]
     return array.reshape(-1, width).astype("float64")
 
 
 def read_data(x, y=None, name=""):
-    """Return inputs and target as `Data`, or refuse what is not arrays with rows."""
+    """Return inputs and target as `Data`, or raise `ValueError`."""
     label = f"{name}x"
     if isinstance(x, collections.abc.Mapping):
         parts = {f"{label}[{key!r}]": part for key, part in x.items()}
@@ -80,12 +80,12 @@ def read_data(x, y=None, name=""):
     data = Data(inputs, target, name)
     rows = {name: len(array) for name, array in data.arrays.items()}
     if len(set(rows.values())) > 1:
-        fail("Inputs and target must have the same number of rows.", rows=rows)
+        fail("Inputs and target must have the same number of samples.", rows=rows)
     return data
 
 
 def _has_rows(part):
-    """Tell an array from a row of plain numbers."""
+    """Return whether this is an array with an axis of samples, not a plain number."""
     return len(getattr(part, "shape", ())) > 0
 
 
@@ -93,7 +93,7 @@ def _array(name, value):
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        rule = f"`{name}` must be something that `numpy.asarray` makes an array of."
+        rule = f"`{name}` must be something that `numpy.asarray` accepts."
         fail(rule, type=type(value).__name__, error=str(error))
     if array.dtype.kind in "OSUT":
         fail(_how_to_encode(name), dtype=str(array.dtype))
@@ -102,7 +102,10 @@ def _array(name, value):
     if array.dtype.kind not in "biuf":
         fail(f"`{name}` must hold real numbers.", dtype=str(array.dtype))
     if array.ndim == 0 or array.size == 0:
-        fail(f"`{name}` must have rows, and values in them.", shape=array.shape)
+        fail(
+            f"`{name}` must have at least one sample with at least one value.",
+            shape=array.shape,
+        )
     return array
 
 
@@ -114,12 +117,12 @@ def _how_to_encode(name):
         )
     return (
         f"`{name}` must hold numbers; encode strings with `keras.layers.StringLookup`, "
-        'or turn objects that are numbers into them with `x.astype("float32")`.'
+        'or convert objects to numbers with `x.astype("float32")`.'
     )
 
 
 def _short_floats(name, array):
-    """Return numbers of a kind foreign to numpy, such as bfloat16, as float32."""
+    """Return numbers of a dtype unknown to numpy, such as bfloat16, as float32."""
     try:
         return array.astype("float32")
     except (TypeError, ValueError):

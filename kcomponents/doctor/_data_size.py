@@ -1,4 +1,4 @@
-"""How much data there is, against classes and parameters."""
+"""The number of samples, compared with classes and parameters."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from kcomponents.doctor._data_target import classes_of, outputs_of
 from kcomponents.doctor._data_words import counted, listed
 
 ROWS, ROWS_OF_A_CLASS = 50, 10
-# A model with more parameters than this times the numbers it learns from can hold them.
+# A model with this many parameters per target value can memorize the data.
 SPARE = 10
 
 
 def size(data, kind, parameters):
-    """Yield where the data are too few."""
+    """Yield notes on too few samples."""
     if data.rows < ROWS:
         yield (
-            f"Only {counted(data.rows, 'row')}, too few: a net learns them by heart, "
-            "and what is held back says little."
+            f"Only {counted(data.rows, 'sample')}, too few: a network memorizes them, "
+            "and held-out scores say little."
         )
     classes = None if kind is None else classes_of(data.target, kind)
     if classes is not None and data.rows >= ROWS:
@@ -23,8 +23,8 @@ def size(data, kind, parameters):
         rare = values[counts < ROWS_OF_A_CLASS]
         if len(rare):
             yield (
-                f"Classes of less than {ROWS_OF_A_CLASS} rows, too few: {len(rare):,} "
-                f"of {len(values):,} ({listed(rare)})."
+                f"Classes with less than {ROWS_OF_A_CLASS} samples, too few: "
+                f"{len(rare):,} of {len(values):,} ({listed(rare)})."
             )
     if parameters is not None:
         yield from _against(data, kind, parameters)
@@ -39,6 +39,6 @@ def _against(data, kind, parameters):
     if ratio > SPARE:
         yield (
             f"{parameters:,} parameters are {ratio:,.0f} times as many as "
-            f"{counted(data.rows, 'row')} x {counted(outputs, 'output')}: expect "
-            "overfitting; take a smaller model, regularize, or stop early."
+            f"{counted(data.rows, 'sample')} x {counted(outputs, 'output')}: expect "
+            "overfitting; use a smaller model, regularize, or stop early."
         )

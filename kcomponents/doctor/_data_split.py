@@ -1,4 +1,4 @@
-"""Two parts of data that ought to be alike: labels, means, sizes; and their order."""
+"""Differences between training and validation data, and sorted samples."""
 
 import numpy as np
 
@@ -11,27 +11,27 @@ ROWS, UNSEEN, DISTANCE, SHIFT, LARGER = 50, 0.01, 0.5, 3.0, 20.0
 
 
 def order(data, kind):
-    """Yield whether rows are sorted by target, to the harm of `validation_split`."""
+    """Yield whether samples are sorted by target, which breaks `validation_split`."""
     if kind is None or data.rows < 20:
         return
     y = classes_of(data.target, kind)
     if y is None:
         step = np.diff(data.target.reshape(data.rows, -1)[:, 0].astype("float64"))
-        told = bool(step.any() and ((step >= 0).all() or (step <= 0).all()))
+        is_sorted = bool(step.any() and ((step >= 0).all() or (step <= 0).all()))
     else:
         shares = np.unique(y, return_counts=True)[1] / len(y)
-        # Of shuffled rows, so many differ from the one before.
+        # The share of shuffled samples whose label differs from the previous one.
         expected = 1 - (shares**2).sum()
-        told = (y[1:] != y[:-1]).mean() < 0.1 * expected
-    if told:
+        is_sorted = (y[1:] != y[:-1]).mean() < 0.1 * expected
+    if is_sorted:
         yield (
-            f"The rows are sorted by {'target' if y is None else 'label'}, or nearly: "
-            "shuffle them before validation_split, which takes the last ones."
+            f"Samples are (nearly) sorted by {'target' if y is None else 'label'}: "
+            "shuffle them before using validation_split, which takes the last ones."
         )
 
 
 def unlike_labels(training, validation, kind):
-    """Yield where the labels of training and validation data differ."""
+    """Yield how the labels of training and validation data differ."""
     seen = None if kind is None else classes_of(training.target, kind)
     if seen is not None:
         yield from _labels(seen, classes_of(validation.target, kind))
@@ -45,17 +45,19 @@ def _labels(seen, asked):
     evidence = []
     if len(unseen):
         share = float(validation[train == 0].sum())
-        told = (
-            f"Classes of validation rows that never occur in training: {len(unseen):,} "
-            f"({listed(unseen)}), in {share:.1%} of the rows."
+        text = (
+            f"Validation classes that never occur in training: {len(unseen):,} "
+            f"({listed(unseen)}), in {share:.1%} of the samples."
         )
         if share > UNSEEN:
-            evidence.append(told)
+            evidence.append(text)
         else:
-            yield told
+            yield text
     if distance > DISTANCE and min(len(seen), len(asked)) >= ROWS:
-        apart = f"{distance:.0%} (total variation)"
-        evidence.append(f"The shares of the classes differ by {apart} from training.")
+        evidence.append(
+            f"Class frequencies differ by {distance:.0%} (total variation) between "
+            "training and validation."
+        )
     if evidence:
         yield finding(
             "data_split_problem", "validation_data", evidence, "high", "shuffle"
@@ -68,7 +70,7 @@ def _shares(classes, values):
 
 
 def unlike_inputs(training, validation):
-    """Yield where the inputs of training and validation data differ in size or mean."""
+    """Yield how the inputs of training and validation data differ in scale or mean."""
     for name, array in training.inputs.items():
         other = validation.inputs[f"validation {name}"]
         if min(len(array), len(other)) < 10 or array.dtype == bool:
@@ -83,29 +85,29 @@ def unlike_inputs(training, validation):
 
 
 def _other_size(name, sizes, rows):
-    """Return what is said of inputs that were scaled on one side only."""
-    told = (
-        f"{name} is of size {sizes[0]:.3g} in training and {sizes[1]:.3g} in "
-        "validation: were both scaled the same?"
+    """Return a finding or a note on inputs of different scale."""
+    text = (
+        f"{name} has root mean square {sizes[0]:.3g} in training and {sizes[1]:.3g} in "
+        "validation: were both scaled the same way?"
     )
     if rows < ROWS:
-        return told
+        return text
     where = "validation_data"
-    return finding("data_split_problem", where, (told,), "high", "scale_within")
+    return finding("data_split_problem", where, (text,), "high", "scale_within")
 
 
 def _shift(name, train, validation):
-    """Yield how many columns have another mean."""
+    """Yield how many columns have a different mean."""
     pooled = np.sqrt((train.var(axis=0) + validation.var(axis=0)) / 2)
     shift = np.abs(train.mean(axis=0) - validation.mean(axis=0))
     far = np.flatnonzero(shift > SHIFT * pooled)
     if len(far):
         yield (
-            f"Columns of {name} whose mean in validation lies more than {SHIFT:g} "
-            f"standard deviations off: {len(far):,} of {len(shift):,} ({listed(far)})."
+            f"Columns of {name} whose mean in validation is over {SHIFT:g} standard "
+            f"deviations off: {len(far):,} of {len(shift):,} ({listed(far)})."
         )
 
 
 def _apart(a, b):
-    """Return how many times the smaller one of two sizes is contained in the larger."""
+    """Return the ratio of the larger to the smaller of two sizes."""
     return max(a, b) / min(a, b) if min(a, b) > 0 else 1.0

@@ -1,17 +1,17 @@
-"""What a target is: labels, one-hot rows, several labels a row, or amounts."""
+"""Kinds of targets: labels, one-hot, several labels per sample, or numbers."""
 
 import numpy as np
 
-# So many different whole numbers may be amounts that were rounded.
+# More different integers than this may be rounded quantities.
 FEW = 20
 
 
 def kind_of(y):
-    """Return how a target is read.
+    """Return the kind of a target.
 
-    `"labels"`, one class a row; `"one_hot"`, rows that sum to 1; `"multilabel"`, 0 or 1
-    in each of several columns; `"positions"`, several whole numbers a row, such as the
-    words of a sentence; `"numbers"`, amounts.
+    `"labels"`, one class per sample; `"one_hot"`, rows that sum to 1; `"multilabel"`, 0
+    or 1 in each of several columns; `"positions"`, several integers per sample, such as
+    the words of a sentence; `"numbers"`, regression targets.
     """
     flat = y.reshape(len(y), -1)
     if flat.shape[1] == 1:
@@ -27,7 +27,7 @@ def kind_of(y):
 
 
 def _are_labels(y):
-    """Tell labels from amounts: few whole numbers, or many that leave few gaps."""
+    """Return whether these are labels: few integers, or many with few gaps."""
     values = np.unique(y)
     count, low, high = len(values), float(values[0]), float(values[-1])
     if not (values == np.round(values)).all():
@@ -41,7 +41,7 @@ def _are_labels(y):
 
 
 def classes_of(y, kind):
-    """Return the class of each row as whole numbers, `None` where there is none."""
+    """Return the class of each sample as an integer, `None` for other kinds."""
     if kind == "one_hot":
         return y.argmax(axis=1)
     if kind == "labels":
@@ -50,7 +50,7 @@ def classes_of(y, kind):
 
 
 def outputs_of(y, kind):
-    """Return how many numbers a model has to say a row."""
+    """Return how many outputs a model needs."""
     if kind == "labels":
         return len(np.unique(y))
     return int(y[0].size)

@@ -1,4 +1,4 @@
-"""Facts of data: what arrays hold, and what a constant prediction scores on them."""
+"""Facts about arrays: shape, range, mean, labels, duplicates."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MOST_COLUMNS = 1000
 
 
 def input_facts(name, array):
-    """Return plain facts of one input, from rows of it."""
+    """Return facts of one input as plain values, from a sample of it."""
     values, found = _numbers(array)
     found = {"name": name, **found}
     if values is None:
@@ -18,13 +18,13 @@ def input_facts(name, array):
         columns = values.reshape(-1, values.shape[-1])[:, :MOST_COLUMNS]
         found["column_mean"] = columns.mean(0).tolist()
         found["column_std"] = columns.std(0).tolist()
-    # Rows that differ, of those at hand.
+    # Distinct samples among these.
     found["distinct"] = len(np.unique(values.reshape(len(values), -1), axis=0))
     return found
 
 
 def target_facts(array):
-    """Return plain facts of targets, from rows of them."""
+    """Return facts of targets as plain values, from a sample of them."""
     values, found = _numbers(array)
     if values is None:
         return found
@@ -51,7 +51,7 @@ def target_facts(array):
 
 
 def contradictions(inputs, targets):
-    """Return the share of rows whose inputs occur with other targets too."""
+    """Return the share of samples whose inputs also occur with another target."""
     tables = [np.asarray(array).reshape(len(array), -1) for array in inputs]
     if any(table.dtype.kind not in "biuf" for table in tables):
         return 0.0
@@ -65,7 +65,7 @@ def contradictions(inputs, targets):
 
 
 def _numbers(array):
-    """Return the numbers in an array, 0 for those not finite, and facts of them."""
+    """Return an array as float64, NaN and infinity as 0, and facts about it."""
     array = np.asarray(array)
     found: dict[str, Any] = {
         "dtype": str(array.dtype),
@@ -85,7 +85,7 @@ def _numbers(array):
 
 
 def outside(train, other):
-    """Return the largest share of rows of `other` beyond `train`, of all columns."""
+    """Return the largest share, over columns, of values beyond the range of `train`."""
     train, other = np.asarray(train), np.asarray(other)
     if train.dtype.kind not in "iuf" or train.shape[1:] != other.shape[1:]:
         return 0.0
@@ -98,7 +98,7 @@ def outside(train, other):
 
 
 def same_rows(train, other):
-    """Return the share of rows of `other` that are also in `train`, byte for byte."""
+    """Return the share of samples of `other` that `train` holds too, byte for byte."""
     known = {np.ascontiguousarray(row).tobytes() for row in np.asarray(train)}
     rows = [np.ascontiguousarray(row).tobytes() for row in np.asarray(other)]
     return sum(row in known for row in rows) / max(len(rows), 1)

@@ -1,4 +1,4 @@
-"""Finding: what is wrong with a training; Diagnosis: all of it, in order."""
+"""Finding: one problem of a run; Diagnosis: the verdict and all findings."""
 
 import dataclasses
 from typing import Any
@@ -7,27 +7,31 @@ from kcomponents.doctor._html import shown
 from kcomponents.doctor._remedy import Remedy
 
 SENTENCES = {
-    "not_finite": "The loss or the weights are no longer finite",
-    "inconsistent": "Data, outputs and loss do not fit together",
+    "not_finite": "The loss, weights or outputs are NaN or infinite",
+    "inconsistent": "Something in the data or setup is wrong",
     "not_learning": "The model does no better than a constant prediction",
-    "optimization_failure": "The error is high on the training data already",
-    "overfitting": "The model has learned the training data, not the task",
-    "healthy": "Nothing is wrong with this training",
+    "optimization_failure": "The model does not even fit the training data",
+    "overfitting": "The model fits the training data but not the validation data",
+    "healthy": "No problems found",
 }
 VERDICTS = tuple(SENTENCES)
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: which rule, where, what shows it, what helps.
+    """One problem: its label, where it is, the evidence, and remedies.
+
+    `str(finding)` is the label with the evidence, `repr(finding)` one line.
 
     Args:
-        rule: String, one of `kcomponents.doctor.LABELS`.
-        where: String, the layer, output or setting concerned, `""` for the whole.
-        evidence: Tuple of strings, sentences with the numbers that were seen; the first
-            one says what is wrong.
-        severity: `"high"` (training is in vain), `"medium"` (it suffers) or `"low"`.
-        remedies: Tuple of `Remedy`, the likeliest first.
+        label: String, one of `kcomponents.doctor.LABELS`, or a label of a custom rule.
+        where: String, the path of a layer or weight, the name of an output or a
+            setting, or `""` for the whole model.
+        evidence: Tuple of strings, sentences with the measured numbers; the first one
+            names the problem.
+        severity: String, `"high"` (the model cannot learn like this), `"medium"` (it
+            learns worse) or `"low"` (a symptom, or unsure). Defaults to `"medium"`.
+        remedies: Tuple of `Remedy`, the most promising first. Defaults to `()`.
 
     Example:
         >>> from kcomponents.doctor import Finding
@@ -37,7 +41,7 @@ class Finding:
         loss_nan: The loss was NaN in epoch 3.
     """
 
-    rule: str
+    label: str
     where: str
     evidence: tuple[str, ...]
     severity: str = "medium"
@@ -45,13 +49,20 @@ class Finding:
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
-        return f"{self.rule}{place}: {' '.join(self.evidence)}"
+        return f"{self.label}{place}: {' '.join(self.evidence)}"
+
+    def __repr__(self) -> str:
+        place = f" at {self.where}" if self.where else ""
+        first = f": {self.evidence[0]}" if self.evidence else ""
+        return " ".join(
+            f"<Finding {self.label}{place}, {self.severity}{first}>".split()
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as a dict of plain values."""
         remedies = [remedy.to_dict() for remedy in self.remedies]
         return {
-            "rule": self.rule,
+            "label": self.label,
             "where": self.where,
             "evidence": list(self.evidence),
             "severity": self.severity,
@@ -61,30 +72,32 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What a training suffers from: a verdict, at most three findings, and notes.
+    """The result of an examination: a verdict, up to three findings, and notes.
 
     Args:
-        verdict: String, the first question that has a bad answer: `"not_finite"`,
-            `"inconsistent"`, `"not_learning"`, `"optimization_failure"` (bad on the
-            training data already), `"overfitting"`; or `"healthy"`.
+        verdict: String, the first of these that applies: `"not_finite"` (NaN or
+            infinity), `"inconsistent"` (the data or the setup is wrong),
+            `"not_learning"` (no better than a constant prediction),
+            `"optimization_failure"` (a high error on the training data),
+            `"overfitting"`; or `"healthy"`.
         findings: Tuple of `Finding`, causes before symptoms.
-        notes: Tuple of strings: what was noticed and did no harm that could be seen,
-            and what could not be known.
+        notes: Tuple of strings: observations that do no harm, and checks that were not
+            possible. Defaults to `()`.
 
     Example:
         >>> from kcomponents.doctor import Diagnosis
         >>> Diagnosis("healthy", (), ()).sentence
-        'Nothing is wrong with this training.'
+        'No problems found.'
         >>> from kcomponents.doctor import Finding, Remedy
-        >>> remedy = Remedy("learning_rate", (0.001,), "Steps get shorter.")
+        >>> remedy = Remedy("learning_rate", (0.001,), "It stops overshooting.")
         >>> too_high = Finding(
         ...     "learning_rate_too_high", "Adam", ("It is 1.",), "high", (remedy,)
         ... )
         >>> print(Diagnosis("not_learning", (too_high,)))
-        The model does no better than a constant prediction: It is 1.
+        The model does no better than a constant prediction. It is 1.
         <BLANKLINE>
         learning_rate_too_high (Adam): It is 1.
-        - Set learning_rate to 0.001. Steps get shorter.
+        - Set learning_rate to 0.001. It stops overshooting.
     """
 
     verdict: str
@@ -93,12 +106,11 @@ class Diagnosis:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence, with the first finding's evidence."""
-        told = SENTENCES[self.verdict]
+        """The verdict in words, with the first finding's first evidence."""
+        verdict = SENTENCES[self.verdict]
         if not self.findings:
-            return f"{told}."
-        first = self.findings[0]
-        return f"{told}: {first.evidence[0]}"
+            return f"{verdict}."
+        return f"{verdict}. {self.findings[0].evidence[0]}"
 
     def __str__(self) -> str:
         parts = [self.sentence]
@@ -109,7 +121,7 @@ class Diagnosis:
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        # What a notebook shows of the last line of a cell.
+        # Notebooks call this for the last line of a cell.
         return shown(self)
 
     def to_dict(self) -> dict[str, Any]:

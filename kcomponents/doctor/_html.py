@@ -3,13 +3,13 @@
 from html import escape
 from typing import Any
 
-# Notebooks set cells of tables to the right.
+# Notebooks align table cells to the right by default.
 CELL = 'style="text-align: left; vertical-align: top"'
 HEADS = ("finding", "evidence", "what helps")
 
 
 def shown(diagnosis: Any) -> str:
-    """Return a diagnosis as HTML that needs nothing else; no string of it is markup."""
+    """Return a diagnosis as self-contained HTML; all its strings are escaped."""
     parts = [f"<p><b>{_text(diagnosis.sentence)}</b></p>"]
     if diagnosis.findings:
         heads = "".join(f"<th {CELL}>{head}</th>" for head in HEADS)
@@ -22,8 +22,8 @@ def shown(diagnosis: Any) -> str:
 
 
 def _row(finding: Any) -> str:
-    """Return a finding as a row: what and where, what shows it, what helps."""
-    name = f"<b>{_text(finding.rule)}</b> ({_text(finding.severity)})"
+    """Return a table row: label and place, evidence, remedies."""
+    name = f"<b>{_text(finding.label)}</b> ({_text(finding.severity)})"
     place = f"<br>{_text(finding.where)}" if finding.where else ""
     evidence = "<br>".join(_text(sentence) for sentence in finding.evidence)
     helps = "".join(_remedy(remedy) for remedy in finding.remedies)
@@ -32,7 +32,7 @@ def _row(finding: Any) -> str:
 
 
 def _remedy(remedy: Any) -> str:
-    """Return why a remedy helps, and its code."""
+    """Return the reason for a remedy, and its code."""
     code = f"<pre>{_text(remedy.code)}</pre>" if remedy.code else ""
     return f"<p>{_text(remedy.reason)}</p>{code}"
 

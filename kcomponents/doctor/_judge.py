@@ -1,4 +1,4 @@
-"""Judge: ask all rules, sort what they find, and come to a verdict."""
+"""Judge: run all rules, sort their findings, and choose the verdict."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,85 +14,84 @@ SEVERITIES = "high", "medium", "low"
 
 @contextlib.contextmanager
 def of_known_form() -> Iterator[None]:
-    """Return a context that refuses records in which parts are of other kinds."""
+    """Return a context that raises `ValueError` for records of another structure."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
         rule = "A record must hold what `TrainingDoctor` writes, and a rule must return"
-        told = f"{rule} a list of findings. Received: what raises {error!r}"
-        raise ValueError(told) from error
+        text = f"{rule} a list of findings. Received: a record that raises {error!r}"
+        raise ValueError(text) from error
 
 
 def judge(case, rules=RULES):
-    """Return the `Diagnosis` of a case, `rules` being functions."""
+    """Return the `Diagnosis` of a case; `rules` are functions."""
     found: list[Finding] = []
     notes = []
     for rule in rules:
         try:
-            told = list(rule(case))
+            new = list(rule(case))
         except Exception as error:
-            # A record made elsewhere may hold what no rule has thought of, and a rule
-            # may be the user's; a diagnosis must not end the training that it is of.
+            # The record may come from another program and the rule from the user; a
+            # failing rule must not stop the run.
             name = getattr(rule, "__name__", repr(rule))
-            notes.append(f"The rule {name} could not be asked: {error!r}.")
+            notes.append(f"Rule {name} was skipped because it raised {error!r}.")
             continue
-        found += [finding for finding in told if not _told(finding, found)]
+        found += [finding for finding in new if not _has_label(found, finding.label)]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     found = _without_symptoms(found)
-    if lost := [finding for finding in found[MOST:] if finding.rule == "loss_nan"]:
-        # What everybody sees is told, however many causes there are.
+    if lost := [finding for finding in found[MOST:] if finding.label == "loss_nan"]:
+        # NaN is always reported, however many causes there are.
         found = [*found[: MOST - 1], *lost]
     chosen = tuple(found[:MOST])
     return Diagnosis(_verdict(case, chosen), chosen, (*notes, *_notes(case)))
 
 
 def functions_of(rules):
-    """Return rules as functions, those that are names as what they name."""
+    """Return rules as functions; names are looked up in `RULES`."""
     known = {rule.__name__: rule for rule in RULES}
     unknown = [rule for rule in rules if not callable(rule) and rule not in known]
     if unknown:
-        fail(f"`rules` must be among {', '.join(known)}.", rules=unknown)
+        fail(f"`rules` must be functions, or among {', '.join(known)}.", rules=unknown)
     return [rule if callable(rule) else known[rule] for rule in rules]
 
 
-def _told(finding, found):
-    """Tell a finding of a label that was found already."""
-    return any(other.rule == finding.rule for other in found)
+def _has_label(findings, label):
+    return any(finding.label == label for finding in findings)
 
 
 def _without_symptoms(found):
-    """Leave out what a sure cause explains."""
+    """Drop findings of low severity when there is one of high severity."""
     if not any(f.severity == "high" for f in found):
         return found
     return [f for f in found if f.severity != "low"]
 
 
 def _verdict(case, findings):
-    rules = {finding.rule for finding in findings}
+    labels = {finding.label for finding in findings}
     if case.nonfinite:
         return "not_finite"
     if not findings:
         return "healthy"
-    if rules & CONSISTENCY:
+    if labels & CONSISTENCY:
         return "inconsistent"
-    if case.fails or "not_learning" in rules:
+    if case.fails or "not_learning" in labels:
         return "not_learning"
     if case.short:
         return "optimization_failure"
-    return "overfitting" if "overfitting" in rules else "optimization_failure"
+    return "overfitting" if "overfitting" in labels else "optimization_failure"
 
 
 def _notes(case):
-    """Say what could not be known."""
+    """Yield what was not checked, and why."""
     if not case.structure:
-        yield "The record does not say what the model is."
+        yield "The record does not describe the model."
     elif not case.data:
-        yield "The data were not seen, so predictions could not be compared with them."
+        yield "The record has no data, so predictions were not compared with targets."
     elif not case.skills:
         yield (
-            "Loss or targets are of a kind of their own, so the training was not "
-            "compared with a constant prediction."
+            "The loss or the targets are custom, so the model was not compared with a "
+            "constant prediction."
         )
     yield from case.structure.get("notes") or ()
     if case.structure and case.fit and not case.fit.get("validation"):
-        yield "Without validation data, nothing is known of data it was not trained on."
+        yield "There is no validation data, so overfitting was not checked."

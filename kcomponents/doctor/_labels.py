@@ -1,4 +1,4 @@
-"""Labels: the closed vocabulary of what can be wrong."""
+"""Labels: the fixed list of problems that findings can name."""
 
 LABELS = (
     "loss_nan",
@@ -24,7 +24,7 @@ LABELS = (
     "class_imbalance",
     "wrong_optimizer_setting",
 )
-# Those of programs whose parts do not fit together.
+# Labels that make the verdict `inconsistent`.
 CONSISTENCY = {
     "data_split_problem",
     "label_problem",

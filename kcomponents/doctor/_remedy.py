@@ -1,4 +1,4 @@
-"""Remedy: a setting to change, the values to try, and why."""
+"""Remedy: a setting to change, values to try, the reason, and code."""
 
 import dataclasses
 from typing import Any
@@ -6,27 +6,33 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Remedy:
-    """One thing to change: a setting, values worth a try, the reason, code to paste.
+    """One suggestion: a setting to change, values to try, the reason, and code.
+
+    `str(remedy)` is the whole suggestion with its code, `repr(remedy)` one line.
 
     Args:
-        setting: String, what is changed, such as `"learning_rate"` or
-            `"hidden_activation"`.
-        values: Tuple of values worth a try, the likeliest first, plain ones that JSON
-            can hold. Empty where there is nothing to choose.
+        setting: String, the name of an argument, such as `"learning_rate"` or
+            `"hidden_activation"`, or of a step, such as `"shuffle_before_split"`.
+            `kcomponents.tuning.space` makes a hyperparameter of this name.
+        values: Tuple of values to try, the most promising first. JSON must be able to
+            hold them. Empty for a step without a value to choose.
         reason: String, one sentence on why it helps.
-        code: String of Python, ready to paste.
+        code: String, Python code ready to paste. Defaults to `""`.
 
     Example:
         >>> from kcomponents.doctor import Remedy
         >>> remedy = Remedy(
         ...     "learning_rate",
         ...     (0.001, 0.0001),
-        ...     "Short steps do not jump over it.",
+        ...     "A smaller learning rate stops overshooting the minimum.",
         ...     "optimizer = keras.optimizers.Adam(learning_rate=0.001)",
         ... )
         >>> print(remedy)
-        Set learning_rate to 0.001 or 0.0001. Short steps do not jump over it.
+        Set learning_rate to 0.001 or 0.0001. A smaller learning rate stops overshooting
+        the minimum.
             optimizer = keras.optimizers.Adam(learning_rate=0.001)
+        >>> remedy
+        <Remedy learning_rate: 0.001 or 0.0001>
     """
 
     setting: str
@@ -35,10 +41,22 @@ class Remedy:
     code: str = ""
 
     def __str__(self) -> str:
-        shown = " or ".join(map(str, self.values))
-        told = f"Set {self.setting} to {shown}. " if shown else ""
+        choices = self._choices()
+        change = f"Set {self.setting} to {choices}. " if choices else ""
         lines = [f"    {line}" for line in self.code.splitlines()]
-        return "\n".join([told + self.reason, *lines])
+        return "\n".join([change + self.reason, *lines])
+
+    def __repr__(self) -> str:
+        text = self._choices() or self.reason
+        return " ".join(f"<Remedy {self.setting}: {text}>".split())
+
+    def _choices(self):
+        shown = [
+            " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for value in self.values
+        ]
+        *others, last = shown or [""]
+        return f"{', '.join(others)} or {last}" if others else last
 
     def to_dict(self) -> dict[str, Any]:
         """Return the remedy as a dict of plain values."""

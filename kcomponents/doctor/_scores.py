@@ -1,4 +1,4 @@
-"""Scores: what predictions are worth, by their targets, and constant ones for these."""
+"""Scores: loss and accuracy of predictions, and of the best constant prediction."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ REGRESSION = {
 
 
 def task_of(loss, target, units):
-    """Return what kind of task a loss and its targets make.
+    """Return the task, given the loss and facts of the targets.
 
     `"binary"`, `"multilabel"`, `"categorical"`, `"sparse"`, `"regression"`, or
-    `"unknown"`, as with a loss of the user's own.
+    `"unknown"`, for example with a custom loss.
     """
     if not target or "std" not in target:
         return "unknown"
@@ -52,11 +52,11 @@ def task_of(loss, target, units):
 
 
 def scores(task, loss, y, p):
-    """Return what predictions `p` score on targets `y`: dict of name to number.
+    """Return the scores of predictions `p` on targets `y`: dict of name to number.
 
-    `"loss"` is the mean loss of what is put out, as the formula says, `"accuracy"` the
-    share of right classes, `"error"` the squared error over the targets' variance,
-    `"spread"` how predictions differ between rows.
+    `"loss"` is the mean loss by its formula, `"accuracy"` the share of right classes,
+    `"error"` the squared error over the targets' variance, `"spread"` the standard
+    deviation of the predictions over samples.
     """
     y, p = np.asarray(y, "float64"), np.asarray(p, "float64")
     found: dict[str, Any] = {"spread": float(np.mean(p.std(0))) if len(p) else 0.0}
@@ -94,7 +94,7 @@ def scores(task, loss, y, p):
 
 def _of_two_classes(task, loss, y, p):
     low, high = y.min(), y.max()
-    # Targets of a hinge are -1 and 1, and 0 is between its predictions.
+    # Hinge losses have targets -1 and 1, so 0 separates the predictions.
     middle = 0.0 if low < 0 or loss in HINGE or p.min() < 0 else 0.5
     right = (p > middle) == (y > (low + high) / 2)
     found: dict[str, Any] = {"accuracy": float(np.mean(right))}
@@ -108,7 +108,7 @@ def _of_two_classes(task, loss, y, p):
 
 
 def constant_scores(task, loss, y):
-    """Return what the best constant prediction scores, as `loss` and `accuracy`."""
+    """Return loss and accuracy of the best constant prediction."""
     y = np.asarray(y, "float64")
     if task == "sparse":
         counts = np.unique(y, return_counts=True)[1] / y.size
@@ -159,7 +159,7 @@ def _is_distribution(p):
 
 
 def _fit(y, p):
-    """Return targets in the shape of the predictions, or None if they do not fit."""
+    """Return targets in the shape of the predictions, None if that is impossible."""
     if y.shape == p.shape:
         return y
     if y.size == p.size:

@@ -1,19 +1,19 @@
-"""What simple models reach: how much better than a constant a net can surely be."""
+"""Simple models: the skill that a network should at least reach."""
 
 import numpy as np
 
 ROWS = 1000
 FEATURES = 400
-NEIGHBOURS = 5
+NEIGHBORS = 5
 
 
 def reachable(inputs, y, task, seed=0):
-    """Return the skill of simple models on rows that they were not fitted to.
+    """Return the skill of simple models on held-out samples.
 
-    Skill is 0 for the best constant prediction and 1 for no error: of squares for a
-    regression, of classes otherwise. A dict of `"linear"` and `"best"`, that of the
-    best of linear least squares, the same on random features, and nearest neighbors.
-    None where nothing can be told: by too few rows, or what is not numbers.
+    Skill is 0 for the best constant prediction and 1 for zero error, squared error for
+    a regression and accuracy otherwise. A dict of `"linear"`, for linear least squares,
+    and `"best"`, for the best of it, least squares on random features, and nearest
+    neighbors. None with too few samples or inputs that are not numbers.
     """
     x = _features(inputs)
     known = _targets(y, task)
@@ -62,7 +62,7 @@ def _features(inputs):
 
 
 def _targets(y, task):
-    """Return targets as a table, and the class of each row, None for a regression."""
+    """Return targets as a table, and each sample's class, None for a regression."""
     y = np.asarray(y)
     if y.dtype.kind not in "biuf" or not np.isfinite(y.astype("float64")).all():
         return None
@@ -96,7 +96,7 @@ def _random_features(z, rng):
 def _neighbors(z, y, half):
     a, b = z[half:], z[:half]
     far = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    nearest = np.argsort(far, 1)[:, :NEIGHBOURS]
+    nearest = np.argsort(far, 1)[:, :NEIGHBORS]
     return y[nearest].mean(1)
 
 

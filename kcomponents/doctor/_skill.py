@@ -1,4 +1,4 @@
-"""Skill: how much better than a constant prediction an output is."""
+"""Skill: how far an output got from a constant prediction to zero error."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ ACCURACIES = (
 
 
 class Skill:
-    """Of one output: 0 is the best constant prediction, 1 is no error."""
+    """The skill of one output: 0 for the best constant prediction, 1 for no error."""
 
     def __init__(self, case, output):
         self.case, self.output, self.name = case, output, output["name"]
@@ -27,12 +27,12 @@ class Skill:
 
     @functools.cached_property
     def curve(self):
-        """The skill at each look of the training; None where there is no number."""
+        """The skill at each reading of the run; None where there is no number."""
         return [self._of(reading) for reading in self.case.looks]
 
     @functools.cached_property
     def end(self):
-        """The skill at the end; of trainings that jump about, the middle of the end."""
+        """The skill at the end; the better of inference and training mode."""
         found = [value for value in self.curve if value is not None]
         if not found:
             return 0.0 if self.case.nonfinite else math.nan
@@ -41,9 +41,9 @@ class Skill:
 
     @functools.cached_property
     def lost(self):
-        """How much of the skill is lost on validation data; None if not known.
+        """The skill on training data minus that on validation data, None if unknown.
 
-        Both are taken from the logs of the last epoch, in the same measure.
+        Both come from the logs of the last epoch, as accuracy or as loss.
         """
         last = self.case.record.logs[-1] if self.case.record.logs else {}
         base, baseline = (
@@ -71,7 +71,7 @@ class Skill:
 
     @property
     def goal(self):
-        """What simple models reach on data like these; 0 where that is not known."""
+        """The skill of simple models on the same data; 0 if unknown."""
         known = self.output.get("reachable")
         if known:
             return min(max(known["best"], 0.0), 1.0)
@@ -81,19 +81,19 @@ class Skill:
 
     @property
     def linear(self):
-        """What a linear model reaches."""
+        """The skill of a linear model; 0 if unknown."""
         known = self.output.get("reachable")
         return max(known["linear"], 0.0) if known else 0.0
 
     @property
     def fails(self):
-        """Whether it is no better than a constant prediction by a tenth."""
-        # NaN, of which nothing is known, is below nothing.
+        """Whether the skill is below a tenth."""
+        # A skill of NaN is unknown, and compares as False.
         return self.end < FAILS
 
     @property
     def short(self):
-        """Whether it stays far behind what simple models reach."""
+        """Whether the skill is far below that of simple models."""
         if math.isnan(self.end):
             return False
         margin = max(0.12, 0.2 * self.goal) + 2 * self._error
@@ -101,7 +101,7 @@ class Skill:
 
     @property
     def improving(self):
-        """Whether the last third of the training still brought a good part."""
+        """Whether the last third of the run still improved the model."""
         found = [value for value in self.curve if value is not None]
         losses = self.case.losses
         if len(found) >= 3:
@@ -109,7 +109,7 @@ class Skill:
             if found[-1] - earlier > 0.03:
                 return True
         if len(losses) < 3:
-            # Too short to tell, which is what is wrong with it.
+            # Too few epochs to compare: a short run counts as still improving.
             return self.case.steps < 300
         if all(map(math.isfinite, losses)):
             earlier = losses[-1 - max(1, len(losses) // 3)]
@@ -118,7 +118,7 @@ class Skill:
 
     @property
     def _tiny(self):
-        """Whether rows are so few, and so different, that a net can learn them all."""
+        """Whether there are so few distinct samples that a model can memorize them."""
         data = self.case.data
         rows = data.get("rows") or data.get("sampled") or 0
         distinct = [i.get("distinct", 0) for i in self.case.inputs]
@@ -126,7 +126,7 @@ class Skill:
 
     @property
     def _error(self):
-        """The standard error of the skill, from how few rows it is seen on."""
+        """The standard error of the skill, given the number of samples."""
         rows = min(self.case.data.get("sampled") or 512, 512)
         base = self.output.get("baseline_accuracy")
         if not self.classifies or not base or base >= 1 or self._tiny:
@@ -135,11 +135,11 @@ class Skill:
 
     @functools.cached_property
     def _normalizes(self):
-        # In inference it uses means that lag behind.
+        # In inference it uses moving averages, which lag behind.
         return bool(self.case.holds("BatchNormalization"))
 
     def _in_training(self):
-        """Return the skill that the logs of the last epoch tell."""
+        """Return the skill by the logs of the last epoch."""
         last = self.case.record.logs[-1] if self.case.record.logs else {}
         found = [0.0]
         base = self.output.get("baseline_accuracy")
@@ -165,6 +165,6 @@ class Skill:
             found.append(1 - seen("error"))
         finite = [value for value in found if math.isfinite(value)]
         if len(finite) == 2 and abs(finite[1]) < 0.03 and finite[0] < 0.3:
-            # All but constant: which class is a hair ahead is chance.
+            # Nearly constant predictions: their accuracy is chance.
             return finite[1]
         return max(finite) if finite else None

@@ -1,4 +1,4 @@
-"""compare: whether a deeper net that does worse overfits, or fails to be optimized."""
+"""compare: does a deeper network overfit, or does its optimization fail?"""
 
 import math
 
@@ -11,23 +11,24 @@ from kcomponents.record import Record
 
 
 def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
-    """Judge a deep net beside a shallower one that was trained on the same data.
+    """Compare a deep network with a shallower one trained on the same data.
 
-    What a shallow net computes, a deeper one can too: its further layers need only pass
-    on what they get. So if its error is higher on the *training* data, it does not
-    overfit; the optimization fails. If only its validation error is higher, it does.
+    A deeper network can compute everything that a shallow one can: its extra layers
+    only have to be the identity. If the deeper network has the higher *training* loss,
+    it does not overfit; its optimization fails. If only its validation loss is higher,
+    it overfits. "Higher" means by more than 10 %.
 
     Args:
-        record_shallow: `kcomponents.record.Record` of the net with fewer layers.
-        record_deep: That of the net with more layers.
+        record_shallow: `kcomponents.record.Record` of the network with fewer layers.
+        record_deep: `kcomponents.record.Record` of the network with more layers.
 
     Returns:
-        A `Diagnosis` of the deep net: `"optimization_failure"` with that as its first
-        finding, or `"overfitting"`, or what `examine` says of it alone.
+        `Diagnosis` of the deep network: `"optimization_failure"`, `"overfitting"`, or
+        the result of `examine(record_deep)`.
 
     Raises:
-        ValueError: If a record holds no finite training loss or is of another form, or
-            if the one called deep has no more layers with weights than the other.
+        ValueError: If a record has no finite training loss or another structure, or if
+            the deep network does not have more layers with weights than the other.
 
     Example:
         >>> from kcomponents.doctor import compare
@@ -55,8 +56,8 @@ def _compared(shallow, deep):
         names = dict(zip(("shallow", "deep"), losses, strict=True))
         fail("Both records must hold a finite training loss.", **names)
     if depths[1] <= depths[0]:
-        rule = "`record_deep` must be of the net with more layers"
-        fail(f"{rule}.", shallow=depths[0], deep=depths[1])
+        rule = "`record_deep` must be the record of the network with more layers."
+        fail(rule, shallow=depths[0], deep=depths[1])
     alone = judge(deep)
     if losses[1] > 1.1 * losses[0]:
         return _failure(deep, alone, losses, depths)
@@ -76,25 +77,25 @@ def _depth(case):
 
 
 def _failure(case, alone, losses, depths):
-    told = (
+    evidence = (
         f"With {depths[1]} layers the training loss is {losses[1]:.3g}, with "
-        f"{depths[0]} layers {losses[0]:.3g}: this is no overfitting, the deeper net "
-        "is not optimized.",
+        f"{depths[0]} layers {losses[0]:.3g}: the deeper network does not overfit, its "
+        "optimization fails.",
     )
-    wanted = _for_nets.vanishing(case, next(iter(case.kernels), ""))[::-1]
-    first = Finding("underfitting", "", told, "high", wanted)
+    remedies = _for_nets.vanishing(case, next(iter(case.kernels), ""))[::-1]
+    first = Finding("underfitting", "", evidence, "high", remedies)
     others = [
-        f for f in alone.findings if f.rule not in ("underfitting", "overfitting")
+        f for f in alone.findings if f.label not in ("underfitting", "overfitting")
     ]
     findings = first, *others[:2]
     return Diagnosis("optimization_failure", findings, alone.notes)
 
 
 def _overfitting(alone, losses, validation, depths):
-    told = (
-        f"With {depths[1]} layers the validation loss is {validation[1]:.3g}, with "
-        f"{depths[0]} layers {validation[0]:.3g}, while the training loss is "
-        f"{losses[1]:.3g} against {losses[0]:.3g}.",
+    evidence = (
+        f"The deeper network overfits: with {depths[1]} layers the validation loss is "
+        f"{validation[1]:.3g}, with {depths[0]} layers {validation[0]:.3g}, but the "
+        f"training loss is no higher ({losses[1]:.3g} vs {losses[0]:.3g}).",
     )
-    found = Finding("overfitting", "", told, "medium", _for_nets.overfitting())
+    found = Finding("overfitting", "", evidence, "medium", _for_nets.overfitting())
     return Diagnosis("overfitting", (found,), alone.notes)

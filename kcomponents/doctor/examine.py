@@ -1,4 +1,4 @@
-"""examine: what a record says is wrong with a training."""
+"""examine: diagnose a run from its record."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,27 +11,29 @@ from kcomponents.record import Record
 Rule = Callable[[Case], list[Finding]]
 
 
-def examine(record: Record, rules: Sequence[Rule | str] = RULES) -> Diagnosis:
-    """Judge a training by what was recorded of it.
+def examine(record: Record, rules: Sequence[Rule | str] | None = None) -> Diagnosis:
+    """Diagnose a run from its record.
 
-    The questions are asked in an order: is the loss finite, do data, outputs and loss
-    fit together, does it learn at all (against the best constant prediction), is the
-    error on the training data good, and only then, on the validation data? What goes on
-    in a training is a finding only where it came to harm; without harm it is normal.
+    The verdict is the first of these questions that is answered with no: Are loss and
+    weights finite? Do data, outputs and loss match? Is the model better than the best
+    constant prediction? Is the error on the training data low? Is the error on the
+    validation data low? Dead units, small gradients and the like are findings only if
+    training suffers.
 
     Args:
-        record: `kcomponents.record.Record`, of a training that is over, still going, or
-            not begun.
-        rules: Functions of a case that return a list of findings, your own too, or
-            names of those in `RULES`, in the order in which they are asked. Defaults to
-            `RULES`, all.
+        record: `kcomponents.record.Record` of a run that has finished, is running, or
+            has not started yet.
+        rules: Optional list of rules in the order in which they run: names of rules in
+            `RULES`, or functions that take a case and return a list of `Finding`.
+            Defaults to `None`, which means all of `RULES`.
 
     Returns:
-        A `Diagnosis` of at most three findings: the surest first, among those causes
-        before symptoms. A symptom is left out where a sure cause explains it.
+        `Diagnosis` with up to three findings, by severity, causes before symptoms. If
+        one has severity `"high"`, those with `"low"` are left out.
 
     Raises:
-        ValueError: If a name is none of a rule, or the record is of another form.
+        ValueError: If a name is not that of a rule, or the record has another
+            structure.
 
     Example:
         >>> from kcomponents.doctor import examine
@@ -39,6 +41,6 @@ def examine(record: Record, rules: Sequence[Rule | str] = RULES) -> Diagnosis:
         >>> examine(Record()).verdict
         'healthy'
     """
-    functions = functions_of(rules)
+    functions = functions_of(RULES if rules is None else rules)
     with of_known_form():
         return judge(Case(record), functions)

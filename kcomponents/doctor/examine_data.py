@@ -1,4 +1,4 @@
-"""examine_data: what will make a training bad, seen before it begins."""
+"""examine_data: find problems in the data before training."""
 
 import numbers
 from typing import Any
@@ -30,39 +30,41 @@ def examine_data(
     baseline: bool = True,
     seed: int = 0,
 ) -> Diagnosis:
-    """Say what will make a training on these data bad, before it begins.
+    """Find problems in the data before training.
 
-    A finding is what does harm whatever the model: NaN, one label only, inputs of
-    10,000 and more, identical inputs with different labels, validation rows that stand
-    in the training data. Notes are the rest: size against parameters, scale, columns
-    that are constant, repeated or the target itself, how labels are written and how
-    often each occurs, whether neighboring inputs correlate, so that convolutions are
-    of use, and what simple models reach.
+    A finding is a problem for any model: NaN, a single label, inputs of 10,000 and
+    more, identical inputs with different labels, validation samples that are also in
+    the training data. Everything else is a note: the number of samples compared with
+    the parameters, scale, columns that are constant, duplicated or leak the target,
+    label encoding and class balance, whether neighboring inputs correlate (which
+    convolutions need), and the scores of simple models.
 
-    Nothing is changed. NaN, duplicates and leakage are looked for in all rows, columns
-    in up to 20,000, the simple models in up to 5,000 rows and 500 columns, drawn at
-    random.
+    The data is not changed. NaN, duplicates and leakage are checked in all samples,
+    columns in a random sample of up to 20,000, simple models in up to 5,000 samples and
+    500 columns.
 
     Args:
-        x: Inputs: an array, anything `numpy.asarray` understands, with the rows first;
-            or a list, tuple or dict of several. In tables and sequences the last axis
-            are the columns.
+        x: Inputs of shape `(samples, ...)`: an array, or anything that `numpy.asarray`
+            accepts; or a list, tuple or dict of several inputs. The last axis holds the
+            columns, or the channels of images.
         y: Optional targets: integer labels, one-hot rows, rows of 0 and 1 for several
-            labels, or floats for amounts. Defaults to `None`, inputs only.
-        validation_data: Optional pair `(x, y)` of the same form. Defaults to `None`.
-        parameters: Optional integer, trainable parameters of the model in mind.
+            labels per sample, or floats for a regression. Defaults to `None`.
+        validation_data: Optional pair `(x, y)` with the same shapes per sample.
             Defaults to `None`.
-        baseline: Boolean, whether to fit simple models, with scikit-learn. Defaults to
+        parameters: Optional integer, the number of trainable parameters of the planned
+            model. Defaults to `None`.
+        baseline: Boolean, whether to fit simple models with scikit-learn. Defaults to
             `True`.
-        seed: Integer of at least 0, for what is drawn at random. Defaults to 0.
+        seed: Integer of at least 0, the seed of the random samples. Defaults to `0`.
 
     Returns:
-        A `Diagnosis`: `"inconsistent"` with one to three findings, or `"healthy"`.
+        `Diagnosis` with the verdict `"inconsistent"` and one to three findings, or
+        `"healthy"` and none; both with notes.
 
     Raises:
-        ValueError: If something is not an array of real numbers, numbers of rows
-            differ, training and validation rows have different forms, or `parameters`
-            or `seed` is out of range.
+        ValueError: If an input or target is not an array of real numbers, if the
+            numbers of samples differ, if training and validation data have different
+            shapes, or if `parameters` or `seed` is out of range.
 
     Example:
         >>> import numpy as np
@@ -70,13 +72,14 @@ def examine_data(
         >>> x = np.random.default_rng(0).normal(size=(200, 3))
         >>> x[5, 1] = np.nan
         >>> print(examine_data(x, x[:, :1] > 0, baseline=False).findings[0])
-        loss_nan (x): x is not finite: 1 NaN, in 1 row of 200 (rows 5; ...1).
+        loss_nan (x): x contains NaN or infinity: 1 NaN, in 1 of 200 samples (sample
+        5; position 1).
 
     References:
         - Kaufman et al., "Leakage in Data Mining: Formulation, Detection, and
           Avoidance", 2012, https://doi.org/10.1145/2382577.2382579
         - LeCun, Bengio, "Convolutional Networks for Images, Speech, and Time Series",
-          1995: why neighbors that correlate matter.
+          1995: convolutions need neighbors that correlate.
     """
     training, validation = read_pair(x, y, validation_data)
     if parameters is not None:
@@ -84,19 +87,19 @@ def examine_data(
     whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if not whole or seed < 0:
         fail("`seed` must be an integer of at least 0.", seed=seed)
-    said = [*not_finite(training)]
+    results = [*not_finite(training)]
     if validation is not None:
-        said += not_finite(validation)
+        results += not_finite(validation)
         validation = finite_rows(validation)
     finite = finite_rows(training)
     if finite is None:
-        return diagnosis([*said, skipped(training)])
-    said += _said(finite, validation, parameters, baseline, int(seed))
-    return diagnosis(said)
+        return diagnosis([*results, skipped(training)])
+    results += _checks(finite, validation, parameters, baseline, int(seed))
+    return diagnosis(results)
 
 
-def _said(training, validation, parameters, baseline, seed):
-    """Yield findings and notes on data that are finite."""
+def _checks(training, validation, parameters, baseline, seed):
+    """Yield findings and notes on finite data."""
     generator = np.random.default_rng(seed)
     kind = None if training.target is None else kind_of(training.target)
     keys = digests(training.inputs.values())
@@ -109,7 +112,7 @@ def _said(training, validation, parameters, baseline, seed):
         yield from order(training, kind)
     else:
         yield from (apart := _apart(training, validation, keys, kind, generator))
-        # Scores on rows that do not suit say nothing.
+        # Scores on validation data with a finding would be misleading.
         validation = validation if all(isinstance(a, str) for a in apart) else None
     yield from scale(sample)
     yield from columns(training, sample, kind)
@@ -119,7 +122,7 @@ def _said(training, validation, parameters, baseline, seed):
 
 
 def _apart(training, validation, keys, kind, generator):
-    """Return findings and notes on how validation data differ."""
+    """Return findings and notes on how the validation data differs."""
     samples = training.some(generator), validation.some(generator)
     return [
         *leakage(training, validation, keys, generator),

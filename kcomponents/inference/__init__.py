@@ -1,4 +1,4 @@
-"""Predictions of nets with dropout: sampled, scaled, and both compared."""
+"""Inference with dropout: Monte Carlo samples, weight scaling, and a comparison."""
 
 from kcomponents.inference.compare_dropout_inference import compare_dropout_inference
 from kcomponents.inference.mc_predict import mc_predict

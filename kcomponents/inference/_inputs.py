@@ -1,4 +1,4 @@
-"""Inputs: what a model is given, as arrays."""
+"""Inputs of a model, converted to arrays."""
 
 import keras
 import numpy as np
@@ -12,27 +12,27 @@ RULE = (
 
 
 def read(x):
-    """Return inputs as an array, or a list, tuple or dict of arrays of one length.
+    """Return inputs as an array, or a list, tuple or dict of arrays of equal length.
 
     Raises:
-        ValueError: If they are no numbers, none at all, or of several lengths.
+        ValueError: If they are not numbers, empty, or of different lengths.
     """
     if not _is_arrays(x):
         batches = list(_batches(x))
         if not batches or not all(map(_is_arrays, batches)):
             fail(RULE, x=x)
-        read_ones = [keras.tree.map_structure(_array, batch) for batch in batches]
-        return _checked(keras.tree.map_structure(_joined, *read_ones), x)
+        arrays = [keras.tree.map_structure(_array, batch) for batch in batches]
+        return _checked(keras.tree.map_structure(_joined, *arrays), x)
     return _checked(keras.tree.map_structure(_array, x), x)
 
 
 def length(x):
-    """Return how many inputs there are."""
+    """Return the number of inputs."""
     return len(keras.tree.flatten(x)[0])
 
 
 def cut(x, start, rows):
-    """Return some rows of all arrays, the last one repeated where there are too few."""
+    """Return a chunk of each array, padded with its last row."""
     return keras.tree.map_structure(
         lambda a: a[np.minimum(np.arange(start, start + rows), len(a) - 1)], x
     )
@@ -49,7 +49,7 @@ def _batches(x):
     if isinstance(x, (str, dict)) or not hasattr(x, "__iter__"):
         fail(RULE, x=x)
     for batch in x:
-        # Targets come along where the data are those of training.
+        # Training data has targets too, which are ignored.
         yield batch[0] if isinstance(batch, tuple) else batch
 
 
@@ -67,5 +67,5 @@ def _joined(*arrays):
 def _checked(arrays, x):
     lengths = {a.shape[0] if a.ndim else 0 for a in keras.tree.flatten(arrays)}
     if len(lengths) != 1 or lengths == {0}:
-        fail(f"{RULE} All arrays must have one length.", lengths=sorted(lengths))
+        fail(f"{RULE} All arrays must have equal length.", lengths=sorted(lengths))
     return arrays

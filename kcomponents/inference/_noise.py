@@ -1,4 +1,4 @@
-"""Noise: which layers draw random numbers in training, and how they are made to."""
+"""Noise: the layers that draw random numbers, and calls that turn them on or off."""
 
 import contextlib
 import threading
@@ -37,7 +37,7 @@ RECURRENT = (
     keras.layers.LSTMCell,
     keras.layers.GRUCell,
 )
-# Classes → the method that draws one mask of the shape `noise_shape`.
+# Class → the method that draws a mask of shape `noise_shape`.
 MASKED = {
     **dict.fromkeys((*ALWAYS, *SPATIAL), keras.layers.Dropout.call),
     keras.layers.Dropout: keras.layers.Dropout.call,
@@ -49,7 +49,7 @@ _LOCK = threading.RLock()
 
 
 def noisy_layers(model):
-    """Return the layers of a model, at any depth, that drop or add noise."""
+    """Return the layers of a model, at any depth, with dropout or noise."""
     return [layer for layer in _keras.layers_of(model) if _is_noisy(layer)]
 
 
@@ -66,12 +66,12 @@ def _is_noisy(layer):
 
 
 def drawing(layer, samples, same_mask):
-    """Return a `call` of a layer that draws, for a batch that holds several samples.
+    """Return a `call` of a layer with its noise on, for a batch of several samples.
 
-    The batch has all inputs of the first sample, then those of the next.
+    The batch contains all inputs for the first sample, then for the next one.
 
     Raises:
-        ValueError: If the noise is to be the same for all inputs and cannot be.
+        ValueError: If `same_mask` is true and the layer does not support it.
     """
     first = (getattr(layer, "noise_shape", None) or [None])[0]
     if not same_mask and first is None:
@@ -81,15 +81,15 @@ def drawing(layer, samples, same_mask):
     if type(layer) in MASKED and first in (None, 1):
         return _with_one_mask(layer, samples)
     rule = (
-        "Noise that inputs share must come from a layer for dropout or noise, with a "
-        "`noise_shape` of 1 or None for the batch. Take another layer, or "
+        "Noise that inputs share must come from a dropout or noise layer with 1 or "
+        "None for the batch in its `noise_shape`. Use another layer or "
         "`same_mask=False`."
     )
     fail(rule, layer=layer.name, kind=type(layer).__name__)
 
 
 def quiet(layer):
-    """Return a `call` of a layer that does not draw, even if it always does."""
+    """Return a `call` of a layer with its noise off, even if it is always on."""
     if isinstance(layer, ALWAYS):
         return lambda inputs, training=None: inputs
     if isinstance(layer, layers.RReLU):
@@ -99,14 +99,14 @@ def quiet(layer):
 
 
 def repeated(x, times):
-    """Return tensors so many times, one after the other."""
+    """Return tensors repeated along the batch axis."""
     return keras.tree.map_structure(
         lambda part: ops.tile(part, (times, *[1] * (len(part.shape) - 1))), x
     )
 
 
 def with_gate(calls, gate, times):
-    """Return calls of layers, of which one repeats what it is given beforehand."""
+    """Return the calls, with a gate that first repeats its inputs for each sample."""
     known = {id(layer): call for layer, call in calls}
     call = known.get(id(gate), gate.call)
 
@@ -145,8 +145,8 @@ def _with_one_mask(layer, samples):
             noise_shape = spatial_noise_shape(layer, inputs)
         else:
             noise_shape = layer.noise_shape or (None,) * len(sizes)
-        # Of the same class and state, with another shape: other threads look at the
-        # layer, and to build one would make variables.
+        # A copy with another `noise_shape`: other threads may use the layer itself, and
+        # a new layer would create variables.
         twin = object.__new__(type(layer))
         vars(twin).update(vars(layer))
         vars(twin)["noise_shape"] = (samples, 1, *noise_shape[1:])
@@ -159,16 +159,16 @@ def _with_one_mask(layer, samples):
 
 @contextlib.contextmanager
 def replaced(calls):
-    """Let layers be called in another way, in this thread, until the context ends.
+    """Replace the `call` of layers in this thread until the context ends.
 
     Args:
-        calls: List of pairs, a layer and what is to be its `call`.
+        calls: List of pairs of a layer and its new `call`.
     """
     with _LOCK:
         before = [(layer, vars(layer).get("call")) for layer, _ in calls]
         try:
             for layer, call in calls:
-                # Past `__setattr__`, which would track it on some backends.
+                # Not with `__setattr__`, which tracks it on some backends.
                 vars(layer)["call"] = _in_this_thread(call, layer.call)
             yield
         finally:

@@ -1,10 +1,10 @@
-"""Probabilities of classes: from logits, how uncertain, and how right."""
+"""Class probabilities: from logits, and their entropy."""
 
 import numpy as np
 
 
 def of_logits(logits):
-    """Return softmax over the last axis, or the sigmoid of a single logit."""
+    """Return the softmax over the last axis, or the sigmoid of a single logit."""
     logits = np.asarray(logits, "float64")
     if logits.shape[-1] == 1:
         return np.exp(-np.logaddexp(0, -logits))
@@ -13,17 +13,17 @@ def of_logits(logits):
 
 
 def are_probabilities(values):
-    """Return whether each row sums to 1, or is one number between 0 and 1."""
+    """Return whether each row sums to 1, or is a single number between 0 and 1."""
     if values.ndim < 3 or values.dtype.kind != "f" or not np.all(values >= 0):
         return False
     if values.shape[-1] == 1:
         return bool(np.all(values <= 1))
-    # Half precision sums up no better.
+    # The tolerance is for half precision.
     return bool(np.all(np.abs(values.sum(-1) - 1) < 1e-2))
 
 
 def of_classes(probabilities):
-    """Return probabilities with one column for each class, of two if there is one."""
+    """Return probabilities with a column for each class; one column becomes two."""
     probabilities = np.asarray(probabilities, "float64")
     if probabilities.shape[-1] > 1:
         return probabilities

@@ -1,4 +1,4 @@
-"""Run: a model compiled for many samples in one batch, over chunks of inputs."""
+"""Run a model compiled for many samples in one batch, over chunks of the inputs."""
 
 import math
 import weakref
@@ -23,27 +23,27 @@ from kcomponents.inference._noise import (
 
 ROWS = 1024
 KEPT = 8
-# Model → key → function. They hold no model, so that it can go.
+# Model → key → function. The functions hold no reference to the model.
 _FUNCTIONS = weakref.WeakKeyDictionary()
 
 
 def draw(model, x, samples, *, batch_size=None, same_mask=False):
-    """Return what a model with its noise on says, `samples` times.
+    """Return sampled predictions of a model with its noise on.
 
     Returns:
-        The structure of the model's outputs, of arrays `(samples, inputs, ...)`.
+        Arrays of shape `(samples, inputs, ...)` in the structure of the outputs.
 
     Raises:
-        ValueError: If the model has no such layers, or an argument is not as it must.
+        ValueError: If the model has no layer with noise, or an argument is invalid.
     """
     samples = positive_int("samples", samples)
     noisy = noisy_layers(model)
     if not noisy:
-        rule = "`model` must have a layer with dropout or noise, of a rate above 0."
+        rule = "`model` must have a layer with dropout or noise, with a rate above 0."
         fail(rule, model=model.name)
     together = min(samples, _rows(batch_size))
     together = math.ceil(samples / math.ceil(samples / together))
-    # What comes before the first noise is the same for all samples: computed once.
+    # Layers before the first noise give the same for all samples: computed once.
     gate = gate_of(model, noisy)
     calls = [(layer, drawing(layer, together, same_mask)) for layer in noisy]
     if gate is not None:
@@ -53,7 +53,7 @@ def draw(model, x, samples, *, batch_size=None, same_mask=False):
 
 
 def scaled(model, x, *, batch_size=None):
-    """Return what a model with its noise off says, as `draw` does for one sample."""
+    """Return predictions of a model with its noise off, as `draw` for one sample."""
     calls = [(layer, quiet(layer)) for layer in noisy_layers(model)]
     return _run(model, x, 1, 1, batch_size, calls, "off", None)
 
@@ -66,7 +66,7 @@ def _run(model, x, samples, together, batch_size, calls, mode, gate):
     _check(model)
     x = read(x)
     inputs, most = length(x), max(1, _rows(batch_size) // together)
-    # Chunks of one size, so that one program does for all.
+    # Chunks of equal size, so that only one function is compiled.
     rows = math.ceil(inputs / math.ceil(inputs / most))
     times = 1 if gate is not None else together
     function, others, states = _function(model, (times, together, mode))
@@ -84,9 +84,9 @@ def _run(model, x, samples, together, batch_size, calls, mode, gate):
 
 
 def _pass(function, weights, now, x, rows, again):
-    """Return what chunks of all inputs give, and the random states after them.
+    """Return the outputs of all chunks, and the random states after them.
 
-    Each chunk meets the same masks if they are drawn `again` from where they began.
+    With `again`, each chunk starts from the same random state and gets the same masks.
     """
     before, random, chunks = now, _backends.random_state(), []
     for start in range(0, length(x), rows):
@@ -104,26 +104,26 @@ def _check(model):
         fail("`model` must be built.", model=model.name)
     for tensor in keras.tree.flatten(getattr(model, "inputs", None) or []):
         if tensor.shape[0] is not None:
-            rule = "`model` must take batches of any size; several samples share one."
+            rule = "`model` must accept batches of any size: samples share a batch."
             fail(rule, shape=tensor.shape)
 
 
-def _function(model, ways):
-    """Return a compiled function of values and inputs, and whose values it takes."""
+def _function(model, settings):
+    """Return a compiled function of variables and inputs, and these variables."""
     kept = _FUNCTIONS.setdefault(model, {})
     configs = tuple(str(layer.get_config()) for layer in noisy_layers(model))
     ids = tuple(map(id, _keras.layers_of(model)))
-    key = ways, configs, ids
+    key = settings, configs, ids
     if key not in kept:
         if len(kept) >= KEPT:
             kept.clear()
-        kept[key] = _built(weakref.ref(model), times=ways[0])
+        kept[key] = _built(weakref.ref(model), times=settings[0])
     return kept[key]
 
 
 def _built(model, times):
     fixed = {id(v) for v in (*model().weights, *model().metrics_variables)}
-    # Random states; all else stays as it is.
+    # Random states; nothing else changes.
     states = [v for v in model().variables if id(v) not in fixed]
     moving = {id(v) for v in states}
     everything = model().variables if _backends.carries_state else []
@@ -139,7 +139,7 @@ def _built(model, times):
 
 
 def _split(outputs, together, rows):
-    """Return outputs with the samples on an axis of their own."""
+    """Return outputs with a new first axis for the samples."""
 
     def split(values):
         array = ops.convert_to_numpy(values)

@@ -1,8 +1,11 @@
-"""compare_dropout_inference: weight scaling against Monte Carlo, on labeled data."""
+"""compare_dropout_inference: weight scaling and Monte Carlo on labeled data."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kcomponents._check import fail, positive_int
 from kcomponents.inference._inputs import read
@@ -15,13 +18,13 @@ from kcomponents.inference._run import draw, scaled
 
 
 class Score(NamedTuple):
-    """How right predictions are.
+    """Accuracy and likelihood of predictions.
 
     Args:
-        accuracy: Share of inputs whose most probable class is the right one.
-        nll: Mean negative log-likelihood of the right classes, in nats.
-        gap: How far the mean log-odds of the samples are from those of weight scaling:
-            root mean square, as a share of theirs.
+        accuracy: Fraction of inputs whose most probable class is the correct one.
+        nll: Mean negative log-likelihood of the correct classes, in nats.
+        gap: Relative root mean square difference between the mean log-odds of the
+            samples and the log-odds of weight scaling.
     """
 
     accuracy: float
@@ -34,43 +37,43 @@ class DropoutComparison(NamedTuple):
 
     Args:
         weight_scaling: `Score` of one prediction with all units.
-        monte_carlo: Dict of number of samples to `Score` of their mean.
+        monte_carlo: Dict of number of samples to the `Score` of their mean.
     """
 
     weight_scaling: Score
-    monte_carlo: dict
+    monte_carlo: dict[int, Score]
 
 
 def compare_dropout_inference(
-    model,
-    x,
-    y,
-    samples=(1, 5, 10, 20, 50),
+    model: keras.Model,
+    x: Any,
+    y: ArrayLike,
+    samples: int | Sequence[int] = (1, 5, 10, 20, 50),
     *,
-    batch_size=None,
-    from_logits=False,
-):
+    batch_size: int | None = None,
+    from_logits: bool = False,
+) -> DropoutComparison:
     r"""Compare weight scaling with the mean of sampled predictions on labeled data.
 
-    For each number of samples `K`, probabilities are `1/K sum_k p_k` of the first `K`
-    of the same samples. The log-odds are `log p` less its mean over the classes, which
-    are the logits but for a constant. The gap is
+    For each number of samples `K`, the probabilities are `1/K sum_k p_k` over the first
+    `K` samples of one series. The log-odds are `log p` minus its mean over the classes,
+    which equal the logits up to a constant. The gap is
 
         rms(1/K sum_k logodds(p_k) - logodds(scaled)) / rms(logodds(scaled))
 
-    With more samples the part of it that is noise falls as `1 / sqrt(K)`; what is left
-    is what nonlinear units make of dropout.
+    With more samples, the noise in the gap falls as `1 / sqrt(K)`; the rest is due to
+    nonlinear units, for which weight scaling is only an approximation.
 
     Args:
-        model: Built classifier of one output, which takes batches of any size.
+        model: Built classifier with one output, which accepts batches of any size.
         x: Inputs: an array, a list or dict of arrays, or an iterable of batches.
-        y: Labels: integers `(inputs,)` or `(inputs, 1)`, or one-hot rows.
-        samples: Integer or several, how many to average. Defaults to
+        y: Labels: integers of shape `(inputs,)` or `(inputs, 1)`, or one-hot rows.
+        samples: Int or sequence of ints, the numbers of samples to average. Defaults to
             `(1, 5, 10, 20, 50)`.
-        batch_size: Optional integer, rows that the model is given at once, where each
-            sample of an input is a row. Defaults to `None`, for 1024.
-        from_logits: Bool, whether the output is logits and not probabilities. Defaults
-            to `False`.
+        batch_size: Int, number of rows in a batch of the model; each sample of an input
+            is a row. Defaults to `None`, for 1024.
+        from_logits: Bool, whether the outputs are logits instead of probabilities.
+            Defaults to `False`.
 
     Returns:
         Named tuple of `weight_scaling`, a named tuple of `accuracy`, `nll` (mean
@@ -78,8 +81,8 @@ def compare_dropout_inference(
         of samples to such a tuple.
 
     Raises:
-        ValueError: If `model` is not built, has no dropout or not one output of class
-            probabilities, `y` does not fit, or a number is out of range.
+        ValueError: If `model` is not built, has no dropout, or does not have one output
+            with class probabilities, `y` does not fit, or a number is out of range.
 
     Example:
         >>> import numpy as np
@@ -98,7 +101,7 @@ def compare_dropout_inference(
     """
     counts = [positive_int("samples", count) for count in np.atleast_1d(samples)]
     if not counts:
-        fail("`samples` must be at least one number.", samples=samples)
+        fail("`samples` must contain at least one number.", samples=samples)
     x = read(x)
     one = _probabilities(scaled(model, x, batch_size=batch_size), from_logits)[0]
     labels = _labels(y, one.shape)
@@ -115,8 +118,8 @@ def compare_dropout_inference(
 
 def _probabilities(outputs, from_logits):
     rule = (
-        "`model` must have one output of class probabilities, `(inputs, classes)`; of "
-        "logits with `from_logits=True`."
+        "`model` must have one output of class probabilities, `(inputs, classes)`, or "
+        "of logits with `from_logits=True`."
     )
     if not isinstance(outputs, np.ndarray) or outputs.ndim != 3:
         fail(rule, output=type(outputs), shape=np.shape(outputs))

@@ -1,4 +1,4 @@
-"""mc_predict: predictions with dropout on, many times."""
+"""mc_predict: many predictions with dropout on, their mean and uncertainty."""
 
 from typing import Any, NamedTuple
 
@@ -14,16 +14,18 @@ from kcomponents.inference._run import draw
 
 
 class MCPrediction(NamedTuple):
-    """What samples of a model's predictions say together.
+    """Mean and uncertainty of sampled predictions.
 
     Each field is an array, or has the structure of the model's outputs.
 
     Args:
-        mean: Mean over the samples, `(inputs, ...)`.
-        std: Standard deviation over the samples, `(inputs, ...)`.
-        entropy: Of the mean, in nats, `(inputs,)`; None of what is no probability.
-        mutual_information: Between class and net, in nats, `(inputs,)`, or None.
-        samples: All of them, `(samples, inputs, ...)`, or None.
+        mean: Mean over the samples, of shape `(inputs, ...)`.
+        std: Standard deviation over the samples, of shape `(inputs, ...)`.
+        entropy: Entropy of the mean in nats, of shape `(inputs,)`; None if the outputs
+            are not probabilities.
+        mutual_information: Mutual information between the class and the dropout masks
+            in nats, of shape `(inputs,)`, or None.
+        samples: All samples, of shape `(samples, inputs, ...)`, or None.
     """
 
     mean: Any
@@ -34,62 +36,62 @@ class MCPrediction(NamedTuple):
 
 
 def mc_predict(
-    model,
-    x,
-    samples=50,
+    model: keras.Model,
+    x: Any,
+    samples: int = 50,
     *,
-    batch_size=None,
-    same_mask=False,
-    from_logits=False,
-    return_samples=False,
-):
-    r"""Predict several times with dropout on, and tell mean and uncertainty.
+    batch_size: int | None = None,
+    same_mask: bool = False,
+    from_logits: bool = False,
+    return_samples: bool = False,
+) -> MCPrediction:
+    r"""Predict several times with dropout on; return mean and uncertainty.
 
-    With `p_k` what the model says with the `k`-th masks, of `K` samples:
+    If `p_k` is the prediction with the `k`-th masks, of `K` samples:
 
         mean = 1/K sum_k p_k
         std = sqrt(1/K sum_k (p_k - mean)^2)
         entropy = H(mean), where H(p) = -sum_c p(c) log p(c)
         mutual_information = H(mean) - 1/K sum_k H(p_k)
 
-    The entropy is all uncertainty; the mutual information is the part of it that comes
-    from not knowing the weights. All samples of some inputs go through the model in one
-    batch, compiled once.
+    The entropy is the total uncertainty; the mutual information is the part of it that
+    is due to uncertain weights. All samples of some inputs pass through the model in
+    one batch, and the model is compiled once.
 
-    In training mode are only layers that drop or add noise, at any depth: `Dropout`,
+    Only layers with dropout or noise run in training mode, at any depth: `Dropout`,
     `SpatialDropout1D` to `3D`, `AlphaDropout`, `GaussianDropout`, `GaussianNoise`, the
     `MCDropout` family, `RReLU`, and the dropout of `SimpleRNN`, `LSTM`, `GRU`,
-    `ConvLSTM1D` to `3D`, `Attention` and `MultiHeadAttention`. All others are as in
-    `predict`: `BatchNormalization` uses its averages, images are not augmented. Nothing
-    changes but the states of the layers' random generators, which move on: the next
-    call gives other samples, and the same program after
-    `keras.utils.set_random_seed` the same ones.
+    `ConvLSTM1D` to `3D`, `Attention` and `MultiHeadAttention`. All other layers run as
+    in `predict`: `BatchNormalization` uses its moving averages, images are not
+    augmented. Only the random states of the layers change: the next call returns other
+    samples, and after `keras.utils.set_random_seed` the same program returns the same
+    ones.
 
     Args:
-        model: Built Keras model of any kind, which takes batches of any size.
-        x: Inputs: an array, a list or dict of arrays, or an iterable of batches, all of
-            which is read first.
-        samples: Integer, how many predictions for each input. Defaults to 50.
-        batch_size: Optional integer, rows that the model is given at once, where each
-            sample of an input is a row. Defaults to `None`, for 1024.
-        same_mask: Bool, whether all inputs meet the same masks, so that each sample is
-            one function, that of one thinned net. Not for recurrent layers and
+        model: Built Keras model of any kind, which accepts batches of any size.
+        x: Inputs: an array, a list or dict of arrays, or an iterable of batches, which
+            is read completely before the first prediction.
+        samples: Int, number of predictions for each input. Defaults to 50.
+        batch_size: Int, number of rows in a batch of the model; each sample of an input
+            is a row. Defaults to `None`, for 1024.
+        same_mask: Bool, whether all inputs get the same masks, so that each sample is
+            the function of one thinned network. Not supported for recurrent layers and
             attention. Defaults to `False`.
-        from_logits: Bool, whether outputs are logits: softmax over their last axis, or
-            the sigmoid of a single one, is taken of each sample before all else.
-            Defaults to `False`.
+        from_logits: Bool, whether the outputs are logits: the softmax over the last
+            axis, or the sigmoid of a single logit, is then applied to each sample
+            first. Defaults to `False`.
         return_samples: Bool, whether to return the samples too. Defaults to `False`.
 
     Returns:
-        Named tuple of `mean`, `std`, `entropy`, `mutual_information` and `samples`, for
-        a model of several outputs each of their structure. Entropies are None of
-        outputs that are no probabilities: those of some row do not sum to 1, or, of a
-        single one, are not between 0 and 1.
+        Named tuple of `mean`, `std`, `entropy`, `mutual_information` and `samples`,
+        each in the structure of the model's outputs. Entropy and mutual information are
+        None for outputs that are not probabilities: a row does not sum to 1, or a
+        single number is not between 0 and 1.
 
     Raises:
-        ValueError: If `model` is not built, has no layer with dropout or noise or a
-            fixed batch size, `x` is not as above, a number is out of range, or masks
-            cannot be the same for all inputs.
+        ValueError: If `model` is not built, has no layer with dropout or noise, or has
+            a fixed batch size, `x` is not as above, a number is out of range, or a
+            layer cannot use the same masks for all inputs.
 
     Example:
         >>> import numpy as np
@@ -109,7 +111,7 @@ def mc_predict(
     drawn = draw(model, x, samples, batch_size=batch_size, same_mask=same_mask)
     if from_logits:
         drawn = keras.tree.map_structure(lambda a: of_logits(a).astype(a.dtype), drawn)
-    leaves = [_told(values) for values in keras.tree.flatten(drawn)]
+    leaves = [_summary(values) for values in keras.tree.flatten(drawn)]
     fields = [
         keras.tree.pack_sequence_as(drawn, list(field))
         for field in zip(*leaves, strict=True)
@@ -117,14 +119,14 @@ def mc_predict(
     return MCPrediction(*fields, samples=drawn if return_samples else None)
 
 
-def _told(samples):
+def _summary(samples):
     """Return mean, standard deviation, entropy and mutual information of samples."""
     mean = samples.mean(0, dtype="float64")
     std = samples.std(0, dtype="float64")
     found = [mean.astype(samples.dtype), std.astype(samples.dtype), None, None]
     if are_probabilities(samples):
         whole = entropy(mean)
-        # At least 0 but for rounding.
+        # Rounding can make it slightly negative.
         shared = np.maximum(whole - entropy(samples).mean(0), 0)
         found[2:] = whole.astype(samples.dtype), shared.astype(samples.dtype)
     return found

@@ -1,35 +1,44 @@
 """weight_scaling_predict: one prediction with all units, their weights scaled."""
 
+from typing import Any
+
 import keras
 
 from kcomponents.inference._probabilities import of_logits
 from kcomponents.inference._run import scaled
 
 
-def weight_scaling_predict(model, x, *, batch_size=None, from_logits=False):
-    """Predict once with all units, which stands for the mean over all dropout masks.
+def weight_scaling_predict(
+    model: keras.Model,
+    x: Any,
+    *,
+    batch_size: int | None = None,
+    from_logits: bool = False,
+) -> Any:
+    """Predict once with all units, as an approximation of the mean over dropout masks.
 
-    Where training drops units with probability `rate`, prediction keeps all and scales
-    by `1 - rate`, so that each sum is what it was in training on average:
+    Training drops units with probability `rate`; prediction keeps all units and scales
+    them by `1 - rate`, so that each sum equals its expected value in training:
 
         E[w . (mask * h)] = (1 - rate) w . h,   mask ~ Bernoulli(1 - rate)
 
-    Keras scales in training instead, by `1 / (1 - rate)`, and then leaves the weights
-    as they are: both give the same. So this is `predict`, but that layers that always
-    draw, such as `MCDropout`, are off here too. For a net without hidden nonlinearities
-    the outputs before softmax are the exact mean over all masks; for others nearly.
+    Keras scales by `1 / (1 - rate)` in training instead and leaves prediction as it is,
+    which is equivalent. This function thus equals `predict`, except that layers that
+    are always on, such as `MCDropout`, are off. For a network without hidden
+    nonlinearities, the outputs before the softmax are the exact mean over all masks;
+    for others an approximation.
 
     Args:
-        model: Built Keras model of any kind, which takes batches of any size. It stays
-            as it is.
+        model: Built Keras model of any kind, which accepts batches of any size. It is
+            not changed.
         x: Inputs: an array, a list or dict of arrays, or an iterable of batches.
-        batch_size: Optional integer, inputs that the model is given at once. Defaults
-            to `None`, for 1024.
-        from_logits: Bool, whether outputs are logits: softmax over their last axis, or
-            the sigmoid of a single one, is returned. Defaults to `False`.
+        batch_size: Int, number of inputs in a batch. Defaults to `None`, for 1024.
+        from_logits: Bool, whether the outputs are logits: the softmax over the last
+            axis, or the sigmoid of a single logit, is then returned. Defaults to
+            `False`.
 
     Returns:
-        Array `(inputs, ...)`, or the structure of the model's outputs.
+        Array of shape `(inputs, ...)`, or the structure of the model's outputs.
 
     Raises:
         ValueError: If `model` is not built or has a fixed batch size, `x` is not as

@@ -1,4 +1,4 @@
-"""Initializers of kcomponents."""
+"""Initializers for kernels, and functions that choose or fit them."""
 
 from kcomponents.initializers.blocked import Blocked
 from kcomponents.initializers.conv_identity import ConvIdentity

@@ -1,4 +1,4 @@
-"""Blocked: each gate of a fused recurrent kernel is initialized on its own."""
+"""Blocked: initialize each gate of a fused recurrent kernel separately."""
 
 import numbers
 
@@ -12,21 +12,22 @@ from kcomponents.initializers._seeds import MOST_PARTS, independent_copies
 
 @register
 class Blocked(keras.initializers.Initializer):
-    """Initializer that fills the equal blocks of a weight one by one.
+    """Initializer that initializes equal blocks of a weight separately.
 
-    Keras keeps the gates of an LSTM or GRU side by side in one kernel. `Orthogonal`,
-    `Identity` or Glorot's variance mean the kernel of one gate; handed to the layer
-    alone they see the whole, and no gate is orthogonal. Blocks draw from seeds of their
-    own, derived from the initializer's, so no two gates start equal.
+    Keras stores the gates of an LSTM or GRU side by side in one kernel. Initializers
+    such as `Orthogonal`, `Identity` or `GlorotUniform` are designed for the kernel of a
+    single gate. Applied to the whole kernel, they do not make any gate orthogonal. With
+    `Blocked`, each gate has its own seed, derived from the initializer's seed, so no
+    two gates are equal.
 
     Args:
         initializer: Initializer of one block: name, config or instance.
-        num_blocks: Int, number of blocks: 4 for `LSTM`, 3 for `GRU`.
-        axis: Int, the axis along which the blocks lie. Defaults to `-1`.
+        num_blocks: Int, the number of blocks: 4 for `LSTM`, 3 for `GRU`.
+        axis: Int, the axis along which the blocks are joined. Defaults to `-1`.
 
     Raises:
         ValueError: If `num_blocks` is not a positive integer of at most 10,000 or does
-            not divide the size of the axis, or if the shape has no such axis.
+            not divide the size of the axis, or if the shape does not have the axis.
 
     Example:
         >>> from kcomponents.initializers import Blocked
@@ -39,9 +40,14 @@ class Blocked(keras.initializers.Initializer):
     [arXiv:1312.6120](https://arxiv.org/abs/1312.6120).
     """
 
-    def __init__(self, initializer, num_blocks, axis=-1):
+    def __init__(
+        self,
+        initializer: str | dict | keras.initializers.Initializer,
+        num_blocks: int,
+        axis: int = -1,
+    ):
         if initializer is None:
-            fail("`initializer` must be given.", initializer=initializer)
+            fail("`initializer` must not be None.", initializer=initializer)
         if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
             fail("`axis` must be an integer.", axis=axis)
         self.initializer = keras.initializers.get(initializer)
@@ -50,7 +56,7 @@ class Blocked(keras.initializers.Initializer):
         self.blocks = independent_copies(self.initializer, self.num_blocks)
 
     def __call__(self, shape, dtype=None):
-        """Return the blocks joined along the axis."""
+        """Return a weight whose blocks are initialized separately."""
         axis = axis_in("axis", self.axis, len(shape))
         if shape[axis] % self.num_blocks:
             fail(

@@ -1,4 +1,4 @@
-"""ConvIdentity: a convolution that passes its input on, times a gain."""
+"""ConvIdentity: a convolution kernel that returns its input times a gain."""
 
 import keras
 import numpy as np
@@ -10,21 +10,23 @@ from kcomponents._register import register
 
 @register
 class ConvIdentity(keras.initializers.Initializer):
-    """Initializer for kernels of convolutions: Dirac's delta times a gain.
+    """Initializer for identity convolutions: a Dirac delta times a gain.
 
     A `Conv1D`, `Conv2D` or `Conv3D` with this kernel, `padding="same"` and as many
-    filters as channels returns `gain * inputs`. Filters beyond the channels give 0,
-    channels beyond the filters are lost. Kernels of even size carry the gain just
-    before the middle, where Keras pads less.
+    filters as channels returns `gain * inputs`. If there are more filters than
+    channels, the additional filters output 0; if there are fewer, the additional
+    channels are ignored. In kernels of even size the gain is just before the middle,
+    where Keras pads less.
 
     Args:
         gain: Float, the value on the diagonal. Defaults to `1.0`.
-        groups: Int, the groups of the layer, each passed on by itself. Defaults to `1`.
+        groups: Int, the `groups` of the layer; each group is an identity. Defaults to
+            `1`.
 
     Raises:
-        ValueError: Unless `gain` is a finite number, `groups` a positive integer that
-            divides the filters, and the shape that of a kernel, `(*sizes, channels per
-            group, filters)`.
+        ValueError: If `gain` is not a finite number, if `groups` is not a positive
+            integer that divides the filters, or if the shape is not the shape of a
+            kernel, `(*sizes, channels per group, filters)`.
 
     Example:
         >>> from kcomponents.initializers import ConvIdentity
@@ -40,22 +42,22 @@ class ConvIdentity(keras.initializers.Initializer):
     [arXiv:1706.00388](https://arxiv.org/abs/1706.00388).
     """
 
-    def __init__(self, gain=1.0, groups=1):
+    def __init__(self, gain: float = 1.0, groups: int = 1):
         self.gain = number("gain", gain)
         self.groups = positive_int("groups", groups)
 
     def __call__(self, shape, dtype=None):
-        """Return the kernel, of a shape `(*sizes, channels per group, filters)`."""
+        """Return a kernel of shape `(*sizes, channels per group, filters)`."""
         if len(shape) not in (3, 4, 5):
             fail(
-                "`ConvIdentity` makes kernels of rank 3 to 5; take `ScaledIdentity` for"
+                "`ConvIdentity` needs a kernel of rank 3 to 5; use `ScaledIdentity` for"
                 " a matrix.",
                 shape=tuple(shape),
             )
         *sizes, channels, filters = shape
         if filters % self.groups:
             fail(
-                "`groups` must divide the filters, the last axis of the kernel.",
+                "`groups` must divide the filters (the last axis of the kernel).",
                 groups=self.groups,
                 shape=tuple(shape),
             )

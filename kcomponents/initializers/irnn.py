@@ -1,4 +1,4 @@
-"""IRNN: the recurrent kernel that lets a rectified network remember."""
+"""IRNN: an identity recurrent kernel for recurrent networks with ReLU units."""
 
 import keras
 import numpy as np
@@ -10,22 +10,24 @@ from kcomponents._register import register
 
 @register
 class IRNN(keras.initializers.Initializer):
-    """Initializer for the recurrent kernel of a rectified network: `gain * identity`.
+    """Initializer for the recurrent kernel of a ReLU network: `gain * identity`.
 
-    With ReLU units and biases of 0 such a network copies its state from step to step,
-    and gradients neither vanish nor explode at first. The whole recipe of the paper:
+    With ReLU units and zero biases, such a network copies its state from time step to
+    time step, so gradients neither vanish nor explode at the start of training. The
+    recipe of the paper:
 
-    - `activation="relu"`, `recurrent_initializer=IRNN()`, bias 0;
-    - input weights from a normal distribution of mean 0 and standard deviation 0.001
-      (0.1 where training is to be short: a memory filled that slowly learns slowly);
-    - gradients clipped by their norm, for the identity sits at the edge of exploding;
-    - `gain` 1 to remember for long, 0.01 where only the near past matters (speech).
+    - `activation="relu"`, `recurrent_initializer=IRNN()` and zero biases;
+    - input weights from a normal distribution with mean 0 and standard deviation 0.001
+      (use 0.1 for short runs: with 0.001 the network learns slowly);
+    - gradients clipped by norm, because the identity is at the edge of exploding;
+    - `gain=1.0` for long-term dependencies, `0.01` if only recent inputs matter, as in
+      speech.
 
     Args:
         gain: Float, the value on the diagonal. Defaults to `1.0`.
 
     Raises:
-        ValueError: Unless `gain` is a finite number and the shape a square.
+        ValueError: If `gain` is not a finite number, or if the shape is not square.
 
     Example:
         >>> from kcomponents.initializers import IRNN
@@ -42,15 +44,15 @@ class IRNN(keras.initializers.Initializer):
     Rectified Linear Units, 2015, [arXiv:1504.00941](https://arxiv.org/abs/1504.00941).
     """
 
-    def __init__(self, gain=1.0):
+    def __init__(self, gain: float = 1.0):
         self.gain = number("gain", gain)
 
     def __call__(self, shape, dtype=None):
-        """Return `gain` times the identity, of a square shape."""
+        """Return a square matrix, `gain` times the identity."""
         if len(shape) != 2 or shape[0] != shape[1]:
             fail(
-                "`IRNN` makes square recurrent kernels, as of `SimpleRNN`. For the"
-                " gates of an LSTM or GRU use `Blocked(IRNN(), num_blocks)`.",
+                "`IRNN` needs a square recurrent kernel, such as that of `SimpleRNN`."
+                " For LSTM or GRU use `Blocked(IRNN(), num_blocks)`.",
                 shape=tuple(shape),
             )
         dtype = keras.backend.standardize_dtype(dtype)

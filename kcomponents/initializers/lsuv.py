@@ -1,6 +1,7 @@
-"""lsuv: weights scaled until every layer answers a batch with unit variance."""
+"""lsuv: scale the weights until every layer's output has unit variance."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,36 +10,45 @@ from keras import ops
 from kcomponents._check import fail, number, positive_int
 
 
-def lsuv(model, x, *, target_variance=1.0, tolerance=0.1, max_rounds=10, seed=None):
-    """Initialize a model by the data: layer-sequential unit variance.
+def lsuv(
+    model: keras.layers.Layer,
+    x: Any,
+    *,
+    target_variance: float = 1.0,
+    tolerance: float = 0.1,
+    max_rounds: int = 10,
+    seed: int | None = None,
+) -> list[tuple[str, float, int]]:
+    """Initialize a model from data by layer-sequential unit variance (LSUV).
 
-    Each layer with a kernel gets an orthonormal one, which is then divided by the
-    standard deviation of the layer's output on the batch, before its activation, until
-    the variance is right. The layers follow in the order in which the model runs them,
-    so each sees what the scaled ones before it give.
+    Each layer with a kernel gets an orthonormal kernel. The kernel is then divided by
+    the standard deviation of the layer's output on the batch, before the activation,
+    until the variance reaches the target. Layers are processed in the order in which
+    the model calls them, so each layer sees the outputs of the layers scaled before it.
 
-    Dense and convolutional layers take part wherever they are: in nested and subclassed
-    models, in layers made of layers. A layer that is used several times is scaled by
-    its first use. Biases, frozen and recurrent kernels, and the state of other layers,
-    such as the averages of batch normalization, stay as they are.
+    Dense and convolutional layers are included wherever they are: in nested and
+    subclassed models, and inside other layers. A layer that is used several times is
+    scaled at its first use. Biases, frozen kernels, recurrent kernels, and the state of
+    other layers, such as the averages of batch normalization, do not change.
 
     Args:
-        model: Built `keras.Model` or layer, changed in place.
-        x: Batch of inputs, as the model takes them: array, or list or dict of arrays.
-            Some hundred rows make a good estimate.
-        target_variance: Float, the variance to reach. Defaults to `1.0`.
-        tolerance: Float, the distance from it that is near enough. Defaults to `0.1`.
-        max_rounds: Int, how often a layer is scaled at most. Defaults to `10`.
-        seed: Optional int, for repeatable orthonormal kernels.
+        model: Built `keras.Model` or layer. It is changed in place.
+        x: Batch of inputs for the model: array, or list or dict of arrays. A few
+            hundred samples give a good estimate.
+        target_variance: Float above 0, the variance to reach. Defaults to `1.0`.
+        tolerance: Float above 0, the accepted distance from the target variance.
+            Defaults to `0.1`.
+        max_rounds: Int, the largest number of times to scale a layer. Defaults to `10`.
+        seed: Int, for reproducible kernels. Defaults to `None`.
 
     Returns:
-        List of tuples `(path, variance, rounds)` in the order of running: the path of a
-        layer, the variance it ended with, and how often it was scaled.
+        List of tuples `(path, variance, rounds)` in the order of the calls: the path of
+        a layer, its final variance, and how many times it was scaled.
 
     Raises:
         ValueError: If the model is not built or has no kernel to scale, if the batch is
             empty or not finite, if an argument is out of range, or if the output of a
-            layer does not vary or is not finite. The model is then as it was.
+            layer is constant or not finite. The model is then unchanged.
 
     Example:
         >>> from kcomponents.initializers import lsuv
@@ -56,7 +66,7 @@ def lsuv(model, x, *, target_variance=1.0, tolerance=0.1, max_rounds=10, seed=No
     kernels, report = _kernels(model), []
     _check_batch(x)
     draw = keras.initializers.Orthogonal(seed=keras.random.SeedGenerator(seed))
-    # Nothing assigned in the scope reaches the model, whatever happens in it.
+    # Assignments in the scope do not reach the model, even if an error is raised.
     with keras.StatelessScope() as scope, contextlib.ExitStack() as stack:
         for layer, kernel in kernels:
             call = _scaled_call(layer, kernel, draw, limits, rounds, report)
@@ -70,9 +80,9 @@ def lsuv(model, x, *, target_variance=1.0, tolerance=0.1, max_rounds=10, seed=No
 
 
 def _kernels(model):
-    """Return each trainable kernel once, behind the innermost layer that has it."""
+    """Return pairs (innermost layer, kernel), each trainable kernel once."""
     if not model.built:
-        fail("`model` must be built; call it on a batch first.", model=model.name)
+        fail("`model` must be built: call it on a batch first.", model=model.name)
     found = {}
     for layer in _layers(model):
         kernel = getattr(layer, "kernel", getattr(layer, "pointwise_kernel", None))
@@ -86,7 +96,7 @@ def _kernels(model):
 
 def _layers(layer):
     yield layer
-    # The property of models works on any layer, and layers made of layers lack it.
+    # `Model.layers` works on any layer; layers that contain layers do not have it.
     for inner in keras.Model.layers.fget(layer):
         yield from _layers(inner)
 
@@ -97,13 +107,13 @@ def _check_batch(x):
         values = ops.convert_to_numpy(part).astype("float64")
         shapes.append(values.shape)
         if values.size == 0 or not np.isfinite(values).all():
-            fail("`x` must hold rows of finite numbers.", shape=values.shape)
+            fail("`x` must contain samples of finite numbers.", shape=values.shape)
     if not shapes:
-        fail("`x` must hold at least one array.", x=x)
+        fail("`x` must contain at least one array.", x=x)
 
 
 def _scaled_call(layer, kernel, draw, limits, max_rounds, report):
-    """Return the layer's call, which scales the kernel before its first answer."""
+    """Return a `call` that scales the kernel the first time it is called."""
     call = layer.call
     seen = []
 
@@ -122,12 +132,12 @@ def _scaled_call(layer, kernel, draw, limits, max_rounds, report):
 
 def _scale(kernel, draw, output, limits, max_rounds):
     goal, tolerance = limits
-    # Not `kernel.dtype`: inside a call it is the compute dtype.
+    # Not `kernel.dtype`, which inside a call is the compute dtype.
     values = draw(kernel.shape, "float32")
     for rounds in range(max_rounds + 1):
         kernel.assign(values)
-        answer = ops.convert_to_numpy(ops.cast(output(), "float32"))
-        variance = float(answer.var())
+        outputs = ops.convert_to_numpy(ops.cast(output(), "float32"))
+        variance = float(outputs.var())
         if not 0 < variance < np.inf:
             fail(
                 "The output of every layer must vary over `x` and be finite.",
@@ -141,7 +151,7 @@ def _scale(kernel, draw, output, limits, max_rounds):
 
 @contextlib.contextmanager
 def _replaced(layer, name, value):
-    """Put a value in an instance's dict, where no tracker of Keras or torch looks."""
+    """Set an attribute for a while, past the attribute tracking of Keras and torch."""
     own = vars(layer)
     before = {name: own[name]} if name in own else {}
     own[name] = value

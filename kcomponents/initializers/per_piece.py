@@ -1,4 +1,6 @@
-"""PerPiece: each piece of a fused maxout kernel is initialized on its own."""
+"""PerPiece: initialize each piece of a fused maxout kernel separately."""
+
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -10,24 +12,25 @@ from kcomponents.initializers._seeds import MOST_PARTS, independent_copies
 
 @register
 class PerPiece(keras.initializers.Initializer):
-    """Initializer that draws the pieces of a maxout kernel one by one.
+    """Initializer that initializes the pieces of a maxout kernel separately.
 
-    A maxout layer keeps the `num_pieces` linear pieces of all units in one kernel, on
-    its last axis. Glorot's and He's variance mean the fans of one piece; handed the
-    whole kernel they see `num_pieces` times the outputs and draw too small. Pieces draw
-    from seeds of their own, derived from the initializer's, so that none start equal.
+    A maxout layer stores the `num_pieces` linear pieces of all units in one kernel, on
+    its last axis. Initializers such as Glorot's and He's are designed for the fan-in
+    and fan-out of one piece. Applied to the whole kernel, they would count `num_pieces`
+    times as many outputs and draw weights that are too small. Each piece has its own
+    seed, derived from the initializer's seed, so no two pieces are equal.
 
-    `Constant` or `Identity` draw nothing: their pieces start equal, and a unit learns
-    with its first piece until the others have parted from it.
+    Initializers that are not random, such as `Constant` or `Identity`, make equal
+    pieces. Then only the first piece of a unit gets a gradient until the pieces differ.
 
     Args:
-        initializer: Initializer of one piece, a weight with `1 / num_pieces` of the
-            last axis: name, config, instance, or a function of shape and dtype that
-            draws anew on each call.
-        num_pieces: Int, number of pieces of each unit.
-        grouping: Order on the last axis, of `n` units and `k` pieces: `"contiguous"`
-            puts piece `j` of unit `i` at `i * k + j`, `"strided"` at `j * n + i`.
-            Defaults to `"contiguous"`.
+        initializer: Initializer of one piece, whose last axis is `num_pieces` times
+            smaller: name, config, instance, or a function of shape and dtype that
+            draws new values at each call.
+        num_pieces: Int, the number of pieces of each unit.
+        grouping: Order of the last axis for `n` units and `k` pieces: `"contiguous"`
+            puts piece `j` of unit `i` at `i * k + j`, `"strided"` puts it at
+            `j * n + i`. Defaults to `"contiguous"`.
 
     Raises:
         ValueError: If `num_pieces` is not a positive integer of at most 10,000 or does
@@ -44,19 +47,25 @@ class PerPiece(keras.initializers.Initializer):
     2013, [arXiv:1302.4389](https://arxiv.org/abs/1302.4389).
     """
 
-    def __init__(self, initializer, num_pieces, *, grouping="contiguous"):
+    def __init__(
+        self,
+        initializer: str | dict | keras.initializers.Initializer | Callable,
+        num_pieces: int,
+        *,
+        grouping: str = "contiguous",
+    ):
         if initializer is None:
-            fail("`initializer` must be given.", initializer=initializer)
+            fail("`initializer` must not be None.", initializer=initializer)
         self.initializer = keras.initializers.get(initializer)
         self.num_pieces = positive_int("num_pieces", num_pieces, MOST_PARTS)
         self.grouping = one_of("grouping", grouping, ("contiguous", "strided"))
         self.pieces = independent_copies(self.initializer, self.num_pieces)
 
     def __call__(self, shape, dtype=None):
-        """Return the pieces, side by side or interleaved on the last axis."""
+        """Return a kernel whose pieces are initialized separately."""
         if not shape or shape[-1] % self.num_pieces:
             fail(
-                "`num_pieces` must divide the last axis.",
+                "`num_pieces` must divide the size of the last axis.",
                 num_pieces=self.num_pieces,
                 shape=tuple(shape),
             )

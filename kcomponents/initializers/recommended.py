@@ -1,7 +1,8 @@
-"""recommended_for: the initializer that suits an activation."""
+"""recommended_for: the recommended initializer for an activation."""
 
 import difflib
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -10,50 +11,56 @@ from keras import ops
 from kcomponents._check import fail, positive_int
 from kcomponents.initializers._seeds import MOST_PARTS
 
-# What passes half of a centered input, like ReLU, and the negative slope it begins with.
+# Activations that pass half of a centered input, with their initial negative slope.
 SMOOTH = (
     *("relu6", "elu", "celu", "gelu", "silu", "swish", "hard_silu", "hard_swish"),
     *("mish", "softplus", "squareplus", "sparse_plus"),
 )
 RECTIFIERS = {"relu": 0.0, "leaky_relu": 0.2, "prelu": 0.25, "rrelu": None}
 RECTIFIERS.update(dict.fromkeys(SMOOTH, 0.0))
-# What is nearly a line around 0, and the slope of that line.
+# Activations that are nearly linear around 0, with their slope at 0.
 SIGMOIDS = dict.fromkeys(("linear", "tanh", "hard_tanh", "softsign", "softmax"), 1.0)
 SIGMOIDS.update({"sparse_sigmoid": 1 / 2, "sigmoid": 1 / 4, "hard_sigmoid": 1 / 6})
 PARAMETERS = ("elu", "leaky_relu", "maxout", "prelu")
 KNOWN = (*RECTIFIERS, *SIGMOIDS, "selu", "maxout")
 
 
-def recommended_for(activation, *, seed=None):
-    """Return a fresh initializer for the kernel of a layer with this activation.
+def recommended_for(
+    activation: str | Callable | type[keras.layers.Layer] | None,
+    *,
+    seed: int | keras.random.SeedGenerator | None = None,
+) -> keras.initializers.Initializer:
+    """Return the recommended kernel initializer for a layer with this activation.
 
-    It keeps the variance of what flows through a deep stack of such layers. `fan_in` is
-    the number of inputs of a unit, `fan_avg` the mean of that and of its outputs.
+    The initializer keeps the variance of activations constant through a deep stack of
+    such layers. `fan_in` is the number of inputs of a unit, `fan_out` the number of its
+    outputs, and `fan_avg` the mean of both.
 
     | activation | variance of the weights | source |
     | --- | --- | --- |
-    | ReLU and its smooth kin (ELU, GELU, SiLU, ...) | 2 / fan_in | He |
-    | leaky slopes a: `leaky_relu`, `prelu`, `rrelu` | 2 / (1 + a²) / fan_in | He |
+    | ReLU and smooth variants (ELU, GELU, SiLU, ...) | 2 / fan_in | He |
+    | negative slope a: `leaky_relu`, `prelu`, `rrelu` | 2 / (1 + a²) / fan_in | He |
     | `selu` | 1 / fan_in | Klambauer |
-    | `maxout` of k pieces | 1 / E[max² of k normals] / fan_in | Tseran |
+    | `maxout` with k pieces | 1 / E[max² of k normals] / fan_in | Tseran |
     | linear, tanh, softsign, softmax | 1 / fan_avg | Glorot |
-    | `sigmoid`, whose slope at 0 is 1/4 | 4² / fan_avg | Glorot, Bengio |
+    | `sigmoid`, with slope 1/4 at 0 | 4² / fan_avg | Glorot, Bengio |
 
-    For random slopes `a²` is its mean. A sigmoid at the output of a network needs no
-    such large weights: leave that layer the `glorot_uniform` of Keras.
+    For random slopes, `a²` is the mean of the squared slope. A sigmoid at the output of
+    a network does not need such large weights: keep Keras's default `glorot_uniform`
+    for the last layer.
 
     Args:
         activation: Name (`"relu"`, `"leaky_relu:0.1"`, `"maxout:4"`), function, layer
-            class or instance (also a layer that has an `activation`, such as `Dense`),
-            or `None` for a linear layer.
-        seed: Optional int or `keras.random.SeedGenerator`, for repeatable draws.
+            class or instance (also a layer with an `activation`, such as `Dense`), or
+            `None` for a linear layer.
+        seed: Int or `keras.random.SeedGenerator`, for reproducible draws. Defaults to
+            `None`.
 
     Returns:
-        A `keras.initializers.Initializer`.
+        A new `keras.initializers.Initializer`.
 
     Raises:
-        ValueError: If nothing is known of the activation; the nearest known names are
-            given.
+        ValueError: If the activation is unknown. The message lists similar names.
 
     Example:
         >>> from kcomponents.initializers import recommended_for
@@ -90,7 +97,7 @@ def recommended_for(activation, *, seed=None):
 
 
 def _described(activation):
-    """Return the activation's known name, its layer or None, and what follows ":"."""
+    """Return the activation's name, its layer or None, and the parameter after ":"."""
     layer = activation
     if isinstance(layer, type) and issubclass(layer, keras.layers.Layer):
         layer = layer()
@@ -98,11 +105,11 @@ def _described(activation):
         name = type(layer).__name__
         if "Maxout" not in name and hasattr(layer, "activation"):
             return _described(layer.activation)
-        # Also MaxoutDense and its like.
+        # Any maxout layer, such as MaxoutDense.
         return _known("maxout" if "Maxout" in name else name, activation), layer, ""
     word = "linear" if activation is None else activation
     if not isinstance(word, str):
-        # Nothing is known of what is no word and has no name.
+        # An object without a name is unknown.
         word = str(getattr(activation, "__name__", "?"))
     name, colon, argument = (word or "linear").partition(":")
     name = _known(name, activation)
@@ -112,13 +119,13 @@ def _described(activation):
 
 
 def _known(name, activation):
-    """Return the name as it is known here: `LeakyReLU` becomes `leaky_relu`."""
+    """Return the name in `KNOWN`: `LeakyReLU` becomes `leaky_relu`."""
     names = {known.replace("_", ""): known for known in KNOWN}
     plain = name.lower().replace("_", "")
     if plain not in names:
         near = difflib.get_close_matches(plain, names, cutoff=0.5) or names
         fail(
-            "No initializer is known to suit this activation. Known are, for example: "
+            "There is no recommended initializer for this activation. Known names: "
             f"{', '.join(names[key] for key in near)}.",
             activation=activation,
         )
@@ -142,7 +149,7 @@ def _pieces(layer, argument):
     pieces = getattr(layer, "num_pieces", argument or 2)
     if pieces is None:
         fail(
-            'The number of pieces must be known: give `"maxout:4"`, say.',
+            'The number of pieces is unknown: pass a name such as `"maxout:4"`.',
             num_pieces=pieces,
         )
     if isinstance(pieces, str):
@@ -151,11 +158,11 @@ def _pieces(layer, argument):
 
 
 def _read(kind, what, text):
-    """Return the number in the text behind the ":" of a name."""
+    """Return the number after the ":" of a name."""
     try:
         return kind(text)
     except ValueError:
-        fail(f"What follows the ':' must be {what}.", activation=text)
+        fail(f"The text after ':' must be {what}.", activation=text)
 
 
 def _mean_square_of_max(count):

@@ -1,4 +1,4 @@
-"""ScaledIdentity: a matrix that passes its input on, times a gain."""
+"""ScaledIdentity: a kernel that returns its input times a gain."""
 
 import keras
 import numpy as np
@@ -12,14 +12,14 @@ from kcomponents._register import register
 class ScaledIdentity(keras.initializers.Initializer):
     """Initializer for matrices: the identity times a gain.
 
-    `kernel[i, j] = gain` where `i == j`, else 0, also where the matrix is not square.
-    A dense layer with this kernel and as many units as inputs returns `gain * inputs`.
+    `kernel[i, j] = gain` if `i == j`, else 0. The matrix need not be square. A dense
+    layer with this kernel and as many units as inputs returns `gain * inputs`.
 
     Args:
         gain: Float, the value on the diagonal. Defaults to `1.0`.
 
     Raises:
-        ValueError: Unless `gain` is a finite number and the shape that of a matrix.
+        ValueError: If `gain` is not a finite number, or if the shape is not a matrix's.
 
     Example:
         >>> from kcomponents.initializers import ScaledIdentity
@@ -32,14 +32,14 @@ class ScaledIdentity(keras.initializers.Initializer):
     Rectified Linear Units, 2015, [arXiv:1504.00941](https://arxiv.org/abs/1504.00941).
     """
 
-    def __init__(self, gain=1.0):
+    def __init__(self, gain: float = 1.0):
         self.gain = number("gain", gain)
 
     def __call__(self, shape, dtype=None):
-        """Return `gain` times the identity, of a shape with two axes."""
+        """Return a matrix, `gain` times the identity."""
         if len(shape) != 2:
             fail(
-                "`ScaledIdentity` makes matrices; take `ConvIdentity` for the kernel of"
+                "`ScaledIdentity` needs a matrix; use `ConvIdentity` for the kernel of"
                 " a convolution.",
                 shape=tuple(shape),
             )

@@ -1,4 +1,4 @@
-"""Layers of kcomponents."""
+"""Layers: maxout, rectifiers, Monte Carlo dropout, residual blocks, clipping."""
 
 from kcomponents.layers.gradient_clip import GradientClip
 from kcomponents.layers.maxout import Maxout

@@ -1,4 +1,4 @@
-"""Which axes of a tensor share one parameter, and which holds the channels."""
+"""Checks of the arguments `shared_axes` and `data_format`."""
 
 import numbers
 
@@ -16,22 +16,24 @@ def check_shared_axes(shared_axes):
     axes = shared_axes if isinstance(shared_axes, list | tuple) else [shared_axes]
     for axis in axes:
         if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
-            rule = "`shared_axes` must be 'auto', `None`, an integer or a list of them."
+            rule = (
+                "`shared_axes` must be 'auto', None, an integer or a list of integers."
+            )
             fail(rule, shared_axes=shared_axes)
     return [int(axis) for axis in axes]
 
 
 def check_data_format(data_format):
-    """Return the data format, that of Keras's settings if it is `None`."""
+    """Return the data format; `None` means the setting of Keras."""
     if data_format is None:
         data_format = keras.config.image_data_format()
     return one_of("data_format", data_format, ["channels_first", "channels_last"])
 
 
 def shared_axes_of(shared_axes, rank, data_format):
-    """Return the shared axes of a tensor of that rank, each counted from 0.
+    """Return the set of shared axes of a tensor of this rank, each at least 0.
 
-    With "auto" these are all but the batch axis and the channel axis.
+    With "auto" these are all axes except the batch axis and the channel axis.
     """
     if shared_axes == "auto":
         first = data_format == "channels_first" and rank > 2

@@ -1,4 +1,6 @@
-"""What dense and convolutional maxout share: a wide linear layer and a maximum."""
+"""Base class of the dense and convolutional maxout layers."""
+
+from typing import Any
 
 import keras
 
@@ -7,8 +9,8 @@ from kcomponents.activations import maxout
 from kcomponents.initializers import PerPiece
 
 
-class Passed(property):
-    """An argument or weight of the linear layer, shown as one of the maxout layer."""
+class Delegated(property):
+    """Attribute of the maxout layer that is stored in its linear layer."""
 
     def __init__(self, name):
         super().__init__(
@@ -18,29 +20,29 @@ class Passed(property):
 
 
 class FusedMaxout(keras.layers.Layer):
-    """Base: `linear` computes all pieces of all units, the layer keeps the largest.
+    """Base class: `linear` computes all pieces of all units, `call` their maximum.
 
-    The kernel belongs to a plain Keras layer, which brings LoRA and quantization. What
-    is changed there later, a regularizer say, is what the config holds.
+    The kernel belongs to a plain Keras layer, which implements LoRA and quantization.
+    Later changes to that layer, such as a new regularizer, are saved in the config.
     """
 
     linear_class = None
     axis = -1
 
-    kernel = Passed("kernel")
-    bias = Passed("bias")
-    use_bias = Passed("use_bias")
-    bias_initializer = Passed("bias_initializer")
-    kernel_regularizer = Passed("kernel_regularizer")
-    bias_regularizer = Passed("bias_regularizer")
-    kernel_constraint = Passed("kernel_constraint")
-    bias_constraint = Passed("bias_constraint")
-    lora_rank = Passed("lora_rank")
-    lora_alpha = Passed("lora_alpha")
-    lora_enabled = Passed("lora_enabled")
+    kernel = Delegated("kernel")
+    bias = Delegated("bias")
+    use_bias = Delegated("use_bias")
+    bias_initializer = Delegated("bias_initializer")
+    kernel_regularizer = Delegated("kernel_regularizer")
+    bias_regularizer = Delegated("bias_regularizer")
+    kernel_constraint = Delegated("kernel_constraint")
+    bias_constraint = Delegated("bias_constraint")
+    lora_rank = Delegated("lora_rank")
+    lora_alpha = Delegated("lora_alpha")
+    lora_enabled = Delegated("lora_enabled")
 
     def __init__(self, outputs, num_pieces, kernel_initializer, grouping, **kwargs):
-        names = [name for name in kwargs if name in self._passed_names()]
+        names = [name for name in kwargs if name in self._delegated_names()]
         arguments = {name: kwargs.pop(name) for name in names}
         super().__init__(**kwargs)
         self.num_pieces = positive_int("num_pieces", num_pieces)
@@ -61,13 +63,13 @@ class FusedMaxout(keras.layers.Layer):
         self.supports_masking = self.linear.supports_masking
 
     @classmethod
-    def _passed_names(cls):
-        return {name for name in dir(cls) if isinstance(getattr(cls, name), Passed)}
+    def _delegated_names(cls):
+        return {name for name in dir(cls) if isinstance(getattr(cls, name), Delegated)}
 
     def build(self, input_shape):
         lora_alpha = self.linear.lora_alpha
         self.linear.build(input_shape)
-        self.linear.lora_alpha = lora_alpha  # which `Dense.build` sets to the rank
+        self.linear.lora_alpha = lora_alpha  # `Dense.build` replaces it by the rank
         self.input_spec = self.linear.input_spec
 
     def call(self, inputs):
@@ -79,23 +81,31 @@ class FusedMaxout(keras.layers.Layer):
         shape[self.axis] //= self.num_pieces
         return tuple(shape)
 
-    def enable_lora(self, rank, lora_alpha=None, **initializers):
-        """Train a change of low rank in place of the kernel, as Keras's layer does."""
-        self.linear.enable_lora(rank, lora_alpha, **initializers)
+    def enable_lora(
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer: str | dict | keras.initializers.Initializer = "he_uniform",
+        b_initializer: str | dict | keras.initializers.Initializer = "zeros",
+    ) -> None:
+        """Train a low-rank update instead of the kernel, like `Dense.enable_lora`."""
+        self.linear.enable_lora(rank, lora_alpha, a_initializer, b_initializer)
 
-    def quantize(self, mode=None, type_check=True, config=None):
-        """Quantize the kernel, as Keras's layer does."""
+    def quantize(
+        self, mode: str | None = None, type_check: bool = True, config: Any = None
+    ) -> None:
+        """Quantize the kernel, like `Dense.quantize`."""
         self.linear.quantize(mode, type_check=type_check, config=config)
 
     def quantized_call(self, *args, **kwargs):
-        # A quantized layer comes back with a quantized policy, which calls this; the
-        # part that is quantized, `linear`, is called inside.
+        # A loaded quantized layer has a quantized dtype policy, so Keras calls this
+        # method. Only `linear` is quantized, and `call` calls it.
         return self.call(*args, **kwargs)
 
     def get_config(self):
         linear = self.linear.get_config()
         return {
-            **{name: linear[name] for name in self._passed_names() & linear.keys()},
+            **{name: linear[name] for name in self._delegated_names() & linear.keys()},
             **super().get_config(),
             "dtype": linear["dtype"],
             "num_pieces": self.num_pieces,

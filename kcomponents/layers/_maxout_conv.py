@@ -1,49 +1,55 @@
-"""What convolutional maxout layers of all ranks share."""
+"""Base class of the convolutional maxout layers."""
+
+from collections.abc import Sequence
+
+import keras
 
 from kcomponents._check import fail, positive_int
-from kcomponents.layers._fused_maxout import FusedMaxout, Passed
+from kcomponents.layers._fused_maxout import Delegated, FusedMaxout
 
 
 class MaxoutConv(FusedMaxout):
-    """Base: `linear` is the convolution that computes all pieces of all filters."""
+    """Base class: `linear` is the convolution that computes all pieces."""
 
-    kernel_size = Passed("kernel_size")
-    strides = Passed("strides")
-    padding = Passed("padding")
-    data_format = Passed("data_format")
-    dilation_rate = Passed("dilation_rate")
-    groups = Passed("groups")
+    kernel_size = Delegated("kernel_size")
+    strides = Delegated("strides")
+    padding = Delegated("padding")
+    data_format = Delegated("data_format")
+    dilation_rate = Delegated("dilation_rate")
+    groups = Delegated("groups")
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        num_pieces=2,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        groups=1,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        lora_rank=None,
-        lora_alpha=None,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        num_pieces: int = 2,
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        use_bias: bool = True,
+        kernel_initializer: str
+        | dict
+        | keras.initializers.Initializer = "glorot_uniform",
+        bias_initializer: str | dict | keras.initializers.Initializer = "zeros",
+        kernel_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        bias_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        activity_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        kernel_constraint: str | dict | keras.constraints.Constraint | None = None,
+        bias_constraint: str | dict | keras.constraints.Constraint | None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         *,
-        grouping="contiguous",
+        grouping: str = "contiguous",
         **kwargs,
     ):
         filters = positive_int("filters", filters)
         if filters % positive_int("groups", groups):
             fail("`groups` must divide `filters`.", groups=groups, filters=filters)
         if groups > 1 and grouping == "strided":
-            # Pieces of one filter would come from different groups of the input.
-            fail("`groups` above 1 needs contiguous pieces.", grouping=grouping)
+            # The pieces of a filter would belong to different groups of the input.
+            fail("`groups` above 1 needs `grouping='contiguous'`.", grouping=grouping)
         super().__init__(
             filters,
             num_pieces,

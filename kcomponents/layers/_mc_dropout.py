@@ -1,4 +1,6 @@
-"""What the forms of Monte Carlo dropout share."""
+"""Base classes of the Monte Carlo dropout layers."""
+
+from collections.abc import Sequence
 
 import keras
 
@@ -8,25 +10,33 @@ from kcomponents.layers._seed import SavesSeed
 
 
 class BaseMCDropout(SavesSeed, keras.layers.Dropout):
-    """Dropout that can be active whatever `training` says."""
+    """Dropout that can be active also if `training` is false."""
 
-    def __init__(self, rate, noise_shape=None, seed=None, *, active="always", **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        *,
+        active: str = "always",
+        **kwargs,
+    ):
         super().__init__(number("rate", rate), noise_shape, seed, **kwargs)
         if rate == 1:
-            fail("`rate` must be below 1, or nothing would be left.", rate=rate)
+            fail("`rate` must be below 1.", rate=rate)
         self.active = active
 
     @property
-    def active(self):
-        """When to drop: "always" or "training"."""
+    def active(self) -> str:
+        """When dropout is active: "always" or "training"."""
         return self._active
 
     @active.setter
-    def active(self, active):
+    def active(self, active: str) -> None:
         self._active = one_of("active", active, ["always", "training"])
 
     def call(self, inputs, training=False):
-        # Keras's functional models override `training`, even where a call pinned it.
+        # Functional models override `training`, even if the layer's call fixed it.
         if not self.rate or not (training or self.active == "always"):
             return inputs
         return keras.random.dropout(
@@ -38,7 +48,7 @@ class BaseMCDropout(SavesSeed, keras.layers.Dropout):
 
 
 class BaseMCSpatialDropout(BaseMCDropout):
-    """Draw one mask value per sample and channel, for all positions."""
+    """Dropout with one mask value per sample and channel, for all positions."""
 
     positions = None
 

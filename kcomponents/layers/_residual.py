@@ -1,4 +1,4 @@
-"""What a residual block is made of: fresh layers after its settings, and chains."""
+"""Parts of a residual block: its layers, and functions that run them in sequence."""
 
 import keras
 
@@ -14,29 +14,29 @@ NORMALIZATIONS = {
 
 
 def sizes(name, value):
-    """Return a size for all spatial axes, or a tuple with one for each."""
+    """Return one size for all spatial axes, or a tuple with one size per axis."""
     if isinstance(value, (list, tuple)):
         return tuple(positive_int(name, size) for size in value)
     return positive_int(name, value)
 
 
 def all_one(value):
-    """Tell whether a size, or each in a tuple, is 1."""
+    """Return whether a size, or each size of a tuple, is 1."""
     return value == 1 or (isinstance(value, tuple) and set(value) == {1})
 
 
 def plain(identifier):
-    """Return an activation as a config if it is a layer, else as it is."""
+    """Return the config of an activation layer; return anything else unchanged."""
     if not isinstance(identifier, keras.layers.Layer):
         return identifier
     config = keras.saving.serialize_keras_object(identifier)
-    # Copies of one name would give their weights one path.
+    # Copies with the same name would have weights with the same path.
     config["config"].pop("name", None)
     return config
 
 
 def spatial_rank(block, input_shape):
-    """Return the number of spatial axes, or refuse what no kernel can take."""
+    """Return the number of spatial axes, or raise a ValueError for a wrong shape."""
     rank = len(input_shape) - 2
     if not 0 <= rank <= 3:
         fail("The input must have two to five axes.", input_shape=input_shape)
@@ -44,12 +44,12 @@ def spatial_rank(block, input_shape):
         fail("The channels of the input must be known.", input_shape=input_shape)
     given = {name: getattr(block, name) for name in ("strides", "dilation_rate")}
     if rank == 0 and not all(map(all_one, given.values())):
-        fail("Without spatial axes there is nothing to stride over.", **given)
+        fail("`strides` and `dilation_rate` must be 1 without spatial axes.", **given)
     return rank
 
 
 def kernels(block, rank):
-    """Return the weight layers of the branch and, last, that of the bypass."""
+    """Return the weight layers of the branch, and the bypass projection as the last."""
     plan = [(block.filters, block.kernel_size)] * 2
     if block.bottleneck:
         narrow = block.filters // 4
@@ -76,13 +76,13 @@ def _kernel(block, rank, filters, size, strides, initializer):
     options.update(padding="same", dilation_rate=dilation)
     options.update(data_format=block.data_format)
     layer = CONVOLUTIONS[rank - 1](filters, size, strides, **options)
-    # Keras's convolutions drop masks, even where every time step keeps its place.
+    # Keras's convolutions drop masks, even if every time step keeps its position.
     layer.supports_masking = all_one(strides)
     return layer
 
 
 def normalizations(block):
-    """Return a list of one layer, or of none."""
+    """Return a list with one normalization layer, or an empty list."""
     if block.normalization is None:
         return []
     make = NORMALIZATIONS[block.normalization]
@@ -90,22 +90,22 @@ def normalizations(block):
 
 
 def activation(block):
-    """Return a fresh layer."""
+    """Return a new activation layer."""
     layer = activations.get(block.activation, as_layer=True)
     layer.dtype_policy = block.dtype_policy
     return layer
 
 
 def dropouts(block, rate, noise_shape=None, offset=0):
-    """Return a list of one layer, or of none for a rate of 0."""
-    # Two noises of one seed would drop alike, hence the offset.
+    """Return a list with one dropout layer; empty if the rate is 0."""
+    # With the same seed, two dropout layers would draw the same masks.
     seed = None if block.seed is None else block.seed + offset
     make = keras.layers.Dropout
     return [make(rate, noise_shape, seed, dtype=block.dtype_policy)] if rate else []
 
 
 def strided(block, shape):
-    """Return the shape behind kernels with the block's strides, as a list."""
+    """Return the output shape of kernels with the block's strides, as a list."""
     axes = [a for a in range(1, len(shape)) if a != block.axis % len(shape)]
     strides = block.strides
     if not isinstance(strides, tuple):
@@ -117,7 +117,7 @@ def strided(block, shape):
 
 
 def build(chain, shape):
-    """Build layers one on the other and return the shape behind the last."""
+    """Build layers in sequence and return the output shape of the last."""
     for layer in chain:
         layer.build(shape)
         shape = layer.compute_output_shape(shape)
@@ -125,7 +125,7 @@ def build(chain, shape):
 
 
 def run(chain, outputs, training):
-    """Run layers one on the other."""
+    """Call layers in sequence."""
     for layer in chain:
         outputs = layer(outputs, training=training)
     return outputs

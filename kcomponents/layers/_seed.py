@@ -1,8 +1,8 @@
-"""Random state that a model's file keeps, which that of Keras's layers is not."""
+"""A mixin that saves a layer's random state, which Keras's layers do not save."""
 
 
 class SavesSeed:
-    """Save the state of `seed_generator` with the weights, so that draws go on."""
+    """Save the state of `seed_generator` with the weights, and restore it."""
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -10,7 +10,7 @@ class SavesSeed:
             store["seed_generator_state"] = self._seed_state().numpy()
 
     def load_own_variables(self, store):
-        # Absent from the weights of Keras's layers, whose place ours may take.
+        # The state is missing in files written by the corresponding Keras layer.
         if "seed_generator_state" in store and self._seed_state() is not None:
             self._seed_state().assign(store["seed_generator_state"])
 

@@ -1,4 +1,6 @@
-"""Maxout: the largest of several linear pieces is a unit's activation."""
+"""Maxout: keep the largest value of each group of channels."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -19,37 +21,42 @@ from kcomponents.activations import maxout
 class Maxout(keras.layers.Layer):
     """Keep the largest value of each group of channels.
 
-    `y[i] = max(x[j] for j in group i)`: after a linear layer, each unit is a convex
-    piecewise linear function, learned along with its weights. Only the winner gets the
-    gradient, the earliest of a group where several are equal. NaN wins.
+    `y[i] = max(x[j] for j in group i)`, or NaN if a channel of the group is NaN. After
+    a linear layer, each group is a convex piecewise linear function whose pieces are
+    learned. Only the largest channel of a group gets the gradient; if several are
+    equal, the first.
 
-    Groups are given by the number of channels each takes (as in Chainer and Paddle), by
-    the number of groups (as in TensorFlow Addons) or one by one.
+    Set the groups by the number of channels per group (as in Chainer and Paddle), by
+    the number of groups (as in TensorFlow Addons), or by the size of each group.
 
     Args:
-        num_pieces: Int, channels to a group. Defaults to `2`.
-        axis: Int, the axis to shrink, not the batch axis. Defaults to `-1`.
-        num_units: Optional int, number of groups. It takes the place of `num_pieces`.
-        group_sizes: Optional list of ints, the number of channels of each group, which
-            add up to the size of the axis. It takes the place of `num_pieces`.
-        grouping: Which channels form a group, of `n` groups of `k`: `"contiguous"`
-            takes `i * k, ..., i * k + k - 1` (Chainer, Paddle), `"strided"` takes `i,
-            i + n, ...` (TensorFlow Addons). Defaults to `"contiguous"`.
-        min_zero: Bool, whether 0 competes in each group, as in Pylearn2. Defaults to
-            `False`.
+        num_pieces: Int, the number of channels in each group. Defaults to `2`.
+        axis: Int, the axis that contains the channels, not the batch axis. Defaults to
+            `-1`.
+        num_units: Int, the number of groups; replaces `num_pieces`. Defaults to `None`.
+        group_sizes: List of ints, the number of channels of each group, which add up to
+            the size of the axis; replaces `num_pieces`. Defaults to `None`.
+        grouping: Which channels form group `i`, for `n` groups of `k` channels:
+            `"contiguous"` takes `i * k, ..., i * k + k - 1` (as in Chainer and Paddle),
+            `"strided"` takes `i, i + n, ...` (as in TensorFlow Addons). Defaults to
+            `"contiguous"`.
+        min_zero: Bool, whether to take the maximum of each group and 0, as in Pylearn2.
+            Defaults to `False`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
     Input shape:
-        Any, with at least one axis beside the batch; only the size of `axis` must be
-        known. A mask passes; where it covers `axis`, one channel keeps its group.
+        `(batch, ...)`, with at least one axis besides the batch axis. Only the size of
+        `axis` must be known. Masks are supported; if the mask includes `axis`, a group
+        is kept if one of its channels is.
 
     Output shape:
-        The input's, with the number of groups on `axis`.
+        The shape of the input, with the number of groups on `axis`.
 
     Raises:
-        ValueError: If counts are not positive integers, several of them are given, the
-            groups do not fill the axis, the axis is the batch's or outside the input,
-            or sizes are joined with `"strided"`.
+        ValueError: If a count is not a positive integer, if more than one of
+            `num_pieces`, `num_units` and `group_sizes` is given, if the groups do not
+            add up to the size of the axis, if the axis is the batch axis or out of
+            range, or if `group_sizes` is combined with `"strided"`.
 
     Example:
         >>> from kcomponents.layers import Maxout
@@ -63,13 +70,13 @@ class Maxout(keras.layers.Layer):
 
     def __init__(
         self,
-        num_pieces=2,
-        axis=-1,
+        num_pieces: int = 2,
+        axis: int = -1,
         *,
-        num_units=None,
-        group_sizes=None,
-        grouping="contiguous",
-        min_zero=False,
+        num_units: int | None = None,
+        group_sizes: Sequence[int] | None = None,
+        grouping: str = "contiguous",
+        min_zero: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -78,7 +85,7 @@ class Maxout(keras.layers.Layer):
         self.axis = axis
         self.grouping = one_of("grouping", grouping, ("contiguous", "strided"))
         if self.group_sizes and grouping == "strided":
-            fail("`group_sizes` needs contiguous groups.", grouping=grouping)
+            fail("`group_sizes` needs `grouping='contiguous'`.", grouping=grouping)
         self.min_zero = boolean("min_zero", min_zero)
         self.supports_masking = True
 
@@ -141,14 +148,14 @@ class Maxout(keras.layers.Layer):
 
 
 def _one_way_of_grouping(num_pieces, num_units, group_sizes):
-    """Return the three arguments checked, all but one of them None."""
+    """Return the three checked arguments; two of them are None."""
     if num_units is None and group_sizes is None:
         return positive_int("num_pieces", num_pieces), None, None
     both = num_units is not None and group_sizes is not None
-    # 2 is the default: given or not cannot be told apart.
+    # 2 may be the default, so it does not count as given.
     if both or num_pieces not in (None, 2):
         fail(
-            "Give one of `num_pieces`, `num_units` and `group_sizes`.",
+            "Pass only one of `num_pieces`, `num_units` and `group_sizes`.",
             num_pieces=num_pieces,
             num_units=num_units,
             group_sizes=group_sizes,

@@ -1,4 +1,4 @@
-"""MaxoutConv3D: a 3D convolution with the largest of several pieces per filter."""
+"""MaxoutConv3D: a 3D convolution with maxout filters."""
 
 import keras
 
@@ -8,52 +8,53 @@ from kcomponents.layers._maxout_conv import MaxoutConv
 
 @register
 class MaxoutConv3D(MaxoutConv):
-    """3D convolution whose filters are the largest of several linear pieces.
+    """3D convolution with maxout filters: the maximum of several linear pieces.
 
-    `y[i] = max over j of the channel of piece j of filter i` of one convolution with
-    `filters * num_pieces` channels, held as the `Conv3D` layer `linear`.
+    `y[i] = max over j of conv(x)[channel of piece j of filter i]`. The attribute
+    `linear` is a `Conv3D` layer with `filters * num_pieces` channels that computes all
+    pieces with one kernel.
 
     Args:
-        filters: Int, number of output channels.
-        kernel_size: Int or 3 ints, the window in voxels.
-        num_pieces: Int, linear pieces of each filter. Defaults to `2`.
-        strides: Int or 3 ints, steps of the window. Defaults to `1`.
+        filters: Int, the number of output channels.
+        kernel_size: Int or 3 ints, the size of the convolution window in voxels.
+        num_pieces: Int, the number of linear pieces of each filter. Defaults to `2`.
+        strides: Int or 3 ints, the stride of the window. Defaults to `1`.
         padding: `"valid"` or `"same"`. Defaults to `"valid"`.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config.image_data_format()`.
-        dilation_rate: Int or 3 ints, spacing of the window's points. Defaults to `1`.
-        groups: Int, number of groups of channels convolved apart; all pieces of a
-            filter see the same group. Defaults to `1`.
-        use_bias: Bool, whether pieces have biases. Defaults to `True`.
-        kernel_initializer: Initializer of the kernel of one piece; each is drawn on its
-            own, see `kcomponents.initializers.PerPiece`. Defaults to
+        dilation_rate: Int or 3 ints, the dilation of the window. Defaults to `1`.
+        groups: Int, the number of groups of channels that are convolved separately.
+            All pieces of a filter belong to the same group. Defaults to `1`.
+        use_bias: Bool, whether the pieces have biases. Defaults to `True`.
+        kernel_initializer: Initializer of the kernel of one piece. The pieces are
+            initialized separately, see `kcomponents.initializers.PerPiece`. Defaults to
             `"glorot_uniform"`.
-        bias_initializer: Initializer of all biases. Defaults to `"zeros"`.
-        kernel_regularizer, bias_regularizer: Penalties on kernel and bias. Default to
-            `None`.
-        activity_regularizer: Penalty on the outputs. Defaults to `None`.
-        kernel_constraint, bias_constraint: Constraints on kernel and bias. Default to
-            `None`.
+        bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
+        kernel_regularizer, bias_regularizer: Regularizers of the kernel and the bias.
+            Default to `None`.
+        activity_regularizer: Regularizer of the outputs. Defaults to `None`.
+        kernel_constraint, bias_constraint: Constraints on the kernel and the bias.
+            Default to `None`.
         lora_rank: Optional int, as in `keras.layers.Conv3D`. Defaults to `None`.
         lora_alpha: Optional number, as in `keras.layers.Conv3D`. Defaults to
             `lora_rank`.
-        grouping: Order of kernel channels, of `n` filters and `k` pieces:
-            `"contiguous"` puts piece `j` of filter `i` at `i * k + j`, `"strided"` at
-            `j * n + i`. Defaults to `"contiguous"`.
+        grouping: Order of the kernel's channels for `n` filters and `k` pieces:
+            `"contiguous"` puts piece `j` of filter `i` at `i * k + j`, `"strided"` puts
+            it at `j * n + i`. Defaults to `"contiguous"`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
     Input shape:
-        `(batch, depth, height, width, channels)`, with `"channels_first"` the
-        channels second.
+        `(batch, depth, height, width, channels)`, or
+        with the channels second for `"channels_first"`.
 
     Output shape:
-        `(batch, new_depth, new_height, new_width, filters)`, with the filters where the
-        channels were.
+        `(batch, new_depth, new_height, new_width, filters)`, or
+        with the filters second for `"channels_first"`.
 
     Raises:
-        ValueError: If counts are not positive integers, `groups` does not divide
-            `filters` or is joined with `"strided"`, or `keras.layers.Conv3D` refuses
-            an argument.
+        ValueError: If counts are not positive integers, if `groups` does not divide
+            `filters`, if `groups` is above 1 with `grouping="strided"`, or if
+            `keras.layers.Conv3D` rejects an argument.
 
     Example:
         >>> from kcomponents.layers import MaxoutConv3D

@@ -1,52 +1,52 @@
-"""MaxoutDense: a dense layer whose units are the largest of several linear pieces."""
+"""MaxoutDense: a dense layer with maxout units."""
 
 import keras
 
 from kcomponents._check import positive_int
 from kcomponents._register import register
-from kcomponents.layers._fused_maxout import FusedMaxout, Passed
+from kcomponents.layers._fused_maxout import Delegated, FusedMaxout
 
 
 @register
 class MaxoutDense(FusedMaxout):
-    """Dense layer whose units are the largest of several linear pieces.
+    """Dense layer with maxout units: the maximum of several linear pieces.
 
-    `y[i] = max over j of (x @ kernel + bias)[channel of piece j of unit i]`: the layer
+    `y[i] = max over j of (x @ kernel + bias)[channel of piece j of unit i]`. The layer
     learns a convex activation for each unit, with `num_pieces` times the weights of
-    `Dense`. All pieces lie in one kernel, held by the `Dense` layer `linear`, so
-    `enable_lora` and `quantize` work as there, also through the model.
+    `Dense`. The attribute `linear` is a `Dense` layer that computes all pieces with one
+    kernel, so `enable_lora` and `quantize` work as in `Dense`, also through the model.
 
     Args:
-        units: Int, number of outputs.
-        num_pieces: Int, linear pieces of each unit. Defaults to `2`.
-        use_bias: Bool, whether pieces have biases. Defaults to `True`.
-        kernel_initializer: Initializer of the kernel of one piece; each is drawn on its
-            own, see `kcomponents.initializers.PerPiece`. Defaults to
+        units: Int, the number of outputs.
+        num_pieces: Int, the number of linear pieces of each unit. Defaults to `2`.
+        use_bias: Bool, whether the pieces have biases. Defaults to `True`.
+        kernel_initializer: Initializer of the kernel of one piece. The pieces are
+            initialized separately, see `kcomponents.initializers.PerPiece`. Defaults to
             `"glorot_uniform"`.
-        bias_initializer: Initializer of all biases. Defaults to `"zeros"`.
-        kernel_regularizer, bias_regularizer: Penalties on kernel and bias. Default to
-            `None`.
-        activity_regularizer: Penalty on the outputs. Defaults to `None`.
-        kernel_constraint, bias_constraint: Constraints on kernel and bias. Default to
-            `None`.
+        bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
+        kernel_regularizer, bias_regularizer: Regularizers of the kernel and the bias.
+            Default to `None`.
+        activity_regularizer: Regularizer of the outputs. Defaults to `None`.
+        kernel_constraint, bias_constraint: Constraints on the kernel and the bias.
+            Default to `None`.
         lora_rank: Optional int, as in `keras.layers.Dense`. Defaults to `None`.
         lora_alpha: Optional number, as in `keras.layers.Dense`. Defaults to
             `lora_rank`.
-        grouping: Order of kernel columns, of `n` units and `k` pieces: `"contiguous"`
-            puts piece `j` of unit `i` at `i * k + j`, `"strided"` at `j * n + i`.
-            `"strided"` is the faster one. Defaults to `"contiguous"`.
+        grouping: Order of the kernel's columns for `n` units and `k` pieces:
+            `"contiguous"` puts piece `j` of unit `i` at `i * k + j`, `"strided"` puts
+            it at `j * n + i`, which is faster. Defaults to `"contiguous"`.
         **kwargs: Base layer arguments, such as `name` and `dtype`, and
             `quantization_config` as in `keras.layers.Dense`.
 
     Input shape:
-        `(batch, ..., input_dim)`. A mask passes.
+        `(batch, ..., input_dim)`. Masks are supported.
 
     Output shape:
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: If counts are not positive integers, the grouping is unknown, or
-            `keras.layers.Dense` refuses an argument.
+        ValueError: If counts are not positive integers, if the grouping is unknown, or
+            if `keras.layers.Dense` rejects an argument.
 
     Example:
         >>> from kcomponents.layers import MaxoutDense
@@ -61,24 +61,26 @@ class MaxoutDense(FusedMaxout):
     """
 
     linear_class = keras.layers.Dense
-    quantization_config = Passed("quantization_config")
+    quantization_config = Delegated("quantization_config")
 
     def __init__(
         self,
-        units,
-        num_pieces=2,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        lora_rank=None,
-        lora_alpha=None,
+        units: int,
+        num_pieces: int = 2,
+        use_bias: bool = True,
+        kernel_initializer: str
+        | dict
+        | keras.initializers.Initializer = "glorot_uniform",
+        bias_initializer: str | dict | keras.initializers.Initializer = "zeros",
+        kernel_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        bias_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        activity_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        kernel_constraint: str | dict | keras.constraints.Constraint | None = None,
+        bias_constraint: str | dict | keras.constraints.Constraint | None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         *,
-        grouping="contiguous",
+        grouping: str = "contiguous",
         **kwargs,
     ):
         units = positive_int("units", units)

@@ -1,4 +1,4 @@
-"""MCDropout: dropout that goes on outside training, for Monte Carlo estimates."""
+"""MCDropout: dropout that is active also in `predict`, for Monte Carlo estimates."""
 
 from kcomponents._register import register
 from kcomponents.layers._mc_dropout import BaseMCDropout
@@ -8,22 +8,23 @@ from kcomponents.layers._mc_dropout import BaseMCDropout
 class MCDropout(BaseMCDropout):
     """Dropout that stays active in `predict`, to sample from a model's predictions.
 
-    `y = mask * x / (1 - rate)`, with `mask ~ Bernoulli(1 - rate)`, drawn anew at each
-    call whatever `training` says. All else in the model behaves as usual: batch
-    normalization keeps its averages in `predict`.
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
+    call, whatever the value of `training`. Other layers behave as usual: batch
+    normalization uses its moving averages in `predict`.
 
     Args:
-        rate: Float, the share of the inputs to drop, at least 0 and below 1.
-        noise_shape: Optional tuple, the shape of the mask, as in Keras's `Dropout`: 1
-            for an axis along which the mask is the same, `None` for the input's size.
-        seed: Optional int, for repeatable masks, which also go on from where they
-            were when a saved model is loaded.
-        active: `"always"`, or `"training"` for dropout in training only, as in
-            Keras's `Dropout`. It is also an attribute that can be set; functions that
-            Keras has compiled notice at the next `compile`. Defaults to `"always"`.
+        rate: Float of at least 0 and below 1, the fraction of the inputs to drop.
+        noise_shape: Tuple, the shape of the mask, as in Keras's `Dropout`: 1 for an
+            axis that shares one mask value, `None` for the input's size. Defaults to
+            `None`: one mask value per input.
+        seed: Int, for reproducible masks. The random state is saved with the model.
+            Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only, as in
+            Keras's `Dropout`. The attribute `active` can be changed later; a compiled
+            model uses the new value after the next `compile`. Defaults to `"always"`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
-    Input shape: `(batch, ...)`. Output shape: the same.
+    Input shape: `(batch, ...)`. Output shape: the same as the input.
 
     Raises:
         ValueError: If `rate` is not in `[0, 1)`, or `active` is unknown.

@@ -1,4 +1,4 @@
-"""MCSpatialDropout1D: drop whole channels of sequences, also outside training."""
+"""MCSpatialDropout1D: drop whole channels of sequences, also in `predict`."""
 
 from kcomponents._register import register
 from kcomponents.layers._mc_dropout import BaseMCSpatialDropout
@@ -8,18 +8,18 @@ from kcomponents.layers._mc_dropout import BaseMCSpatialDropout
 class MCSpatialDropout1D(BaseMCSpatialDropout):
     """Dropout of whole channels of sequences that stays active in `predict`.
 
-    `y = mask * x / (1 - rate)`, with `mask ~ Bernoulli(1 - rate)` drawn anew at each
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
     call, one value per sample and channel. See `MCDropout`.
 
     Args:
-        rate: Float, the share of the channels to drop, at least 0 and below 1.
-        seed: Optional int, for repeatable masks.
-        active: `"always"`, or `"training"` for dropout in training only. Defaults to
-            `"always"`.
+        rate: Float of at least 0 and below 1, the fraction of the channels to drop.
+        seed: Int, for reproducible masks. Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only. Defaults
+            to `"always"`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
     Input shape: `(batch, steps, channels)`.
-    Output shape: the same.
+    Output shape: the same as the input.
 
     Raises:
         ValueError: If `rate` is not in `[0, 1)`, or `active` is unknown.
@@ -37,7 +37,9 @@ class MCSpatialDropout1D(BaseMCSpatialDropout):
 
     positions = 1
 
-    def __init__(self, rate, seed=None, *, active="always", **kwargs):
+    def __init__(
+        self, rate: float, seed: int | None = None, *, active: str = "always", **kwargs
+    ):
         super().__init__(rate, "channels_last", seed, active=active, **kwargs)
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""MCSpatialDropout2D: drop whole channels of images, also outside training."""
+"""MCSpatialDropout2D: drop whole channels of images, also in `predict`."""
 
 from kcomponents._register import register
 from kcomponents.layers._mc_dropout import BaseMCSpatialDropout
@@ -8,24 +8,25 @@ from kcomponents.layers._mc_dropout import BaseMCSpatialDropout
 class MCSpatialDropout2D(BaseMCSpatialDropout):
     """Dropout of whole channels of images that stays active in `predict`.
 
-    `y = mask * x / (1 - rate)`, with `mask ~ Bernoulli(1 - rate)` drawn anew at each
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
     call, one value per sample and channel. See `MCDropout`.
 
     Args:
-        rate: Float, the share of the channels to drop, at least 0 and below 1.
+        rate: Float of at least 0 and below 1, the fraction of the channels to drop.
         data_format: `"channels_last"` for inputs `(batch, height, width, channels)` or
             `"channels_first"` for `(batch, channels, height, width)`. Defaults to
             `keras.config.image_data_format()`.
-        seed: Optional int, for repeatable masks.
-        active: `"always"`, or `"training"` for dropout in training only. Defaults to
-            `"always"`.
+        seed: Int, for reproducible masks. Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only. Defaults
+            to `"always"`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
     Input shape: `(batch, height, width, channels)`, or with the channels first.
-    Output shape: the same.
+    Output shape: the same as the input.
 
     Raises:
-        ValueError: If `rate` is not in `[0, 1)`, or a string is unknown.
+        ValueError: If `rate` is not in `[0, 1)`, or if `data_format` or `active` is
+            unknown.
 
     Example:
         >>> import keras
@@ -40,5 +41,13 @@ class MCSpatialDropout2D(BaseMCSpatialDropout):
 
     positions = 2
 
-    def __init__(self, rate, data_format=None, seed=None, *, active="always", **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        *,
+        active: str = "always",
+        **kwargs,
+    ):
         super().__init__(rate, data_format, seed, active=active, **kwargs)

@@ -1,6 +1,7 @@
-"""PReLU: a rectifier whose negative slope is learned, by default one per channel."""
+"""PReLU: a leaky ReLU with learned slopes, by default one per channel."""
 
 import numbers
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -17,34 +18,35 @@ from kcomponents.layers._axes import (
 
 @register
 class PReLU(keras.layers.Layer):
-    """Rectifier whose negative slope is learned, one slope per channel by default.
+    """Leaky ReLU whose negative slope is learned, one slope per channel by default.
 
-    `y = x` where `x > 0`, else `alpha * x`. The gradient at 0 is `alpha`. A slope of
-    0 turns `-inf` into 0, as ReLU does.
+    `y = x` where `x > 0`, else `alpha * x`. The gradient at 0 is `alpha`. With
+    `alpha = 0`, an input of `-inf` gives 0, as in ReLU.
 
-    With `shared_axes="auto"` only the number of channels must be known: all other
-    sizes may vary.
+    With `shared_axes="auto"` only the number of channels must be known; all other sizes
+    may vary.
 
     Args:
-        alpha_initializer: Float, the slope to start from, or a Keras initializer.
-            Defaults to `0.25`.
-        alpha_regularizer: Optional Keras regularizer of the slopes.
-        alpha_constraint: Optional Keras constraint on the slopes.
+        alpha_initializer: Float, the initial slope, or a Keras initializer. Defaults to
+            `0.25`.
+        alpha_regularizer: Keras regularizer of the slopes. Defaults to `None`.
+        alpha_constraint: Keras constraint on the slopes. Defaults to `None`.
         shared_axes: `"auto"` for one slope per channel; an int or a list of ints, the
             axes along which slopes are shared (negative ones count from the end); or
             `None` for one slope per position. Defaults to `"auto"`.
-        data_format: `"channels_last"` or `"channels_first"`: whether `"auto"` takes
-            the last axis or axis 1 for the channels. Inputs of rank 2 have them last.
-            Defaults to `keras.config.image_data_format()`, as in Keras's convolutions
-            of every rank; for sequences from recurrent layers, whose features are
-            always last, give `"channels_last"` where that setting differs.
+        data_format: `"channels_last"` or `"channels_first"`, which decides whether the
+            last axis or axis 1 contains the channels for `"auto"`. In inputs of rank 2
+            it is always the last axis. Defaults to `keras.config.image_data_format()`,
+            as in Keras's convolutions of every rank. The features of recurrent layers
+            are always last: if the setting is `"channels_first"`, pass
+            `"channels_last"` for sequences.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
-    Input shape: `(batch, ...)`. Output shape: the same.
+    Input shape: `(batch, ...)`. Output shape: the same as the input.
 
     Raises:
-        ValueError: If `shared_axes` contains the batch axis or one out of range, or if
-            the size of an axis that is not shared is unknown.
+        ValueError: If `shared_axes` contains the batch axis or an axis out of range, or
+            if the size of an axis that is not shared is unknown.
 
     Example:
         >>> from kcomponents.layers import PReLU
@@ -59,12 +61,12 @@ class PReLU(keras.layers.Layer):
 
     def __init__(
         self,
-        alpha_initializer=0.25,
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        shared_axes="auto",
+        alpha_initializer: float | str | dict | keras.initializers.Initializer = 0.25,
+        alpha_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        alpha_constraint: str | dict | keras.constraints.Constraint | None = None,
+        shared_axes: str | int | Sequence[int] | None = "auto",
         *,
-        data_format=None,
+        data_format: str | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -79,15 +81,22 @@ class PReLU(keras.layers.Layer):
         self.supports_masking = True
 
     @classmethod
-    def keras_compatible(cls, **kwargs):
-        """Return the layer with Keras's defaults: a slope per position, from 0."""
+    def keras_compatible(cls, **kwargs) -> "PReLU":
+        """Return a layer with Keras's defaults: one slope per position, initially 0.
+
+        Args:
+            **kwargs: Arguments of `PReLU`, which override these defaults.
+
+        Returns:
+            `PReLU` layer.
+        """
         return cls(**{"alpha_initializer": "zeros", "shared_axes": None, **kwargs})
 
     def build(self, input_shape):
         rank = len(input_shape)
         shared = shared_axes_of(self.shared_axes, rank, self.data_format)
         if 0 in shared:
-            rule = "`shared_axes` must leave out the batch axis, which has no slopes."
+            rule = "`shared_axes` must not contain the batch axis."
             fail(rule, shared_axes=self.shared_axes)
         own = {axis: input_shape[axis] for axis in range(1, rank) if axis not in shared}
         if None in own.values():
@@ -109,7 +118,7 @@ class PReLU(keras.layers.Layer):
     def call(self, inputs, training=False):
         dtype = self.compute_dtype
         x, alpha = ops.cast(inputs, dtype), ops.cast(self.alpha, dtype)
-        # Exporters and forward-mode derivatives know no gradient made by hand.
+        # Exporters and forward-mode derivatives do not support custom gradients.
         by_hand = training and backends.GRADIENTS_BY_HAND
         return _prelu_in_training(x, alpha) if by_hand else _prelu(x, alpha)
 
@@ -128,8 +137,8 @@ class PReLU(keras.layers.Layer):
 
 
 def _prelu(x, alpha):
-    # Slope 0 must not meet -inf; any finite number gives 0 in its place. A select of
-    # the slope instead of the product keeps +inf out of the slope's gradient.
+    # `0 * -inf` would be NaN, so slope 0 gets a finite input. Selecting the slope, not
+    # the product, keeps +inf out of the gradient of the slope.
     half = keras.backend.standardize_dtype(x.dtype) == "float16"
     lowest = -65504.0 if half else -3e38
     least = ops.where(ops.equal(alpha, 0), lowest, -float("inf"))
@@ -137,12 +146,12 @@ def _prelu(x, alpha):
     return bounded * ops.where(x > 0, ops.ones_like(alpha), alpha)
 
 
-# Derived by hand: automatic gradients halve the slope at 0 or need a select, which
-# takes longer than all the rest on some backends.
+# The gradient is written by hand: automatic gradients halve the slope at 0, or need a
+# select, which on some backends takes longer than everything else.
 @ops.custom_gradient
 def _prelu_in_training(x, alpha):
     def gradient(*args, upstream=None):
-        # Some backends hand over the inputs too, for gradients of this gradient.
+        # Some backends also pass the inputs, for second derivatives.
         (given,), inputs = (
             (args, (x, alpha)) if upstream is None else ((upstream,), args)
         )

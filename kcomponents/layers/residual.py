@@ -1,4 +1,6 @@
-"""PreActivationResidual: a block whose bypass carries signal and gradient unchanged."""
+"""PreActivationResidual: a residual block with an identity bypass."""
+
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -16,60 +18,62 @@ SETTINGS = (
 
 @register
 class PreActivationResidual(keras.layers.Layer):
-    """Residual block: two weight layers and a bypass around them.
+    """Residual block with pre-activation: two weight layers and a bypass around them.
 
-    `y = x + w₂(f(n₂(w₁(f(n₁(x))))))` with weight layers `w`, normalizations `n` and an
-    activation `f`, each a fresh one. Inputs without spatial axes get dense layers,
-    others convolutions of their rank with `padding="same"`.
+    `y = x + w₂(f(n₂(w₁(f(n₁(x))))))` with weight layers `w`, normalization layers `n`
+    and an activation `f`. For inputs without spatial axes the weight layers are dense
+    layers, otherwise convolutions of the input's rank with `padding="same"`.
 
-    Where the channels or strides change, the bypass is a `1x1` convolution or dense
-    layer of `f(n₁(x))`, as in the authors' code; it is not normalized. The first weight
-    layer takes the strides.
+    If the number of channels or the spatial size changes, the bypass is a projection of
+    `f(n₁(x))` by a `1x1` convolution or a dense layer, as in the authors' code. It is
+    not normalized. The strides apply to the first weight layer.
 
     Args:
-        filters: Int, channels of the output.
-        kernel_size: Int or tuple of ints. Of no account for dense layers. Defaults to
-            `3`.
+        filters: Int, the number of output channels.
+        kernel_size: Int or tuple of ints, the size of the kernels. Ignored for dense
+            layers. Defaults to `3`.
         strides: Int or tuple of ints. Defaults to `1`.
-        activation: Anything that `kcomponents.activations.get` takes. Defaults to
-            `"relu"`.
-        bottleneck: Bool, whether to have three weight layers, `1x1` to `filters / 4`
+        activation: Any argument of `kcomponents.activations.get`. Defaults to `"relu"`.
+        bottleneck: Bool, whether to use three weight layers: `1x1` to `filters / 4`
             channels, `kernel_size`, and `1x1` to `filters`. Defaults to `False`.
         normalization: `"batch"`, `"layer"` (over the channels) or `None`. Defaults to
             `"batch"`.
-        dropout: Float, the rate of dropout before the last weight layer. Defaults to
-            `0.0`.
-        survival: Float, the probability that the branch of a sample is kept in training
-            (stochastic depth). Kept ones are divided by it, so that nothing changes
-            outside training. Defaults to `1.0`.
-        order: `"pre"`, or `"post"` for the order of the first residual networks: weight
-            layer, normalization, activation, the last activation after the sum and a
-            normalized projection. Defaults to `"pre"`.
-        bypass: Bool. Without it the block is a piece of a plain network, of as many
-            weights where the bypass has none. Defaults to `True`.
-        dilation_rate: Int or tuple of ints, for the kernels of `kernel_size`. Defaults
-            to `1`.
-        data_format: `"channels_last"` or `"channels_first"`. Defaults to that of Keras.
-        use_bias: Bool, or `None` for a bias where there is no normalization. Defaults
-            to `None`.
-        kernel_initializer: Initializer of each kernel, drawn apart. Defaults to
-            `"he_normal"`.
-        kernel_regularizer: Optional regularizer of each kernel.
-        kernel_constraint: Optional constraint of each kernel.
-        seed: Optional int, for repeatable dropout and stochastic depth.
+        dropout: Float in [0, 1], the dropout rate before the last weight layer.
+            Defaults to `0.0`.
+        survival: Float above 0 and up to 1, the probability that the branch of a sample
+            is kept during training (stochastic depth). Kept branches are divided by it,
+            so nothing changes outside training. Defaults to `1.0`.
+        order: `"pre"`, or `"post"` for the order of the original residual networks:
+            weight layer, normalization, activation, with the last activation after the
+            sum and a normalized projection. Defaults to `"pre"`.
+        bypass: Bool, whether the block has a bypass. `False` makes a plain block for
+            comparison, with the same number of weights if the bypass has no projection.
+            Defaults to `True`.
+        dilation_rate: Int or tuple of ints, for the kernels of size `kernel_size`.
+            Defaults to `1`.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+        use_bias: Bool, or `None` to use biases only without normalization. Defaults to
+            `None`.
+        kernel_initializer: Initializer of the kernels, each with its own draw. Defaults
+            to `"he_normal"`.
+        kernel_regularizer: Regularizer of each kernel. Defaults to `None`.
+        kernel_constraint: Constraint on each kernel. Defaults to `None`.
+        seed: Int, for reproducible dropout and stochastic depth. Defaults to `None`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
     Input shape: `(batch, ..., channels)`, with up to three spatial axes, or
-    `(batch, channels, ...)`. A mask of time steps counts in batch normalization and is
-    passed on where the strides are 1; the kernels do not heed it.
+    `(batch, channels, ...)`. Batch normalization uses a mask of time steps; the kernels
+    ignore it. The mask is passed on if the strides are 1.
 
-    Output shape: `(batch, ..., filters)`, the spatial axes divided by the strides and
-    rounded up.
+    Output shape: `(batch, ..., filters)`, with the spatial axes divided by the strides
+    and rounded up.
 
     Raises:
-        ValueError: If an argument is out of range or unknown, `bottleneck` is set and
-            `filters` no multiple of 4, `survival` is below 1 without a bypass, or the
-            strides or dilation of dense layers are not 1.
+        ValueError: If an argument is out of range or unknown, if `filters` is not a
+            multiple of 4 with `bottleneck=True`, if `survival` is below 1 with
+            `bypass=False`, or if the strides or the dilation rate of dense layers are
+            not 1.
 
     Example:
         >>> from kcomponents.layers import PreActivationResidual
@@ -86,31 +90,31 @@ class PreActivationResidual(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size=3,
-        strides=1,
+        filters: int,
+        kernel_size: int | Sequence[int] = 3,
+        strides: int | Sequence[int] = 1,
         *,
-        activation="relu",
-        bottleneck=False,
-        normalization="batch",
-        dropout=0.0,
-        survival=1.0,
-        order="pre",
-        bypass=True,
-        dilation_rate=1,
-        data_format=None,
-        use_bias=None,
-        kernel_initializer="he_normal",
-        kernel_regularizer=None,
-        kernel_constraint=None,
-        seed=None,
+        activation: str | dict | Callable | None = "relu",
+        bottleneck: bool = False,
+        normalization: str | None = "batch",
+        dropout: float = 0.0,
+        survival: float = 1.0,
+        order: str = "pre",
+        bypass: bool = True,
+        dilation_rate: int | Sequence[int] = 1,
+        data_format: str | None = None,
+        use_bias: bool | None = None,
+        kernel_initializer: str | dict | keras.initializers.Initializer = "he_normal",
+        kernel_regularizer: str | dict | keras.regularizers.Regularizer | None = None,
+        kernel_constraint: str | dict | keras.constraints.Constraint | None = None,
+        seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = positive_int("filters", filters)
         self.kernel_size = _residual.sizes("kernel_size", kernel_size)
         self.strides = _residual.sizes("strides", strides)
-        # A layer held here would be tracked as one more layer of the block.
+        # An activation layer stored here would be tracked as a layer of the block.
         self.activation = _residual.plain(activation)
         self.bottleneck = boolean("bottleneck", bottleneck)
         self.normalization = normalization
@@ -130,9 +134,9 @@ class PreActivationResidual(keras.layers.Layer):
         self.axis = 1 if self.data_format == "channels_first" else -1
         self.supports_masking = _residual.all_one(self.strides)
         if self.bottleneck and self.filters % 4:
-            fail("`filters` of a bottleneck must be a multiple of 4.", filters=filters)
+            fail("`bottleneck` needs `filters` to be a multiple of 4.", filters=filters)
         if self.survival < 1 and not self.bypass:
-            rule = "`survival` below 1 needs a bypass: what is dropped would be lost."
+            rule = "`survival` below 1 needs `bypass=True`."
             fail(rule, survival=survival, bypass=bypass)
 
     def build(self, input_shape):

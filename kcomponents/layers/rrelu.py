@@ -1,4 +1,6 @@
-"""RReLU: a rectifier whose negative slope is drawn anew in training."""
+"""RReLU: a leaky ReLU whose negative slope is random during training."""
+
+from collections.abc import Sequence
 
 import keras
 
@@ -15,35 +17,35 @@ from kcomponents.layers._seed import SavesSeed
 
 @register
 class RReLU(SavesSeed, keras.layers.Layer):
-    """Rectifier with a random negative slope in training, its mean otherwise.
+    """Leaky ReLU whose negative slope is random during training.
 
-    `y = x` where `x > 0`, else `slope * x`, with `slope ~ Uniform(lower, upper)` in
-    training and `slope = (lower + upper) / 2` outside.
+    `y = x` where `x > 0`, else `slope * x`, with `slope ~ Uniform(lower, upper)` during
+    training and `slope = (lower + upper) / 2` otherwise.
 
-    The layer draws from its own random state. It moves on with every call that draws,
-    and is saved with the model. A slope per element takes as long to draw as the mask
-    of a dropout layer; with `shared_axes="auto"` far fewer are drawn.
+    The layer has its own random state, which is saved with the model. Drawing one slope
+    per entry takes as long as drawing the mask of a dropout layer; with
+    `shared_axes="auto"` far fewer slopes are drawn.
 
     Args:
-        lower: Float, least slope, at least 0. Defaults to `1 / 8`.
-        upper: Float, greatest slope, at least `lower`. Defaults to `1 / 3`.
-        seed: Optional int, for repeatable slopes.
-        shared_axes: The axes along which one drawn slope holds: an int, a list of
-            ints (negative ones count from the end; 0 is the batch), `"auto"` for one
-            slope per sample and channel, or `None` for one per element. Defaults to
+        lower: Float of at least 0, the smallest slope. Defaults to `1 / 8`.
+        upper: Float of at least `lower`, the largest slope. Defaults to `1 / 3`.
+        seed: Int, for reproducible slopes. Defaults to `None`.
+        shared_axes: The axes that share one random slope: an int or a list of ints
+            (negative ones count from the end; 0 is the batch axis), `"auto"` for one
+            slope per sample and channel, or `None` for one slope per entry. Defaults to
             `None`.
-        inference: `"mean"`, or `"sample"` to draw outside training too, for Monte
-            Carlo estimates of uncertainty. Defaults to `"mean"`.
-        data_format: `"channels_last"` or `"channels_first"`: whether `"auto"` takes
-            the last axis or axis 1 for the channels. Inputs of rank 2 have them last.
-            Defaults to `keras.config.image_data_format()`.
+        inference: `"mean"`, or `"sample"` to draw random slopes outside training too,
+            for Monte Carlo estimates of uncertainty. Defaults to `"mean"`.
+        data_format: `"channels_last"` or `"channels_first"`, which decides whether the
+            last axis or axis 1 contains the channels for `"auto"`. In inputs of rank 2
+            it is always the last axis. Defaults to `keras.config.image_data_format()`.
         **kwargs: Base layer arguments, such as `name` and `dtype`.
 
-    Input shape: `(batch, ...)`. Output shape: the same.
+    Input shape: `(batch, ...)`. Output shape: the same as the input.
 
     Raises:
-        ValueError: Unless `0 <= lower <= upper`, or if `shared_axes` or `inference`
-            is unknown.
+        ValueError: If `0 <= lower <= upper` does not hold, or if `shared_axes` or
+            `inference` is invalid.
 
     Example:
         >>> from kcomponents.layers import RReLU
@@ -58,13 +60,13 @@ class RReLU(SavesSeed, keras.layers.Layer):
 
     def __init__(
         self,
-        lower=1 / 8,
-        upper=1 / 3,
-        seed=None,
+        lower: float = 1 / 8,
+        upper: float = 1 / 3,
+        seed: int | None = None,
         *,
-        shared_axes=None,
-        inference="mean",
-        data_format=None,
+        shared_axes: str | int | Sequence[int] | None = None,
+        inference: str = "mean",
+        data_format: str | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""What `clipped` refuses: optimizers it cannot clip, and gradients on demand."""
+"""Checks of `clipped`: the optimizer, and finite gradients for `nonfinite="raise"`."""
 
 import keras
 from keras import ops
@@ -7,30 +7,33 @@ from kcomponents._check import fail
 
 
 def check_clippable(optimizer):
-    """Refuse what is no optimizer, or clips by itself, or could not be clipped."""
+    """Raise a ValueError for optimizers that `clipped` cannot wrap."""
     if optimizer is None:
-        fail("`optimizer` must be an optimizer or its name.", optimizer=None)
+        fail("`optimizer` must be a Keras optimizer or its name.", optimizer=None)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        rule = "`optimizer` must be the one inside: LossScaleOptimizer(clipped(...))."
+        rule = "Clip the inner optimizer instead: LossScaleOptimizer(clipped(...))."
         fail(rule, optimizer=optimizer)
     inner = getattr(optimizer, "optimizers", [])
     for each in (optimizer, *inner):
         for name in ("clipnorm", "global_clipnorm", "clipvalue"):
             limit = getattr(each, name, None)
             if limit is not None:
-                fail(f"`optimizer` must not clip too, by `{name}`.", **{name: limit})
+                rule = (
+                    f"`optimizer` must not have its own `{name}`: pass it to `clipped`."
+                )
+                fail(rule, **{name: limit})
     if any(steps := [each.gradient_accumulation_steps for each in inner]):
-        rule = "The optimizers inside a MultiOptimizer must not accumulate."
+        rule = "Optimizers in a MultiOptimizer must not accumulate gradients."
         fail(rule, gradient_accumulation_steps=steps)
 
 
 def raise_unless_finite(norm, tensors, variables):
-    """Name the variables whose gradients are not finite, unless all are."""
+    """Raise an error that names the variables whose gradients are not finite."""
     try:
         finite = bool(ops.isfinite(norm))
-    except TypeError as error:  # what graphs and tracers answer
-        message = "needs steps that are not compiled: `compile(run_eagerly=True)`."
-        raise ValueError(f"`nonfinite='raise'` {message}") from error
+    except TypeError as error:  # in a compiled step the norm has no value
+        rule = "`nonfinite='raise'` needs eager steps: use `compile(run_eagerly=True)`."
+        raise ValueError(rule) from error
     if not finite:
         paths = [
             getattr(v, "path", v.name)

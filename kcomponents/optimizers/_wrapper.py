@@ -1,4 +1,4 @@
-"""Clipped: what `clipped` puts before the class of an optimizer."""
+"""Clipped: the mixin that adds clipping to the class of an optimizer."""
 
 import functools
 import warnings
@@ -18,12 +18,17 @@ from kcomponents.optimizers._checks import check_clippable, raise_unless_finite
 
 @register
 class Clipped(_keras.AccumulatedGradients):
-    """Mixin that clips gradients by its `bounds` before the optimizer sees them."""
+    """Mixin that clips gradients by its `bounds` before the optimizer sees them.
+
+    `clipnorm`, `clipvalue` and `global_clipnorm` of the optimizer itself stay `None`:
+    otherwise Keras would clip a second time. A config holds the bounds under the key
+    `"clipping"`, apart from Keras's arguments of the same names.
+    """
 
     def apply(self, grads, trainable_variables=None):
         grads, variables = list(grads), self._variables_for(grads, trainable_variables)
         if len(grads) != len(variables) or all(g is None for g in grads):
-            # Keras says what is wrong with them.
+            # Keras raises the error.
             return super().apply(grads, trainable_variables)
         grads, norm = self._prepare(grads, variables)
         if self.bounds.nonfinite != "skip":
@@ -36,19 +41,21 @@ class Clipped(_keras.AccumulatedGradients):
         return backends.on_first_replica(self.bounds.clip(grads, variables))
 
     def get_config(self):
-        config = {"optimizer": _identity(self.optimizer_class)}
-        return {**super().get_config(), **config, **self.bounds.get_config()}
+        config = super().get_config()
+        config["optimizer"] = _identity(self.optimizer_class)
+        config["clipping"] = self.bounds.get_config()
+        return config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        bounds = {name: config.pop(name) for name in Bounds.names()}
+        bounds = Bounds.checked(**config.pop("clipping"))
         inner = {**config.pop("optimizer"), "config": config}
         optimizer = keras.saving.deserialize_keras_object(inner, custom_objects)
-        return wrap(optimizer, Bounds.checked(**bounds))
+        return wrap(optimizer, bounds)
 
     def __reduce__(self):
-        # Made at run time, the class is not to be found by its name.
+        # The class is made at run time, so pickle cannot find it by name.
         load = functools.partial(keras.saving.deserialize_keras_object, safe_mode=False)
         return load, (keras.saving.serialize_keras_object(self),)
 
@@ -57,12 +64,12 @@ class Clipped(_keras.AccumulatedGradients):
             return _keras.optimized_variables(self) if self.built else []
         variables = list(variables)
         if grads and not self.built:
-            # Not left to Keras, which would do so within a branch of the graph.
+            # Keras would build within a branch of the graph.
             self.build(variables)
         return variables
 
     def _prepare(self, grads, variables):
-        """Return gradients that may be measured, and their norm if it is needed."""
+        """Return the gradients to apply, and their global norm if it is needed."""
         found = _without_overwrites(grads, variables)
         if not self.gradient_accumulation_steps:
             found = backends.sum_over_replicas(found)
@@ -73,7 +80,7 @@ class Clipped(_keras.AccumulatedGradients):
             tensors = [None if t is None else _zeroed(t) for t in tensors]
             found = map(with_values, found, tensors)
         elif nonfinite is not None:
-            # One pass for the bound and the check: finite if every entry is.
+            # The norm serves the bound and the check: it is finite if all entries are.
             norm = global_norm(tensors)
         if nonfinite == "raise":
             raise_unless_finite(norm, tensors, variables)
@@ -96,9 +103,9 @@ def wrap(optimizer, bounds):
     """Return a new optimizer like the given one, with these bounds."""
     check_clippable(optimizer)
     if isinstance(optimizer, Clipped):
-        fail("`optimizer` is clipped already: give all bounds at once.", **vars(bounds))
+        fail("`optimizer` is clipped already: pass all bounds at once.", **vars(bounds))
     with warnings.catch_warnings():
-        # That a lambda cannot be saved; here it is passed on as it is.
+        # Keras warns that a lambda cannot be saved; here it is only passed on.
         warnings.simplefilter("ignore")
         config = optimizer.get_config()
     if source := _keras.learning_rate_source(optimizer):
@@ -113,16 +120,16 @@ def wrap(optimizer, bounds):
 def _class_for(base):
     names = {"optimizer_class": base, "__module__": __name__, "__doc__": base.__doc__}
     cls = type(f"Clipped{base.__name__}", (Clipped, base), names)
-    # All are saved under one name. `Clipped` must own it, as in a fresh process.
+    # All classes are saved under one name, which must lead to `Clipped` when loaded.
     keras.saving.register_keras_serializable("kcomponents", "Clipped")(cls)
     register(Clipped)
     return cls
 
 
 def _identity(cls):
-    """Return how a file names an optimizer's class, the same on all backends."""
+    """Return the name of an optimizer's class in files, the same on all backends."""
     public = getattr(keras.optimizers, cls.__name__, None)
-    # On PyTorch an optimizer is of a private subclass of the same name.
+    # On PyTorch an optimizer has a private subclass of the same name.
     if cls.__module__.startswith("keras.") and public in cls.__mro__:
         module, registered_name = "keras.optimizers", None
     else:

@@ -1,4 +1,4 @@
-"""Probes: what happens inside the compiled training step, without changing it."""
+"""Probes: measurements inside the compiled training step, without changing it."""
 
 from kcomponents.probes.probe import Probe
 from kcomponents.probes.structure import structure

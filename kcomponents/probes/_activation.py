@@ -1,10 +1,10 @@
-"""What a layer applies: the name of its activation function."""
+"""The name of the activation function that a layer applies."""
 
 import keras
 
 from kcomponents import _keras
 
-# By registered name: our own layers stand above this module.
+# By registered name, because this module must not import the layers of the package.
 BARE = {
     "Activation": None,
     "ELU": "elu",
@@ -29,9 +29,9 @@ ALIASES = {"hard_swish": "hard_silu", "swish": "silu", "<lambda>": "custom"}
 
 
 def activation_of(layer):
-    """Return the name of the activation whose result a layer puts out, or None.
+    """Return the name of the activation that a layer's output went through, or None.
 
-    A layer made of others has none of its own: they are looked at one by one.
+    A layer that contains other layers has none; call this for each inner layer.
     """
     if runs_in_scan(layer):
         return _of_the_inner(layer)
@@ -46,12 +46,12 @@ def activation_of(layer):
 
 
 def is_bare(layer):
-    """Tell a layer that only applies an activation to what it is given."""
+    """Return whether a layer only applies an activation to its inputs."""
     return bool(_names(layer) & set(BARE))
 
 
 def runs_in_scan(layer):
-    """Tell a layer that runs the layers inside it step by step."""
+    """Return whether a layer runs its inner layers in a loop over time steps."""
     kinds = "Bidirectional", "RNN", "StackedRNNCells", "TimeDistributed"
     return isinstance(layer, tuple(getattr(keras.layers, kind) for kind in kinds))
 
@@ -67,12 +67,12 @@ def _of_the_inner(layer):
         return activation_of(cell)
     if isinstance(cell, keras.layers.SimpleRNNCell):
         return _name(cell.activation)
-    # What a cell does with its activations is its own affair.
+    # Other cells may use their activations in any way, so use the name of the cell.
     return _registered(cell, WHOLE) or type(cell).__name__.lower()
 
 
 def last_activation(layer):
-    """Return the activation of what a layer, or the last within it, puts out."""
+    """Return the activation of a layer, or of the last layer inside it."""
     while activation_of(layer) is None and _keras.sublayers(layer):
         layer = _keras.sublayers(layer)[-1]
     return activation_of(layer)
@@ -88,7 +88,7 @@ def _registered(layer, table):
 
 
 def _others(layer):
-    """List the layers within one, but that which is its activation."""
+    """Return the layers inside a layer, without its activation."""
     within = _keras.sublayers(layer)
     return [inner for inner in within if inner is not layer.activation]
 

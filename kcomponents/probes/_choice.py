@@ -1,4 +1,4 @@
-"""Choice: a train function for the steps that are looked at, and one for the others."""
+"""Choice: one train function for measured steps, and one for all others."""
 
 import itertools
 
@@ -6,24 +6,24 @@ from kcomponents import _backends
 
 
 def counts_of(model):
-    """Return what counts the steps of a model, as in `kcomponents._backends`."""
+    """Return how the steps of a model are counted, as in `kcomponents._backends`."""
     several = model.steps_per_execution > 1
     return "device" if several and _backends.counts == "steps" else _backends.counts
 
 
 class Choice:
-    """Calls the train function for the tallies that are due in this step.
+    """Calls the train function that measures the tallies due in this step.
 
     Args:
-        make: Function that returns a new train function; what the tallies say while it
-            is traced stays so.
+        make: Function that returns a new train function. Which tallies are due is fixed
+            while it is traced.
         tallies: Sampled tallies, whose steps are counted here.
     """
 
     def __init__(self, make, tallies):
         self._tallies = tallies
-        # Made now: within a step, JAX has taken the values out of the model, which it
-        # needs to see how they are spread over devices. Compiled when they are called.
+        # Made now, because within a step the model's variables have no values on JAX,
+        # which needs them for their sharding. Compiled at the first call.
         answers = itertools.product((True, False), repeat=len(tallies))
         self._functions = {due: make() for due in answers}
 

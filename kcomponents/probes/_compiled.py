@@ -1,4 +1,4 @@
-"""How a model was compiled: optimizer, loss and metrics as plain facts."""
+"""How a model was compiled: optimizer, loss and metrics as plain values."""
 
 import warnings
 
@@ -8,8 +8,6 @@ from kcomponents import _keras
 from kcomponents.probes._facts import custom, facts, value
 
 CLIPPING = "clipnorm", "clipvalue", "global_clipnorm"
-# What `clipped` adds to the settings of the class that it wraps.
-BOUNDS = "global_norm", "norm", "value", "agc"
 
 
 def optimizer_facts(optimizer):
@@ -18,7 +16,7 @@ def optimizer_facts(optimizer):
         return None
     inner = unscaled(optimizer)
     with warnings.catch_warnings():
-        # That a lambda cannot be saved; here it is only named.
+        # Keras warns that a lambda cannot be saved, but here only its name is needed.
         warnings.simplefilter("ignore")
         found = facts(inner)
     config = found["config"]
@@ -26,30 +24,30 @@ def optimizer_facts(optimizer):
     if source is not None:
         config["learning_rate"] = value(source)
     elif isinstance(config.get("learning_rate"), float):
-        # It is kept in float32, which holds no more digits.
+        # Drop digits beyond the precision of float32, in which Keras stores it.
         config["learning_rate"] = float(f"{config['learning_rate']:.7g}")
-    bounds = CLIPPING
+    names, clipping = CLIPPING, config
     if "optimizer" in config and hasattr(inner, "bounds"):
         found["class"] = config.pop("optimizer")["class_name"]
-        bounds += BOUNDS
-    clip = {name: config[name] for name in bounds if config.get(name) is not None}
+        names, clipping = (*CLIPPING, "agc"), config["clipping"]
+    clip = {name: clipping[name] for name in names if clipping.get(name) is not None}
     return {**found, "loss_scale": inner is not optimizer, "clip": clip}
 
 
 def unscaled(optimizer):
-    """Return the optimizer inside one that scales the loss, or the one given."""
+    """Return the optimizer inside a `LossScaleOptimizer`, or the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def loss_facts(loss):
-    """Return the name, class and settings of a loss, in the structure it came in."""
+    """Return the name, class and settings of a loss, or of each loss in a structure."""
     if isinstance(loss, dict):
         return {str(name): loss_facts(part) for name, part in loss.items()}
     if isinstance(loss, list | tuple):
         return [loss_facts(part) for part in loss]
     if isinstance(loss, str):
         if loss.lower() in ("crossentropy", "ce"):
-            # Keras chooses the kind by the shapes of the first batch.
+            # Keras chooses the class by the shapes of the first batch.
             return {"name": "crossentropy", "class": None, "config": {}}
         loss = keras.losses.get(loss)
     if loss is None:
@@ -61,7 +59,7 @@ def loss_facts(loss):
 
 
 def _class_of(function):
-    """Return the class that Keras has for one of its own loss functions, or None."""
+    """Return the Keras class of a Keras loss function, or None."""
     name = getattr(function, "__name__", "")
     if getattr(keras.losses, name, None) is not function:
         return None
@@ -71,11 +69,11 @@ def _class_of(function):
 
 
 def metric_names(model):
-    """Return the names of the metrics that were asked for, and of those of layers."""
+    """Return the names of the metrics given to `compile` and of metrics in layers."""
     asked = keras.tree.flatten(_keras.asked_metrics(model))
-    # The first two are of Keras's making.
-    made = "loss", "compile_metrics"
-    others = [metric for metric in model.metrics if metric.name not in made]
+    # Keras adds these two metrics itself.
+    added = "loss", "compile_metrics"
+    others = [metric for metric in model.metrics if metric.name not in added]
     return [_label(metric) for metric in asked + others if metric is not None]
 
 

@@ -1,10 +1,10 @@
-"""Dry run: call a model on shapes alone, so that its taps see what it holds."""
+"""Dry run: call a model on symbolic inputs, so that its taps learn the shapes."""
 
 import keras
 
 
 class _Call(keras.layers.Layer):
-    """A layer whose call is a function that it does not own."""
+    """A layer that calls a function without tracking its variables."""
 
     def __init__(self, function):
         super().__init__()
@@ -15,9 +15,9 @@ class _Call(keras.layers.Layer):
 
 
 def dry_run(model):
-    """Call a built model on symbolic inputs of the shapes that it was built for.
+    """Call a built model on symbolic inputs of the shapes it was built for.
 
-    Nothing is computed and nothing changes. Raises what the model raises.
+    Nothing is computed and nothing changes. Errors of the model are raised.
     """
     args, kwargs = keras.tree.map_structure(_known_batch, _inputs(model))
     call = _Call(lambda *args, **kwargs: model(*args, training=False, **kwargs))
@@ -37,9 +37,9 @@ def _inputs(model):
 
 
 def _known_batch(tensor):
-    """Return a symbolic tensor with two rows, if nothing else is open.
+    """Return a symbolic tensor of batch size 2, if only the batch size is unknown.
 
-    JAX keeps what it traced for a size that is open, and each of these is another one.
+    JAX would trace again, and keep the trace, for each unknown size.
     """
     batch, *others = tensor.shape or [0]
     if batch is not None or None in others:

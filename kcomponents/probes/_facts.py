@@ -1,4 +1,4 @@
-"""Keras objects and their settings as plain values that JSON can hold."""
+"""Keras objects and their settings as plain values for JSON."""
 
 import math
 
@@ -16,7 +16,7 @@ def facts(thing):
 
 
 def value(thing):
-    """Return a setting as a plain value; NaN and infinities as strings."""
+    """Return a setting as a plain value, NaN and infinity as strings."""
     if thing is None or isinstance(thing, str | bool | int):
         return thing
     if isinstance(thing, dict):
@@ -33,7 +33,7 @@ def value(thing):
 
 
 def custom(thing):
-    """Return how a user's own function is named here."""
+    """Return the string that stands for a custom function."""
     return f"custom:{getattr(thing, '__name__', type(thing).__name__)}"
 
 
@@ -51,5 +51,5 @@ def _numbers(thing):
         return [_numbers(part) for part in thing]
     if isinstance(thing, float):
         return thing if math.isfinite(thing) else str(thing)
-    # Python's own numbers, and strings of numpy.
+    # `tolist` turns numpy values into Python numbers and strings.
     return thing if isinstance(thing, str | bool | int) else _numbers(thing.tolist())

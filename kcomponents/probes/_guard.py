@@ -1,8 +1,8 @@
-"""Guard: something to be done when training ends by an exception.
+"""Guard: clean up when training ends with an exception.
 
-Keras tells callbacks nothing of an exception: `on_train_end` is not called. So what
-runs during `fit` is covered by handlers, and what slips through them is noticed when
-the list of callbacks, which only `fit` holds, is dropped.
+Keras does not call `on_train_end` after an exception. So the functions that run during
+`fit` are wrapped to clean up on exceptions. For exceptions elsewhere, a finalizer
+cleans up when the list of callbacks, which only `fit` references, is collected.
 """
 
 import functools
@@ -13,14 +13,14 @@ import keras
 
 
 def guarded(function, clean_up):
-    """Return the function with `clean_up()` called if an exception leaves it."""
+    """Wrap a function so that `clean_up()` is called if it raises."""
 
     @functools.wraps(function)
     def run(*args, **kwargs):
         try:
             return function(*args, **kwargs)
         except StopIteration:
-            # The data has come to its end, which Keras handles.
+            # The data has ended, which Keras handles.
             raise
         except BaseException:
             clean_up()
@@ -30,7 +30,7 @@ def guarded(function, clean_up):
 
 
 def guard_callbacks(running, clean_up):
-    """Guard all hooks of a list of callbacks, and its end."""
+    """Guard all hooks of a list of callbacks, and clean up when it is collected."""
     for name in dir(running):
         if name.startswith("on_"):
             setattr(running, name, guarded(_hook(running, name), clean_up))
@@ -38,7 +38,7 @@ def guard_callbacks(running, clean_up):
 
 
 def around(running, name, before=None, after=None):
-    """Call functions before and after a hook of all callbacks of a list."""
+    """Call functions before and after a hook of a list of callbacks."""
     hook = _hook(running, name)
 
     @functools.wraps(hook)
@@ -53,7 +53,7 @@ def around(running, name, before=None, after=None):
 
 
 def _hook(running, name):
-    """Return a hook, covered or not, that does not keep its list alive."""
+    """Return a hook, wrapped or not, that does not keep its list alive."""
     if name in vars(running):
         return vars(running)[name]
     function, reference = getattr(type(running), name), weakref.ref(running)
@@ -61,7 +61,7 @@ def _hook(running, name):
 
 
 def calling_list():
-    """Return the list of callbacks that is calling right now, or None."""
+    """Return the list of callbacks that is on the call stack, or None."""
     frame = inspect.currentframe()
     try:
         while frame is not None:
@@ -70,6 +70,6 @@ def calling_list():
                 return caller
             frame = frame.f_back
     finally:
-        # A frame that refers to itself would keep alive all that it holds.
+        # A reference of the frame to itself would keep its variables alive.
         del frame
     return None

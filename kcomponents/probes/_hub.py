@@ -1,4 +1,4 @@
-"""Hub: the taps of one model, shared by all probes on it."""
+"""Hub: the taps on one model, shared by all of its probes."""
 
 import functools
 import weakref
@@ -18,12 +18,12 @@ _hubs = weakref.WeakKeyDictionary()
 
 
 def hub_of(model):
-    """Return the hub of a model in this `fit`; its taps go on with the first probe."""
+    """Return the hub of a model in this `fit`, with its taps attached."""
     running = calling_list()
     hub = _hubs.get(model)
     if hub is not None and not hub.is_of(running):
-        # Left over from a training that an exception ended.
-        hub.take_off()
+        # Left over from a `fit` that ended with an exception.
+        hub.detach()
         hub = None
     if hub is None:
         hub = _hubs[model] = Hub(model, running)
@@ -31,22 +31,22 @@ def hub_of(model):
 
 
 def tapped_optimizer(model):
-    """Return the optimizer that sees gradients without loss scale, or None."""
+    """Return the optimizer that gets the gradients without loss scale, or None."""
     return unscaled(getattr(model, "optimizer", None))
 
 
 class Hub:
-    """Puts taps on a model, shows what they see to probes, and takes them off."""
+    """Attaches taps to a model, passes their measurements to probes, detaches them."""
 
     def __init__(self, model, running):
-        # Weakly: the table of hubs must not keep models alive.
+        # A weak reference, so that the table of hubs does not keep models alive.
         self._model = weakref.ref(model)
         self._running = None if running is None else weakref.ref(running)
         self._function = model.train_function
         self._made = None
         self.probes = []
         self._training = 0
-        # Weakly: one that is gone before the fit ends needs nothing.
+        # Weak references, as graphs that are gone before `fit` ends need no clean-up.
         self._graphs = weakref.WeakSet()
         self._shadow = Shadow()
         self._passengers = _Passengers(model, self._shadow)
@@ -56,30 +56,30 @@ class Hub:
             OptimizerTap(optimizer, self._shadow, self._listeners, self._skips)
         self._shadow.cover(model, "train_step", self._cover_train_step)
         if running is not None:
-            guard_callbacks(running, self.take_off)
+            guard_callbacks(running, self.detach)
 
     def is_of(self, running):
-        """Return whether these callbacks are those that the taps were put on for."""
+        """Return whether the taps were attached in the `fit` of these callbacks."""
         if self._running is None or running is None:
             return self._running is running
         return self._running() is running
 
     def join(self, probe):
-        """Show the step to one more probe."""
+        """Add a probe."""
         self.probes.append(probe)
         self._passengers.change(self._tallies(True), self._tallies(False))
         sampled = [
             t for p in self.probes for t in p.of_optimizer if t.counts == "steps"
         ]
         function = Choice(self._make, sampled) if sampled else self._make()
-        self._made = guarded(function, self.take_off)
+        self._made = guarded(function, self.detach)
         self._model().train_function = self._made
 
     def _make(self):
-        """Return a train function that is compiled anew."""
+        """Return a new train function, which is compiled at its first call."""
         model = self._model()
         before, step = model.train_function, model.train_step
-        # What was compiled is kept by the function it was made of.
+        # The backend caches by function, so it needs a new function object.
         model.__dict__["train_step"] = functools.partial(step)
         try:
             model.make_train_function(force=True)
@@ -88,13 +88,13 @@ class Hub:
             model.train_function, model.__dict__["train_step"] = before, step
 
     def leave(self, probe):
-        """Show the step to one probe less; the last one takes all off."""
+        """Remove a probe; after the last one, detach all taps."""
         self.probes = [other for other in self.probes if other is not probe]
         if not self.probes:
-            self.take_off()
+            self.detach()
 
-    def take_off(self):
-        """Leave the model as it was, whoever is still listening."""
+    def detach(self):
+        """Restore the model, even if probes are still attached."""
         model = self._model()
         self.probes = []
         if model is None or _hubs.get(model) is not self:
@@ -104,14 +104,14 @@ class Hub:
         self._shadow.lift()
         self._passengers.change([], [])
         if model.train_function is self._made:
-            # What was compiled before serves again.
+            # The function compiled before can be used again.
             model.train_function = self._function
         _backends.let_go(self._graphs)
-        # JAX does not let go of what is compiled as long as it leads back to itself.
+        # JAX keeps compiled functions that are part of a reference cycle.
         self._made = self._function = None
 
     def rehearse(self, observer):
-        """Show the calls of layers, on shapes alone, to an observer."""
+        """Pass the calls of layers in a dry run to an observer."""
         self.layers.observer, self.layers.wanted = observer, None
         try:
             dry_run(self._model())
@@ -133,7 +133,7 @@ class Hub:
 
     def _cover_train_step(self, original):
         def train_step(*args, **kwargs):
-            # Counted, since replicas take turns in the middle of a step.
+            # A counter, as several replicas may be inside a step at once.
             self._training += 1
             if (graph := _backends.graph()) is not None:
                 self._graphs.add(graph)
@@ -156,7 +156,7 @@ class Hub:
 
 
 class _Passengers:
-    """Variables that a compiled step must carry along where it carries its state."""
+    """Variables that the compiled step must pass through, on stateless backends."""
 
     def __init__(self, model, shadow):
         self._model = weakref.ref(model)
@@ -170,7 +170,7 @@ class _Passengers:
                     shadow.cover(optimizer, name, self._cover_store)
 
     def change(self, in_optimizer, in_model):
-        """Carry these instead of those before."""
+        """Pass these variables through the step, instead of the previous ones."""
         if not _backends.carries_state:
             return
         _keras.leave_model(self._model(), self._in_model)

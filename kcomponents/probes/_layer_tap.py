@@ -1,4 +1,4 @@
-"""Layer taps: what layers with an activation take and give, seen in their `call`."""
+"""Layer taps: inputs and outputs of layers with an activation, seen in `call`."""
 
 import threading
 
@@ -9,28 +9,28 @@ from kcomponents.probes._views import OutputView
 
 
 class _Pass(threading.local):
-    """A forward pass in the middle; each replica runs one in a thread of its own."""
+    """The current forward pass; each replica runs in its own thread."""
 
     level = None
 
     def begin(self):
-        """Forget the pass before."""
+        """Start a new pass."""
         self.level = _backends.trace_level()
         self.calls, self.outputs, self.pieces = {}, {}, {}
 
     def end(self):
-        """Forget this one."""
+        """Drop the tensors of this pass."""
         self.level = None
         self.outputs, self.pieces = {}, {}
 
 
 class LayerTaps:
-    """Shows each call of the watched layers to `observer`, while one is set.
+    """Passes each call of the watched layers to `observer`, if one is set.
 
-    `observer(site, watched, view)`: a site is the path of a layer; a layer without
-    weights that is called several times in one pass has one for each, `path:2` the
-    second, since its units are others each time. `wanted`, if it is not None, is the
-    set of sites to show.
+    It is called as `observer(site, watched, view)`. A site is the path of a layer. If a
+    layer without weights is called several times in one pass, each call has a site,
+    such as `path:2` for the second, because its units differ. `wanted` is the set of
+    sites to pass on, or None for all.
     """
 
     def __init__(self, model, watched, shadow):
@@ -58,7 +58,7 @@ class LayerTaps:
                     self.last |= {site for site, y in seen if id(y) in given}
                 return outputs
             finally:
-                # Not to keep a step's tensors alive through the next one.
+                # So that the tensors of a step are freed before the next one.
                 self._pass.end()
 
         return call
@@ -92,7 +92,7 @@ class LayerTaps:
         if self.wanted is not None and site not in self.wanted:
             return
         if _backends.trace_level() != self._pass.level:
-            # What is computed inside a loop or a map cannot leave it.
+            # Tensors inside a loop or map cannot be used outside it.
             self.refused.add(site)
             return
         pieces = self._pass.pieces.pop(watched.path, args[0] if args else None)
@@ -119,5 +119,5 @@ class LayerTaps:
 
 
 def _pieces_of(layer):
-    """Return the layer that computes the pieces of a fused maxout, if it is one."""
+    """Return the inner layer that computes the pieces of a fused maxout, or None."""
     return getattr(layer, "linear", None) if hasattr(layer, "num_pieces") else None

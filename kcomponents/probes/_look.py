@@ -1,4 +1,4 @@
-"""Look: what layers put out for data of its own, in inference."""
+"""Look: measures layer outputs on given data, in inference mode."""
 
 import keras
 from keras import ops
@@ -13,14 +13,14 @@ from kcomponents.statistics import join
 
 
 class Look:
-    """Measures the outputs of layers as a `Probe` does, but of given data.
+    """Measures layer outputs like a `Probe`, but on given data.
 
-    Each `read` runs the model on all of it; training steps go untapped.
+    Each `read` runs the model on all of the data. Training steps are not measured.
 
     Args:
         *statistics: Statistics of source `"outputs"`.
-        data: Inputs as `check_data` returns them.
-        watch: Function of a watched layer that says whether to measure there.
+        data: Inputs, checked by `check_data`.
+        watch: Function of a watched layer that returns whether to measure it.
     """
 
     def __init__(self, *statistics, data, watch=lambda watched: True):
@@ -28,18 +28,18 @@ class Look:
         self.detach()
 
     def attach(self, model):
-        """Look at the first batch, so that data of wrong shapes fail at once."""
+        """Run the first batch, so that data of the wrong shape fail immediately."""
         if not model.variables:
-            rule = "`model` must be built before `data` can be run through it."
+            rule = "`model` must be built before it can run on `data`."
             fail(rule, model=model.name)
         self.model = model
         first = next(batches(self.data), None)
         if first is None:
-            fail("`data` must hold at least one batch.", data=self.data)
+            fail("`data` must contain at least one batch.", data=self.data)
         self._run([first])
 
     def read(self, epoch=0, step=0):
-        """Return what the model makes of the data now, as a `Reading`."""
+        """Run the model on the data and return a `Reading`."""
         found = self._run(batches(self.data))
         values = {statistic.name: {} for statistic in self.statistics}
         for (statistic, site), value in found.items():
@@ -47,10 +47,10 @@ class Look:
         return Reading(epoch=epoch, step=step, values=values)
 
     def reset(self):
-        """Do nothing: each reading stands for itself."""
+        """Do nothing, as each reading is independent."""
 
     def detach(self):
-        """Forget the model."""
+        """Drop the reference to the model."""
         self.model, self.sites, self.last_layers = None, {}, set()
 
     def _run(self, given):
@@ -71,7 +71,7 @@ class Look:
         taps.observer = observe
         try:
             for x in given:
-                # What the model changes in passing, seeds and losses, is dropped.
+                # The scope drops changes of state, such as seeds and losses.
                 with keras.StatelessScope(), _backends.keep_random_state():
                     self.model(x, training=False)
         finally:
@@ -81,29 +81,30 @@ class Look:
 
 
 def check_data(data):
-    """Return data that `batches` can cut or iterate as often as needed, or refuse it.
+    """Return the data; raise unless `batches` can iterate over it several times.
 
-    Arrays, nested as the model takes them, or an iterable of batches as for `fit`.
+    Accepts arrays, nested as the model takes them, or an iterable of batches as for
+    `fit`.
     """
     if _holds_arrays(data):
         rows = {a.shape[0] if len(a.shape) else 0 for a in keras.tree.flatten(data)}
         if len(rows) > 1 or 0 in rows:
             fail(
-                "Arrays in `data` must have equally many rows, at least one.", rows=rows
+                "Arrays in `data` must have the same length, at least 1.", lengths=rows
             )
         return data
     again = hasattr(data, "__iter__") and not hasattr(data, "__next__")
     if not again or isinstance(data, str | bytes | list | tuple | dict):
         fail(
             "`data` must be an array, a list or dict of arrays, or a dataset of "
-            "batches that can be iterated each epoch anew, not a generator.",
+            "batches that can be iterated again in each epoch, not a generator.",
             data=data,
         )
     return data
 
 
 def batches(data, size=32):
-    """Yield the inputs of the model in `data`, batch by batch."""
+    """Yield batches of the model's inputs in `data`."""
     if not _holds_arrays(data):
         for batch in data:
             yield keras.utils.unpack_x_y_sample_weight(batch)[0]

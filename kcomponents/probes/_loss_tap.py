@@ -1,4 +1,4 @@
-"""Loss tap: the loss of each batch, seen in `compute_loss`."""
+"""Loss tap: measures the loss of each batch in `compute_loss`."""
 
 import warnings
 
@@ -9,12 +9,12 @@ from kcomponents.probes._tally import Tally
 from kcomponents.probes._views import LossView
 from kcomponents.statistics import Statistic
 
-# The optimizer's own count is out of reach in the forward pass of a carried state.
+# On stateless backends the forward pass cannot read the optimizer's count of steps.
 BATCHES = Statistic("batches", "losses", lambda view: 1.0)
 
 
 class LossTap:
-    """Shows the loss of each training batch to the tallies that `listeners` gives."""
+    """Adds the loss of each training batch to the tallies that `listeners` returns."""
 
     def __init__(self, model, shadow, listeners):
         self.listeners = listeners
@@ -34,9 +34,9 @@ class LossTap:
     def _see(self, loss, tallies):
         if _backends.carries_state and not _keras.in_stateless_scope():
             warnings.warn(
-                "The loss of this model cannot be watched: its `train_step` calls "
-                "`compute_loss` outside of a `keras.StatelessScope`; "
-                "`stateless_compute_loss` opens one.",
+                "The loss of this model cannot be measured: its `train_step` calls "
+                "`compute_loss` outside of a `keras.StatelessScope`. Call "
+                "`stateless_compute_loss` instead.",
                 stacklevel=3,
             )
             return
@@ -45,7 +45,7 @@ class LossTap:
             tally.add(view)
 
     def _number(self):
-        """Count one batch more, where it can be had for free in Python."""
+        """Count this batch and return its number; in Python, if that is possible."""
         self.batches += 1
         if self.in_python:
             return float(self.batches)

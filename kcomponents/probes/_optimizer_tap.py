@@ -1,7 +1,7 @@
-"""Optimizer tap: gradients and updates, seen where they are applied.
+"""Optimizer tap: measures gradients and updates where they are applied.
 
-`apply` gets the gradients; after accumulation and without loss scale, all optimizers
-of Keras pass them through one more method, which clips. Both are covered.
+`apply` gets the gradients. After accumulation and without the loss scale, every Keras
+optimizer passes them to a second method, which clips them. Both methods are wrapped.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from kcomponents.probes._views import ClippedView, GradientView, UpdateView
 
 @dataclasses.dataclass
 class _Step:
-    """A step in the middle: the variables it moves, what was seen of it so far."""
+    """The current step: its variables, and what was measured so far."""
 
     variables: tuple
     gradients: Any = None
@@ -27,14 +27,14 @@ class _Step:
 
 
 class OptimizerTap:
-    """Shows each step of one optimizer to `listeners`.
+    """Adds each step of an optimizer to the tallies that `listeners` returns.
 
     Args:
         optimizer: Keras optimizer, built.
-        shadow: `Shadow` that covers its methods.
-        listeners: Function of a source that returns the tallies that want it.
-        skips: Function that tells whether gradients that are not finite are kept from
-            the optimizer.
+        shadow: `Shadow` that wraps its methods.
+        listeners: Function that returns the tallies of a source.
+        skips: Function that returns whether to skip steps with NaN or infinite
+            gradients.
     """
 
     def __init__(self, optimizer, shadow, listeners, skips):
@@ -42,7 +42,7 @@ class OptimizerTap:
         self.listeners, self.skips = listeners, skips
         self.variables = _keras.optimized_variables(optimizer)
         self.places = {id(v): i for i, v in enumerate(self.variables)}
-        # One for each replica: they take turns in the middle of a step.
+        # One per replica, as several replicas may be inside a step at once.
         self._steps = {}
         shadow.cover(optimizer, "apply", self._cover_apply)
         shadow.cover(optimizer, _keras.CLIPPING, self._cover_clipping)
@@ -53,7 +53,7 @@ class OptimizerTap:
             pairs = zip(grads, variables, strict=False)
             kept = [(g, v) for g, v in pairs if g is not None and _is_moved(v)]
             if not kept:
-                # Keras says what is wrong with them.
+                # Keras raises an error for them.
                 return original(grads, trainable_variables)
             given, moved = zip(*kept, strict=True)
             step = self._steps[_backends.replica()] = _Step(moved)
@@ -64,7 +64,7 @@ class OptimizerTap:
                 apply = self._skipping(original, total) if self.skips() else original
                 return self._apply(apply, step, grads, trainable_variables)
             finally:
-                # Not to keep a step's tensors alive through the next one.
+                # So that the tensors of a step are freed before the next one.
                 del self._steps[_backends.replica()]
 
         return apply
@@ -98,7 +98,7 @@ class OptimizerTap:
         _add(tallies, step.gradients)
 
     def _see_batch(self, step, grads):
-        """Show the gradients of one batch, and return their squared norm."""
+        """Measure the gradients of one batch, and return their squared norm."""
         tallies = self.listeners("batch_gradients")
         if not tallies:
             return None
@@ -113,7 +113,7 @@ class OptimizerTap:
         return GradientView(squares=self._squares(step, grads), step=number)
 
     def _skipping(self, original, total):
-        """Return the method as one that does nothing where the total is not finite."""
+        """Wrap the method so that it does nothing if the total is NaN or infinite."""
 
         def finite(grads, variables, total):
             original(grads, variables)
@@ -172,7 +172,7 @@ class OptimizerTap:
         return self._in_place(step, square_sums([values(merge(g)) for g in grads]))
 
     def _in_place(self, step, found):
-        """Put numbers of the variables at hand in the order of all variables."""
+        """Return numbers for all variables, 0 for variables not in this step."""
         places = [self.places[id(v)] for v in step.variables]
         if places == list(range(len(self.variables))):
             return found
@@ -185,7 +185,7 @@ class OptimizerTap:
 
 
 def _is_moved(variable):
-    # Keras assigns some "gradients" to their variables: the scales of float8.
+    # For float8 scales, Keras assigns the "gradient" to the variable.
     return not getattr(variable, "overwrite_with_gradient", False)
 
 

@@ -1,4 +1,4 @@
-"""Where the statistics of a probe are kept: a tally for each place that measures."""
+"""Makes the tallies of a probe: one per source, and one per layer."""
 
 import warnings
 
@@ -10,12 +10,12 @@ from kcomponents.probes._views import ClippedView, GradientView, LossView, Updat
 
 
 def tallies_by_source(statistics, variables, defers, **sampling):
-    """Return source → list of its tally, for all sources but the outputs of layers.
+    """Return source → list with its tally, for all sources but layer outputs.
 
-    Of updates some are looked at: `sampling` are arguments of `SampledTally`.
+    `sampling` contains the arguments of `SampledTally`, which measures updates.
     """
     zeros = ops.zeros((max(len(variables), 1),))
-    # Views of the right shapes, to learn what is measured.
+    # Views with the right shapes, to find the shapes of the statistics.
     views = {
         "gradients": GradientView(squares=zeros, step=1.0),
         "batch_gradients": GradientView(squares=zeros, step=1.0),
@@ -36,7 +36,7 @@ def tallies_by_source(statistics, variables, defers, **sampling):
 
 
 def tallies_by_site(statistics, hub, watch, defers):
-    """Return site → tally and site → watched layer, of the outputs of layers."""
+    """Return site → tally and site → watched layer, for layer outputs."""
     own = [s for s in statistics if s.source == "outputs"]
     sites, shapes = {}, {}
     if not own:
@@ -50,7 +50,7 @@ def tallies_by_site(statistics, hub, watch, defers):
     try:
         hub.rehearse(note)
     except Exception as error:
-        warnings.warn(f"No layer can be watched: {error}", stacklevel=4)
+        warnings.warn(f"Layer outputs cannot be measured: {error}", stacklevel=4)
     if refused := sorted(hub.layers.refused):
         warn_of(refused)
     options = {"replicas": True, "defers": defers}
@@ -58,9 +58,9 @@ def tallies_by_site(statistics, hub, watch, defers):
 
 
 def warn_of(sites):
-    """Name layers that cannot be watched."""
+    """Warn of layers whose outputs cannot be measured."""
     warnings.warn(
-        "These layers run inside a loop or a map and cannot be watched: "
+        "The outputs of layers inside a loop or map cannot be measured: "
         f"{', '.join(sites)}.",
         stacklevel=5,
     )

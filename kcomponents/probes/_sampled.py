@@ -1,4 +1,4 @@
-"""Sampled tally: sees each k-th step, so that the others cost nothing."""
+"""Sampled tally: measures only every k-th step, so that the others cost nothing."""
 
 import numpy as np
 from keras import ops
@@ -8,13 +8,13 @@ from kcomponents.probes._tally import Tally
 
 
 class SampledTally(Tally):
-    """Tally of each `sample`-th optimizer step, from the first one after a reset.
+    """Tally of every `sample`-th optimizer step, starting with the first after a reset.
 
     Args:
-        shapes: Dict of statistics and the shapes of what they measure.
-        sample: Integer, each how many steps one is seen.
-        window: Integer, how many calls of the optimizer make a step.
-        counts: What counts these calls, as in `kcomponents._backends`.
+        shapes: Dict of statistics to the shapes of their values.
+        sample: Integer, one of this many steps is measured.
+        window: Integer, calls of the optimizer per step.
+        counts: How these calls are counted, as in `kcomponents._backends`.
     """
 
     def __init__(self, shapes, sample, window, counts):
@@ -25,29 +25,29 @@ class SampledTally(Tally):
 
     @property
     def carried(self):
-        """The variables that a compiled step must carry along."""
+        """The variables that the compiled step must pass through."""
         on_device = self.counts == "device"
         return [*self.variables, self.calls] if on_device else self.variables
 
     def due(self):
-        """Return whether this step is to be seen, as a bool where Python counts."""
+        """Return whether to measure this step, as a bool if Python counts the steps."""
         due = self.calls.value[0] < self.window
         return due if self.counts == "device" else bool(due)
 
     def count(self, by):
-        """Take note of one step more, seen or not."""
+        """Count one step, measured or not."""
         if by == self.counts or by == "calls" and self.counts == "device":
             self.calls.assign((self.calls.value + 1.0) % self.period)
 
     def chosen(self, old, new):
-        """Return the value to go on with: some other tally may have been due."""
+        """Return the new value if this tally is due in this step, else the old one."""
         due = self.due()
         if isinstance(due, bool):
             return new if due else old
         return ops.where(due, new, old)
 
     def reset(self):
-        """Start anew."""
+        """Reset values and count."""
         super().reset()
         if self.counts == "device":
             _backends.fill([self.calls], [np.zeros(1, "float32")])
@@ -56,7 +56,7 @@ class SampledTally(Tally):
 
 
 class _Count:
-    """A variable that Python keeps."""
+    """A count in Python with the interface of a variable."""
 
     def __init__(self):
         self.value = np.zeros(1, "float32")

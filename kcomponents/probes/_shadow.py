@@ -1,29 +1,29 @@
-"""Shadow: methods of single objects, covered for a while."""
+"""Shadow: replaces methods of single objects for a while."""
 
 import functools
 
 
 class Shadow:
-    """Covers methods on instances and takes all covers off again."""
+    """Wraps methods of instances, and restores them."""
 
     def __init__(self):
         self._covers = []
 
     def cover(self, thing, name, make):
-        """Let `make(original)` stand for the method `name` of `thing`."""
+        """Replace the method `name` of `thing` by `make(original)`."""
         original = getattr(thing, name)
         cover = functools.wraps(original)(make(original))
-        # Past `__setattr__`, which frameworks use to track what belongs to a layer.
+        # Not through `__setattr__`, with which frameworks track attributes of layers.
         before = thing.__dict__.get(name)
         thing.__dict__[name] = cover
         self._covers.append((thing, name, cover, before))
 
     def lift(self):
-        """Take the covers off, last one first."""
+        """Restore the methods, the last one first."""
         while self._covers:
             thing, name, cover, before = self._covers.pop()
             if thing.__dict__.get(name) is not cover:
-                # Someone else covered it since, and holds ours as the original.
+                # Other code has wrapped it since and still calls our wrapper.
                 continue
             if before is None:
                 del thing.__dict__[name]

@@ -1,4 +1,4 @@
-"""Squared norms of many tensors at the price of few operations."""
+"""Squared norms of many tensors in few operations."""
 
 import collections
 import math
@@ -8,15 +8,15 @@ from keras import ops
 from kcomponents import _backends
 from kcomponents._precision import widened
 
-# Fewer of one shape are measured one by one: to stack them takes operations too.
+# Fewer tensors of one shape are not stacked, because stacking takes operations too.
 MANY = 8
 
 
 def square_sums(tensors):
     """Return the sum of squares of each tensor, as one vector in float32.
 
-    Many small tensors of one shape are stacked and measured at once, so that a model of
-    many layers costs a few operations more, not a few for each variable.
+    Small tensors of equal shape are stacked and squared together, so that a model with
+    many layers needs few operations, instead of a few per variable.
     """
     if not _backends.worth_stacking:
         return _backends.square_sums(tensors)

@@ -1,4 +1,4 @@
-"""Tally: numbers on the device that training steps add to."""
+"""Tally: accumulates statistics of training steps on the device."""
 
 import keras
 import numpy as np
@@ -7,18 +7,20 @@ from keras import ops
 from kcomponents import _backends
 from kcomponents.statistics import STARTS, join, join_all
 
-# How many steps are joined at once, where they are put off.
+# Number of steps that are joined at once, if joining is deferred.
 TOGETHER = 64
 
 
 class Tally:
-    """Statistics of one place of the step, one short variable for each merge.
+    """Statistics of one source or layer, in one short variable for each `merge`.
 
     Args:
-        shapes: Dict of statistics and the shapes of what they measure.
-        defers: Whether many steps are joined at once, where each is run by itself.
-        replicas: Whether replicas see different things, so that they are put together
-            on reading. Otherwise all see the same, and the first one counts.
+        shapes: Dict of statistics to the shapes of their values.
+        replicas: Boolean, whether replicas measure different values, which are joined
+            when they are read. Otherwise the first replica's values are used. Defaults
+            to `False`.
+        defers: Boolean, whether to join many steps at once. This is faster if
+            operations run one by one. Defaults to `False`.
     """
 
     def __init__(self, shapes, replicas=False, defers=False):
@@ -27,30 +29,30 @@ class Tally:
         self.counts = None
         self.waiting = []
         self.members = {}
-        # Scalars first: they become one vector in one operation.
+        # Scalars first, because they are stacked in one operation.
         for statistic in sorted(shapes, key=lambda s: len(shapes[s])):
             self.members.setdefault(statistic.merge, []).append(statistic)
         self.variables = [self._variable(merge) for merge in self.members]
 
     def add(self, view):
-        """Join the statistics of one view to what is there."""
+        """Add the statistics of one view."""
         if not self.defers:
             self._join_one(view)
             return
-        # An operation costs more to call than to do: do many steps in one.
+        # Calling an operation costs more than its work, so join many steps in one call.
         own = list(self.shapes)
         self.waiting.append(view if view.small else [view.measured(s) for s in own])
         if len(self.waiting) >= TOGETHER:
             self.settle()
 
     def settle(self):
-        """Join what was put off."""
+        """Join the deferred steps."""
         waiting, self.waiting = self.waiting, []
         if waiting:
             self._join(_backends.measured_together(list(self.shapes), waiting))
 
     def _join_one(self, view):
-        """Join one step, in as few operations as can be."""
+        """Join one step, in few operations."""
         for variable, merge in zip(self.variables, self.members, strict=True):
             found = [view.measured(s) for s in self.members[merge]]
             scalars = [f for f in found if len(f.shape) == 0]
@@ -74,26 +76,26 @@ class Tally:
             variable.assign(self.chosen(old, join(merge, old, new)))
 
     def chosen(self, old, new):
-        """Return the value to go on with."""
+        """Return the value to keep."""
         return new
 
     @property
     def carried(self):
-        """The variables that a compiled step must carry along."""
+        """The variables that the compiled step must pass through."""
         return self.variables
 
     def due(self):
-        """Return whether this step is to be seen."""
+        """Return whether to measure this step."""
         return True
 
     def count(self, by):
-        """Take note of one step more, seen or not."""
+        """Count one step, measured or not."""
 
     def values(self, fetched):
-        """Return statistic → array, from what was fetched of the variables."""
+        """Return statistic → array, from the fetched values of the variables."""
         found = {}
         for merge, replicas in zip(self.members, fetched, strict=True):
-            # Of what all see, and of what came last, the first replica's counts.
+            # For equal values, and for the last value, use the first replica.
             one = merge == "last" or not self.replicas
             value = replicas[0] if one else join_all(merge, np.stack(replicas), np)
             for statistic in self.members[merge]:
@@ -103,7 +105,7 @@ class Tally:
         return found
 
     def reset(self):
-        """Start anew."""
+        """Reset all values."""
         self.waiting = []
         values = [
             np.full(variable.shape, STARTS[merge], "float32")
@@ -125,7 +127,7 @@ class Tally:
             dtype="float32",
             trainable=False,
             autocast=False,
-            # Each replica writes to its own, without waiting for the others.
+            # Each replica has its own copy and does not wait for the others.
             synchronization="on_read",
             aggregation="sum" if self.replicas else "only_first_replica",
             name="tally",

@@ -1,4 +1,4 @@
-"""Views of a training step: what statistics look at."""
+"""Views of a training step: the arguments of statistics."""
 
 import dataclasses
 import functools
@@ -10,23 +10,23 @@ from keras import ops
 
 @dataclasses.dataclass
 class View:
-    """What a statistic sees; each statistic is measured once, whoever asks."""
+    """The argument of a statistic; results are cached for all tallies."""
 
-    # Whether all it holds is a few numbers, which may be kept for a while.
+    # Whether the view is only a few numbers, so that it can be kept for later.
     small = True
 
     def __post_init__(self):
-        """Start without results."""
+        """Create the cache of results."""
         self._results = {}
 
     def measured(self, statistic):
-        """Return the statistic of this view."""
+        """Return the value of a statistic for this view, computed once."""
         if statistic not in self._results:
             self._results[statistic] = _in_float32(statistic.measure(self))
         return self._results[statistic]
 
     def once(self, reduce):
-        """Return `reduce(self)`, computed once for all statistics that ask."""
+        """Return `reduce(self)`, computed once for all statistics."""
         if reduce not in self._results:
             self._results[reduce] = reduce(self)
         return self._results[reduce]
@@ -41,36 +41,36 @@ class GradientView(View):
 
     @functools.cached_property
     def total(self):
-        """The squared norm of all of them."""
+        """The squared norm of all gradients."""
         return ops.sum(self.squares)
 
     @functools.cached_property
     def finite(self):
-        """Whether all of them are."""
+        """Whether all gradients are finite."""
         return ops.isfinite(self.total)
 
 
 @dataclasses.dataclass
 class ClippedView(View):
-    """Gradients as they are applied, and what they were before clipping."""
+    """Gradients after clipping, and before."""
 
     squares: Any
     unclipped: Any
 
     @functools.cached_property
     def total(self):
-        """The squared norm of all of them."""
+        """The squared norm of all gradients after clipping."""
         return self.before if self.squares is self.unclipped else ops.sum(self.squares)
 
     @functools.cached_property
     def before(self):
-        """The squared norm of all of them before clipping."""
+        """The squared norm of all gradients before clipping."""
         return ops.sum(self.unclipped)
 
 
 @dataclasses.dataclass
 class UpdateView(View):
-    """Changes of the weights, the weights before, and whether there was a change."""
+    """Updates of the weights, the weights before, and whether a step was applied."""
 
     squares: Any
     weights: Any
@@ -79,7 +79,7 @@ class UpdateView(View):
 
 @dataclasses.dataclass
 class LossView(View):
-    """The loss of one batch and the number of that batch, from 1."""
+    """The loss of one batch, and the number of the batch, counted from 1."""
 
     loss: Any
     step: Any
@@ -99,12 +99,12 @@ class OutputView(View):
 
     @functools.cached_property
     def inputs(self):
-        """What the layer got; of a fused maxout its pieces."""
+        """The layer's first input, or the pieces of a fused maxout."""
         return ops.stop_gradient(self.given)
 
 
 def _in_float32(value):
-    # Where operations are called from Python, even those that do nothing cost.
+    # Even an operation without effect costs time in eager mode.
     if ops.is_tensor(value):
         if keras.backend.standardize_dtype(value.dtype) == "float32":
             return value

@@ -1,4 +1,4 @@
-"""Which layers of a model can be watched, and what each one is."""
+"""The layers of a model that can be watched: paths, activations, unit axes."""
 
 import collections
 import difflib
@@ -14,7 +14,7 @@ from kcomponents.probes._activation import activation_of, is_bare, runs_in_scan
 
 
 class Watched(NamedTuple):
-    """A layer that applies an activation, and the axis its units are on."""
+    """A layer that applies an activation, and the axis of its units."""
 
     path: str
     layer: keras.layers.Layer
@@ -23,10 +23,10 @@ class Watched(NamedTuple):
 
 
 def watched_layers(model):
-    """List the layers below `model` that apply an activation, depth first.
+    """List the layers inside `model` that apply an activation, depth first.
 
-    Shared layers come once. What a layer holds comes not beside it: the layer that is
-    its activation, its pieces, and all that runs inside a scan.
+    Shared layers are listed once. Layers inside a listed layer are not listed: its
+    activation, the pieces of a maxout, and the layers that an RNN runs.
     """
     below = list(named_layers(model).items())
     hidden, found = set(), []
@@ -42,12 +42,12 @@ def watched_layers(model):
 
 
 def named_layers(model):
-    """Return `{path: layer}` for all layers below `model`, depth first, each once.
+    """Return `{path: layer}` for all layers inside `model`, depth first, each once.
 
-    The paths are those of Keras. Layers that have none, as those without weights, and
-    layers of equal paths get the names of their parents in front of their own.
+    The path is `layer.path`. If Keras has not set it, as in layers without weights, or
+    two layers have the same, the path is the names of the parents and the layer.
     """
-    # Keras leaves out the name of the outermost model where it is a functional one.
+    # Keras leaves out the name of the outermost model if it is functional.
     top = "" if hasattr(model, "operations") else model.path or model.name
     below = list(_below(model, top, top, {id(model)}))
     counts = collections.Counter(path for path, _, _ in below)
@@ -61,7 +61,7 @@ def named_layers(model):
 
 
 def _below(parent, path, names, seen):
-    """Yield path, joined names and layer for all layers that `seen` has not."""
+    """Yield path, joined names and layer for all layers that are not in `seen`."""
     for layer in _keras.sublayers(parent):
         if id(layer) not in seen:
             seen.add(id(layer))
@@ -72,7 +72,7 @@ def _below(parent, path, names, seen):
 
 
 def _axis(layer, before):
-    """Return the axis of a layer's units, or that of what came `before` it."""
+    """Return the axis of a layer's units; `before` is the axis of the layer before."""
     if isinstance(layer, keras.layers.TimeDistributed):
         inner = watched_layers(layer)
         axis = inner[-1].axis if inner else -1
@@ -89,7 +89,7 @@ def _axis(layer, before):
 
 
 def select(paths, include, name="layers"):
-    """Return the paths in which any of the regular expressions `include` is found."""
+    """Return the paths that match any of the regular expressions `include`."""
     paths = list(paths)
     if include is None:
         return paths
@@ -99,17 +99,18 @@ def select(paths, include, name="layers"):
 
 
 def patterns(include, name="layers"):
-    """Return `include` as a list of at least one regular expression, or refuse it."""
+    """Return `include` as a list; raise unless it is one or more valid patterns."""
     given = [include] if isinstance(include, str) else include
     listed = isinstance(given, (list, tuple)) and len(given) > 0
     if not listed or not all(isinstance(pattern, str) for pattern in given):
-        rule = f"`{name}` must be a regular expression or a list of at least one."
+        rule = f"`{name}` must be a regular expression, or a list with at least one."
         fail(rule, **{name: include})
     for pattern in given:
         try:
             re.compile(pattern)
         except re.error as error:
-            fail(f"`{name}` must be a regular expression: {error}.", **{name: pattern})
+            rule = f"`{name}` must be a valid regular expression: {error}."
+            fail(rule, **{name: pattern})
     return list(given)
 
 
@@ -118,5 +119,5 @@ def _found(paths, pattern, name):
     if not found:
         near = difflib.get_close_matches(pattern, paths, cutoff=0.4) or paths[:10]
         hint = f"Did you mean one of {', '.join(map(repr, near))}?" if near else ""
-        fail(f"`{name}` is found in no path. {hint}".strip(), **{name: pattern})
+        fail(f"`{name}` matches no path. {hint}".strip(), **{name: pattern})
     return found

@@ -1,13 +1,18 @@
-"""Probe: statistics of the training steps of a model, read when asked for."""
+"""Probe: measures statistics inside the training step of a model."""
 
 import itertools
+from collections.abc import Callable
+
+import keras
 
 from kcomponents import _backends, _keras
 from kcomponents._check import fail
 from kcomponents.probes._choice import counts_of
 from kcomponents.probes._hub import hub_of, tapped_optimizer
 from kcomponents.probes._places import tallies_by_site, tallies_by_source, warn_of
+from kcomponents.probes._watched import Watched
 from kcomponents.record import Reading
+from kcomponents.statistics import Statistic
 
 OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updates")
 
@@ -15,23 +20,23 @@ OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updat
 class Probe:
     """Measures statistics inside the compiled training step of a model.
 
-    It is attached while a model trains, from a callback's `on_train_begin`, and taken
-    off when it ends. What is trained stays as it is. The numbers stay on the device
-    until they are read; only steps of `fit` count, not validation.
+    Attach it in a callback's `on_train_begin`, and detach it in `on_train_end`.
+    Training is not affected. The numbers stay on the device until you read them. Only
+    training steps are measured, not validation.
 
     Args:
-        *statistics: `kcomponents.statistics.Statistic` objects of different names.
-        watch: Function of a watched layer (`path`, `layer`, `activation`, `axis`) that
-            says whether statistics of outputs are measured there. By default at every
-            layer with an activation function.
-        sample: Integer, each how many optimizer steps the updates are measured, from
-            the first one after a reset. Defaults to 1.
-        skip_nonfinite: Boolean, whether batches whose gradients are not finite leave
-            the weights and the optimizer as they are. Needs a statistic of
+        *statistics: `kcomponents.statistics.Statistic` objects with different names.
+        watch: Function that takes a watched layer (with the attributes `path`, `layer`,
+            `activation` and `axis`) and returns whether to measure its outputs.
+            Defaults to every layer with an activation function.
+        sample: Integer. Updates are measured in one of `sample` optimizer steps,
+            starting with the first step after a reset. Defaults to 1.
+        skip_nonfinite: Boolean, whether batches with NaN or infinite gradients leave
+            weights and optimizer unchanged. Requires a statistic of source
             `"batch_gradients"`. Defaults to `False`.
 
     Raises:
-        ValueError: If two statistics have one name.
+        ValueError: If two statistics have the same name.
 
     Example:
         >>> import keras
@@ -49,7 +54,11 @@ class Probe:
     """
 
     def __init__(
-        self, *statistics, watch=lambda watched: True, sample=1, skip_nonfinite=False
+        self,
+        *statistics: Statistic,
+        watch: Callable[[Watched], bool] = lambda watched: True,
+        sample: int = 1,
+        skip_nonfinite: bool = False,
     ):
         names = [statistic.name for statistic in statistics]
         if len(set(names)) < len(names):
@@ -60,18 +69,18 @@ class Probe:
 
     def _clear(self):
         self.model = self._hub = None
-        # What the hub asks for: source → tallies, site of a layer → tally.
+        # The hub reads these: source → tallies, site of a layer → tally or layer.
         self.tallies, self.outputs, self.sites = {}, {}, {}
 
-    def attach(self, model):
-        """Begin to measure the steps of a model.
+    def attach(self, model: keras.Model) -> None:
+        """Start to measure the training steps of a model.
 
         Args:
             model: Keras model, compiled and built.
 
         Raises:
-            ValueError: If the model has no weights yet, or no optimizer where one is
-                needed.
+            ValueError: If the model is not built, or if it has no optimizer and a
+                statistic needs one.
         """
         self.detach()
         self._make_ready(model)
@@ -95,12 +104,17 @@ class Probe:
             self.detach()
             raise
 
-    def read(self, epoch=0, step=0):
-        """Return the numbers so far, as a `Reading` of plain values.
+    def read(self, epoch: int = 0, step: int = 0) -> Reading:
+        """Return the numbers since the last reset, as a `Reading` of plain values.
 
         Args:
-            epoch: Integer, put into the reading. Defaults to 0.
-            step: Integer, put into the reading. Defaults to 0.
+            epoch: Integer, stored in the reading, counted from 0. Defaults to 0.
+            step: Integer, stored in the reading. Defaults to 0.
+
+        Returns:
+            `kcomponents.record.Reading`. Its `values` is a dict of statistic name to a
+            dict of name to value: variable paths if the statistic is per variable,
+            layer paths for `"outputs"`, otherwise `"all"`.
         """
         _backends.synchronize(self.model)
         self._drop_refused()
@@ -116,27 +130,27 @@ class Probe:
                 values[statistic.name].update(names)
         return Reading(epoch=epoch, step=step, values=values)
 
-    def reset(self):
-        """Start all numbers anew."""
+    def reset(self) -> None:
+        """Reset all numbers."""
         _backends.synchronize(self.model)
         for tally in self._all():
             tally.reset()
 
-    def detach(self):
-        """End measuring. The last probe of a model takes all taps off it."""
+    def detach(self) -> None:
+        """Stop measuring. After its last probe, the model is as it was before."""
         if self._hub is not None:
             self._hub.leave(self)
         self._clear()
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         """The variables whose gradients and updates are measured, in order."""
         optimizer = tapped_optimizer(self.model)
         return [] if optimizer is None else _keras.optimized_variables(optimizer)
 
     @property
-    def paths(self):
-        """The paths of these variables; Keras may give one path to several."""
+    def paths(self) -> list[str]:
+        """The paths of these variables, numbered `path:2` and so on if they repeat."""
         names = []
         for variable in self.variables:
             numbered = (f"{variable.path}:{n}" for n in itertools.count(2))
@@ -145,28 +159,28 @@ class Probe:
         return names
 
     @property
-    def last_layers(self):
-        """The sites whose outputs are outputs of the model."""
+    def last_layers(self) -> set[str]:
+        """The paths of watched layers whose outputs are outputs of the model."""
         return self._hub.layers.last & self.sites.keys()
 
     @property
     def of_optimizer(self):
-        """Tallies that the optimizer adds to."""
+        """Tallies that are filled in the optimizer."""
         return [t for s in OPTIMIZER_SOURCES for t in self.tallies.get(s, ())]
 
     @property
     def of_model(self):
-        """Tallies that the forward pass adds to."""
+        """Tallies that are filled in the forward pass."""
         return [*self.tallies.get("losses", ()), *self.outputs.values()]
 
     def _drop_refused(self):
-        """Leave out layers that turned out to run inside a loop or a map."""
+        """Remove layers that turned out to run inside a loop or map, and warn."""
         for site in self._hub.layers.refused & self.outputs.keys():
             del self.outputs[site], self.sites[site]
             warn_of([site])
 
     def _names(self, statistic, value, site):
-        """Return name → plain value, of a layer, of each variable, or of all."""
+        """Return name → plain value: of each variable, of a layer, or of all."""
         if not statistic.per_variable:
             return {site or "all": value.tolist()}
         return dict(zip(self.paths, value.tolist(), strict=True))
@@ -180,8 +194,8 @@ class Probe:
     def _make_ready(self, model):
         if not model.variables:
             fail(
-                "`model` must be built before it can be probed: give it a `keras.Input`"
-                ", call `model.build(input_shape)`, or call it on a batch.",
+                "`model` must be built before it can be monitored. Add a `keras.Input`,"
+                " call `model.build(input_shape)`, or call the model on a batch.",
                 model=model.name,
             )
         optimizer = tapped_optimizer(model)
@@ -189,8 +203,8 @@ class Probe:
             s.source in OPTIMIZER_SOURCES for s in self.statistics
         ):
             fail(
-                "`model` must be compiled with an optimizer for its gradients to be "
-                "seen.",
+                "`model` must be compiled with an optimizer to measure its gradients "
+                "or updates.",
                 optimizer=None,
             )
         if optimizer is not None and not model.optimizer.built:

@@ -1,7 +1,8 @@
-"""structure: what a model is and how it was compiled, as plain facts."""
+"""structure: a model's layers and how it was compiled, as plain values."""
 
 import math
 import numbers
+from typing import Any
 
 import keras
 
@@ -20,47 +21,47 @@ SIZES = "units", "filters", "rate", "dropout", "recurrent_dropout", "use_bias"
 RULES = "_initializer", "_regularizer", "_constraint"
 
 
-def structure(model):
-    """Describe a model and how it was compiled by plain values that JSON can hold.
+def structure(model: keras.Model) -> dict[str, Any]:
+    """Describe a model and how it was compiled, as plain values for JSON.
 
-    Objects of Keras stand as `{"class": name, "config": settings}`, functions of the
-    user's own as `"custom:<name>"`, NaN and infinities as strings.
+    Keras objects become `{"class": name, "config": settings}`, custom functions become
+    `"custom:<name>"`, and NaN and infinity become strings.
 
     Args:
-        model: Built Keras model of any kind, compiled or not.
+        model: Keras model of any kind, built. It need not be compiled.
 
     Returns:
         Dict of:
 
         - `"model"`: dict of `"name"` and `"class"`; `"backend"`: its name;
           `"precision"`: name of the dtype policy.
-        - `"layers"`: list of dicts, one per layer at any depth, shared ones once, in
-          the order in which they are held. `"path"` (see below), `"class"`,
+        - `"layers"`: list of dicts, one per layer at any depth, in the order of the
+          model, shared layers once. Keys: `"path"` (see below), `"class"`,
           `"activation"` (its name, such as `"relu"`, or `None`), `"trainable"`,
-          `"output_shape"` (list with `None` for unknown sizes, lists or a dict of
-          these for several outputs; `None` if the layer is in no graph) and
-          `"parameters"` (int, without those of the layers inside it). Where a layer
+          `"output_shape"` (list with `None` for unknown sizes, a list or dict of these
+          for several outputs, or `None` if the layer is not part of a graph) and
+          `"parameters"` (int, without the parameters of inner layers). If the layer
           has them: `"units"`, `"filters"`, `"rate"`, `"dropout"`,
           `"recurrent_dropout"`, `"use_bias"`, and each initializer, regularizer and
           constraint under the name of its argument.
         - `"variables"`: list of dicts of `"path"`, `"shape"`, `"trainable"` and
           `"dtype"`, one per weight.
         - `"optimizer"`: `None`, or a dict of `"class"`, `"config"`, `"loss_scale"`
-          (bool, whether the loss is scaled, which `mixed_float16` does) and `"clip"`
-          (dict of the bounds that are set). The learning rate is a float, or the
-          class and config of its schedule.
+          (bool, whether the loss is scaled, as with `mixed_float16`) and `"clip"`
+          (dict of the clipping arguments that are set). The learning rate is a float,
+          or the class and config of its schedule.
         - `"loss"`: `None`, `"custom:<name>"`, or a dict of `"name"`, `"class"` and
-          `"config"`, also where a string was given; or a list or dict of these.
-        - `"metrics"`: list of names. `"run_eagerly"`, `"jit_compile"`,
-          `"steps_per_execution"`, `"gradient_accumulation_steps"`: as compiled, `None`
-          before.
+          `"config"`, also if `compile` got a string; or a list or dict of these.
+        - `"metrics"`: list of names.
+        - `"run_eagerly"`, `"jit_compile"`, `"steps_per_execution"`,
+          `"gradient_accumulation_steps"`: as compiled, or `None`.
 
-        The path of a layer is its `path` in Keras. Layers that have none, such as those
-        without weights, and layers of equal paths get the names of their parents in
-        front of their own.
+        The path of a layer is `layer.path`. If Keras has not set it, as in layers
+        without weights, or two layers have the same, the path is the names of the
+        parents and the layer.
 
     Raises:
-        ValueError: If `model` is no Keras model or is not built.
+        ValueError: If `model` is not a Keras model or is not built.
 
     Example:
         >>> from kcomponents.probes import structure
@@ -89,10 +90,10 @@ def _check_built(model):
     if not isinstance(model, keras.Model):
         fail("`model` must be a Keras model.", model=model)
     layers = named_layers(model).values()
-    # `built` is set by `build`, though that of a subclass may have built nothing.
+    # The `build` of a subclass may set `built` without building its layers.
     hollow = not model.weights and not all(layer.built for layer in layers)
     if hollow or not model.built:
-        how = "Use `model.build(input_shape)` or call it on a batch."
+        how = "Call `model.build(input_shape)`, or call the model on a batch."
         fail(f"`model` must be built. {how}", model=model.name)
 
 
@@ -112,7 +113,7 @@ def _layer(path, layer):
         "trainable": layer.trainable,
         "output_shape": _output_shape(layer),
         "parameters": sum(math.prod(weight.shape) for weight in own),
-        # Some layers keep other layers under these names.
+        # Some layers have other layers as attributes of these names.
         **{n: value(v) for n, v in sizes.items() if isinstance(v, numbers.Real)},
         **rules,
     }
@@ -138,7 +139,7 @@ def _variable(variable):
 def _compiled(model):
     optimizer = getattr(model, "optimizer", None)
     settings = "run_eagerly", "jit_compile", "steps_per_execution"
-    # Asking a model that is not compiled would settle `jit_compile`.
+    # Reading `jit_compile` before `compile` would fix its value.
     known = {
         name: getattr(model, name) if model.compiled else None for name in settings
     }

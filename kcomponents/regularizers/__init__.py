@@ -1,4 +1,4 @@
-"""Penalties on weights and activations, and rules for which weights carry them."""
+"""Regularizers, and functions that assign them to the weights of a built model."""
 
 from kcomponents.regularizers.apply import apply
 from kcomponents.regularizers.elastic_net import ElasticNet

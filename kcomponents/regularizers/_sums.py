@@ -1,4 +1,4 @@
-"""The sums that penalties are made of."""
+"""Sums from which the regularizers compute their penalties."""
 
 from keras import ops
 
@@ -22,8 +22,8 @@ def group_sum(x, axis, epsilon):
     axis = axis_in("axis", axis, len(x.shape))
     groups = ops.reshape(ops.moveaxis(x, axis, -1), (-1, x.shape[axis]))
     squares = ops.sum(ops.square(groups), axis=0)
-    # The slope of the root at 0 is infinite, and NaN once multiplied by 0: the inner
-    # `where` keeps the root off 0, the outer one gives the value there.
-    alive = squares > epsilon
-    norms = ops.where(alive, ops.sqrt(ops.where(alive, squares, 1.0)), 0.0)
+    # The derivative of the root at 0 is infinite, and its product with 0 is NaN. The
+    # inner `where` keeps 0 out of the root, the outer one sets the norm to 0.
+    nonzero = squares > epsilon
+    norms = ops.where(nonzero, ops.sqrt(ops.where(nonzero, squares, 1.0)), 0.0)
     return groups.shape[0] ** 0.5 * ops.sum(norms)

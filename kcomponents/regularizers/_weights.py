@@ -1,4 +1,4 @@
-"""Base module: what each weight of a model is, who holds it, which a rule means."""
+"""Kinds of weights, selection of weights by rules, and the layers that own them."""
 
 import difflib
 import re
@@ -18,7 +18,7 @@ WORDS = (*_NAMES, "others", "all")
 
 
 def kind(weight):
-    """Tell what a weight is by its name, else its rank; None for a mere statistic."""
+    """Return the kind of a weight by its name or rank, None for a statistic."""
     if not keras.backend.is_float_dtype(weight.dtype):
         return None
     for word, pattern in _NAMES.items():
@@ -30,41 +30,41 @@ def kind(weight):
 
 
 def weights_of(model):
-    """List the weights that have a kind, of a built model or layer."""
+    """Return the weights of a built model or layer, without statistics."""
     if not isinstance(model, keras.Layer):
         fail("`model` must be a Keras model or layer.", model=model)
     if not model.built:
-        rule = "`model` must be built: give it a `keras.Input`, or call it on a batch."
+        rule = "`model` must be built: add a `keras.Input`, or call it on a batch."
         fail(rule, model=model)
     return [weight for weight in model.weights if kind(weight)]
 
 
 def choose(model, name, rule, exclude=None):
-    """List the weights that `rule`, the argument `name`, means and `exclude` not."""
+    """Return the weights that match `rule` (the argument `name`) and not `exclude`."""
     weights = weights_of(model)
     chosen = _matching(name, rule, weights)
     if exclude is not None:
         chosen -= _matching("exclude", exclude, weights)
     if not chosen:
         received = {name: rule, "exclude": exclude}
-        fail(f"No weight is left. {_kernels(weights)}", **received)
+        fail(f"No weight is selected. {_kernels(weights)}", **received)
     return [weight for weight in weights if id(weight) in chosen]
 
 
 def _matching(name, rule, weights):
-    """Return the ids of the weights that a rule, or any of a list, means."""
+    """Return the ids of the weights that match a rule, or any rule of a list."""
     if isinstance(rule, (list, tuple, set)):
         return set().union(*(_matching(name, part, weights) for part in rule))
     matches = {id(weight) for weight in weights if _means(name, rule, weight)}
     if not matches and not _may_match_nothing(rule):
         near = difflib.get_close_matches(str(rule), WORDS) or WORDS
-        hint = f"The words near it are {', '.join(map(repr, near))}."
+        hint = f"Did you mean one of {', '.join(map(repr, near))}?"
         fail(f"`{name}` matches no weight. {hint} {_kernels(weights)}", **{name: rule})
     return matches
 
 
 def _may_match_nothing(rule):
-    """Tell words and predicates, which suit any model, from what names a weight."""
+    """Return whether a rule is valid for any model: a kind or a predicate."""
     if isinstance(rule, str):
         return rule in WORDS
     return not isinstance(rule, (re.Pattern, keras.Layer, keras.Variable))
@@ -84,21 +84,21 @@ def _means(name, rule, weight):
         return any(weight is its for its in rule.weights)
     if callable(rule):
         return rule(weight)
-    choices = "a word, a regular expression, a layer, a variable, a predicate"
+    choices = "a kind, a regular expression, a layer, a variable, a callable"
     fail(f"`{name}` must be {choices}, or a list of these.", **{name: rule})
 
 
 def _kernels(weights, most=10):
     paths = [weight.path for weight in weights if kind(weight) == "kernels"]
     more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return f"The kernels there are: {', '.join(paths[:most]) or 'none'}{more}."
+    return f"Kernels of the model: {', '.join(paths[:most]) or 'none'}{more}."
 
 
 def holders(layer, outer=(), found=None, seen=None):
-    """Map the id of each weight to the layers that hold it, outermost first."""
+    """Map the id of each weight to the layers that contain it, outermost first."""
     found, seen = ({}, set()) if found is None else (found, seen)
     seen.add(id(layer))
-    # Keras has no public list of a layer's sublayers: they are among its attributes.
+    # Keras has no public list of a layer's sublayers, so search its attributes.
     values = list(vars(layer).values())
     values += [v for many in values if isinstance(many, (list, tuple)) for v in many]
     for value in values:
@@ -111,7 +111,7 @@ def holders(layer, outer=(), found=None, seen=None):
 
 
 def renew_steps(model):
-    """Have the compiled steps that were traced before compiled again."""
+    """Compile the training and test steps again if they were compiled before."""
     if getattr(model, "train_function", None) is not None:
         model.make_train_function(force=True)
     if getattr(model, "test_function", None) is not None:

@@ -1,4 +1,6 @@
-"""apply: give weights of a built model a regularizer, by rule."""
+"""apply: assign a regularizer to the weights of a built model."""
+
+from typing import Any
 
 import keras
 
@@ -7,49 +9,57 @@ from kcomponents.regularizers._weights import choose, holders, renew_steps, weig
 
 
 class Paths(list):
-    """Paths of weights; `unsaved` are those whose regularizer no config holds."""
+    """List of the paths of weights; `unsaved` lists those that no config covers."""
 
     unsaved = ()
 
 
-def apply(model, regularizer, *, include="kernels", exclude=None):
-    """Give the kernels of a built model, or other weights, a regularizer.
+def apply(
+    model: keras.layers.Layer,
+    regularizer: str | dict | keras.regularizers.Regularizer | None,
+    *,
+    include: Any = "kernels",
+    exclude: Any = None,
+) -> list[str]:
+    """Assign a regularizer to the kernels (or other weights) of a built model.
 
-    Each weight gets its own copy, in place of the regularizer it had. A model that is
-    compiled, or trained, needs no new `compile`: its optimizer, the optimizer's state
-    and its metrics stay, and its next step has the penalty. A model around it that was
-    already fitted must be compiled again.
+    Each weight gets its own copy, which replaces its previous regularizer. A compiled
+    model does not need a new `compile`: its optimizer, the optimizer's state and its
+    metrics stay, and the next training step includes the penalty. If the model is part
+    of another model that was fitted before, compile that one again.
 
-    What a weight is follows from its name: `kernels` end in `kernel` (also those of
+    The kind of a weight follows from its name: `kernels` end in `kernel` (also in
     recurrent, depthwise and maxout layers), `biases` in `bias`, `embeddings` in
-    `embedding` or `embeddings`; `normalization` is `gamma`, `beta` and `scale`,
-    `slopes` is `alpha`. Of the other trainable weights, those of rank 2 or more are
-    kernels, the rest `others`.
+    `embedding` or `embeddings`; `normalization` means `gamma`, `beta` and `scale`;
+    `slopes` means `alpha`. Other trainable weights are kernels if their rank is 2 or
+    more, and `others` if it is lower.
 
-    Keras leaves the penalty of a frozen weight out of the loss until it is unfrozen.
+    Keras does not add the penalty of a frozen weight to the loss until the weight is
+    unfrozen.
 
     Args:
         model: Built Keras model or layer.
         regularizer: Instance of `keras.regularizers.Regularizer`, its name or config,
-            or `None` to remove what there is.
-        include: Which weights: a word (one of the kinds above or `"all"`), a regular
-            expression searched for in `weight.path`, a layer, a variable, a callable
-            that takes a variable and returns a bool, or a list of these. Defaults to
+            or `None` to remove the regularizers.
+        include: Selects the weights: a kind (one of those above, or `"all"`), a regular
+            expression searched in `weight.path`, a layer, a variable, a callable that
+            takes a variable and returns a bool, or a list of these. Defaults to
             `"kernels"`.
-        exclude: Which of them to leave as they are, in the same terms. Defaults to
-            `None`.
+        exclude: Selects weights of `include` that stay unchanged, in the same forms.
+            Defaults to `None`.
 
     Returns:
-        List of the paths of the weights touched. Its attribute `unsaved` lists those
-        that lose the regularizer in `clone_model` and saved files, since no layer's
-        config holds it: give it to the constructor of their layer as well. So it is
-        for layers without a `<weight>_regularizer` attribute, for layers within others
-        that have none either, such as those of `MultiHeadAttention`, and in subclassed
+        List of the paths of the changed weights. Its attribute `unsaved` lists those
+        that lose the regularizer in `clone_model` and saved files, because it is in no
+        layer's config: for these, also pass the regularizer to the layer's constructor.
+        This concerns layers without a `<weight>_regularizer` attribute (and whose outer
+        layers have none either), such as those in `MultiHeadAttention`, and subclassed
         models.
 
     Raises:
-        ValueError: If the model is not built, if a rule matches no weight or is of
-            another type, or if `regularizer` is none. Nothing is changed then.
+        ValueError: If the model is not built, if a rule matches no weight or has
+            another type, or if `regularizer` is not a regularizer. The model is then
+            unchanged.
 
     Example:
         >>> import keras
@@ -80,8 +90,10 @@ def apply(model, regularizer, *, include="kernels", exclude=None):
 def _checked(regularizer):
     found = keras.regularizers.get(regularizer)
     if not (found is None or isinstance(found, keras.regularizers.Regularizer)):
-        # Each weight needs a copy of its own, which only a config can give.
-        rule = "`regularizer` must be a keras.regularizers.Regularizer, not a function."
+        # Each weight needs its own copy, which is made from a config.
+        rule = (
+            "`regularizer` must be a `keras.regularizers.Regularizer`, not a function."
+        )
         fail(rule, regularizer=regularizer)
     return found
 
@@ -93,7 +105,7 @@ def _copy(regularizer):
 
 
 def _places(model, weights):
-    """List for each weight the attributes of layers that its config is read from."""
+    """Return for each weight the (layer, attribute) pairs that configs read."""
     found = holders(model)
     places = {
         id(weight): [
@@ -105,21 +117,21 @@ def _places(model, weights):
         for weight in weights_of(model)
     }
     chosen = {id(weight) for weight in weights}
-    # A block's one attribute speaks for all its weights of a name, or must not change.
+    # An attribute that also belongs to weights outside the choice must not change.
     shared = {place for key in places.keys() - chosen for place in places[key]}
     return [[p for p in places[id(weight)] if p not in shared] for weight in weights]
 
 
 def _attributes(weight):
-    # `recurrent_kernel` goes with `recurrent_regularizer`, and the `kernel` of
-    # DepthwiseConv with `depthwise_regularizer`.
+    # `recurrent_regularizer` belongs to `recurrent_kernel`, and
+    # `depthwise_regularizer` to the `kernel` of DepthwiseConv.
     stems = {weight.name, weight.name.removesuffix("_kernel")}
     stems |= {"depthwise"} if weight.name == "kernel" else set()
     return [f"{stem}_regularizer" for stem in stems]
 
 
 class _Witness(keras.regularizers.Regularizer):
-    """Stand in for a regularizer and note whether its config is asked for."""
+    """Placeholder regularizer that records whether its config was read."""
 
     asked = False
 
@@ -129,14 +141,14 @@ class _Witness(keras.regularizers.Regularizer):
 
 
 def _saved(model, places):
-    """Tell for each list of places whether the model's config reads any of them."""
+    """Return for each list of places whether the model's config reads any of them."""
     before = {place: getattr(*place) for its in places for place in its}
     witnesses = {place: _Witness() for place in before}
     try:
         _set(witnesses)
         model.get_config()
     except Exception:
-        # A subclassed model without a config holds nothing.
+        # A subclassed model without a config saves no regularizer.
         return [False] * len(places)
     finally:
         _set(before)

@@ -1,4 +1,4 @@
-"""ElasticNet: absolute values and squares, by one strength and a ratio."""
+"""ElasticNet: an L1 and L2 penalty, given by a strength and a ratio."""
 
 import keras
 
@@ -9,20 +9,20 @@ from kcomponents.regularizers._sums import absolute_sum, square_sum
 
 @register
 class ElasticNet(keras.regularizers.Regularizer):
-    """Penalty between L1 and L2: how much, and how much of it is L1.
+    """Regularizer that mixes an L1 and an L2 penalty, by a strength and a ratio.
 
     `penalty = strength * (l1_ratio * sum(abs(x)) + (1 - l1_ratio) * sum(square(x)))`,
     summed in float32 or wider. It equals
-    `L1L2(l1=strength * l1_ratio, l2=strength * (1 - l1_ratio))`, and is easier to
-    search: each argument has one meaning. The squares are not halved, as they are in
-    scikit-learn.
+    `L1L2(l1=strength * l1_ratio, l2=strength * (1 - l1_ratio))`, but is easier to tune:
+    the strength and the ratio can be searched independently. Unlike in scikit-learn,
+    the squares are not halved.
 
     Args:
-        strength: Float, at least 0.
-        l1_ratio: Float in [0, 1], share of the L1 penalty. Defaults to `0.5`.
+        strength: Float of at least 0, the factor of the whole penalty.
+        l1_ratio: Float in [0, 1], the fraction of the L1 penalty. Defaults to `0.5`.
 
     Raises:
-        ValueError: If an argument is no finite number in its range.
+        ValueError: If an argument is not a finite number in its range.
 
     Example:
         >>> from keras import ops
@@ -35,7 +35,7 @@ class ElasticNet(keras.regularizers.Regularizer):
         net](https://doi.org/10.1111/j.1467-9868.2005.00503.x), 2005.
     """
 
-    def __init__(self, strength, l1_ratio=0.5):
+    def __init__(self, strength: float, l1_ratio: float = 0.5):
         self.strength = number("strength", strength, 0)
         self.l1_ratio = number("l1_ratio", l1_ratio, 0, 1)
 

@@ -1,4 +1,6 @@
-"""exclude_from_decay: keep decoupled weight decay to the kernels."""
+"""exclude_from_decay: apply decoupled weight decay to the kernels only."""
+
+from typing import Any
 
 import keras
 
@@ -6,34 +8,35 @@ from kcomponents._check import fail
 from kcomponents.regularizers._weights import choose, renew_steps, weights_of
 
 
-def exclude_from_decay(optimizer, model, *, keep="kernels"):
+def exclude_from_decay(
+    optimizer: keras.optimizers.Optimizer, model: keras.Model, *, keep: Any = "kernels"
+) -> list[str]:
     """Exclude biases, normalization, slopes and embeddings from weight decay.
 
     The decoupled weight decay of a Keras optimizer shrinks every trainable weight,
-    `weight -= learning_rate * weight_decay * weight`. Here only the weights that `keep`
-    means go on decaying, the same ones on every backend: they are told apart as
-    variables, not by name. Embeddings are excluded because rows that no example of the
-    batch used would decay too.
+    `weight -= learning_rate * weight_decay * weight`. After this call, only the weights
+    that match `keep` decay. Weights are identified as variables, not by name, so they
+    are the same on every backend. Embeddings are excluded because otherwise also the
+    rows that no sample of the batch uses would decay.
 
-    The optimizer may be built or not, and its model fitted before or not. Each call
-    replaces earlier exclusions of the optimizer, those by
-    `optimizer.exclude_from_weight_decay` too. Keras does not save them: call it again
-    on the optimizer of a loaded model.
+    The optimizer may be built or not, and the model fitted or not. Each call replaces
+    earlier exclusions, including those by `optimizer.exclude_from_weight_decay`. Keras
+    does not save exclusions: call the function again after loading a model.
 
     Args:
-        optimizer: Instance of `keras.optimizers.Optimizer` with weight decay; one in a
-            `LossScaleOptimizer` is found there.
+        optimizer: Instance of `keras.optimizers.Optimizer` with weight decay, possibly
+            inside a `LossScaleOptimizer`.
         model: Built Keras model whose weights the optimizer trains.
-        keep: Which weights go on decaying, in the terms of `include` in `apply`.
-            Defaults to `"kernels"`.
+        keep: Selects the weights that still decay, in the forms of `include` in
+            `apply`. Defaults to `"kernels"`.
 
     Returns:
-        List of the paths of the weights excluded.
+        List of the paths of the excluded weights.
 
     Raises:
-        ValueError: If the optimizer is none or has no weight decay, if the model is
-            not built, or if `keep` matches no trainable weight. Nothing is changed
-            then.
+        ValueError: If `optimizer` is not an optimizer or has no weight decay, if the
+            model is not built, or if `keep` matches no trainable weight. The optimizer
+            is then unchanged.
 
     Example:
         >>> import keras
@@ -50,14 +53,14 @@ def exclude_from_decay(optimizer, model, *, keep="kernels"):
     """
     inner = _with_decay(optimizer)
     kept = choose(model, "keep", keep)
-    # PyTorch's optimizers fail where no weight at all decays.
+    # On PyTorch optimizers fail if no weight decays.
     if not any(weight.trainable for weight in kept):
-        rule = "`keep` must leave a trainable weight to decay, or set"
+        rule = "`keep` must match a trainable weight. To turn weight decay off, set"
         fail(f"{rule} `optimizer.weight_decay = None`.", keep=keep)
     kept = {id(weight) for weight in kept}
     excluded = [weight for weight in weights_of(model) if id(weight) not in kept]
     inner.exclude_from_weight_decay(var_list=excluded)
-    # A step traced before has the old decay in it.
+    # A step compiled before contains the old decay.
     renew_steps(model)
     return [weight.path for weight in excluded]
 
@@ -67,9 +70,9 @@ def _with_decay(optimizer):
         fail("`optimizer` must be a Keras optimizer.", optimizer=optimizer)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return _with_decay(optimizer.inner_optimizer)
-    # Muon has a second decay, for the weights that it leaves to Adam.
+    # Muon has a second weight decay, for the weights that it updates with Adam.
     decays = [optimizer.weight_decay, getattr(optimizer, "adam_weight_decay", None)]
     if decays == [None, None]:
-        rule = "`optimizer` must have weight decay: set its argument `weight_decay`."
+        rule = "`optimizer` must have weight decay: pass `weight_decay` to it."
         fail(rule, optimizer=optimizer)
     return optimizer

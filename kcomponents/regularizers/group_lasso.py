@@ -1,4 +1,4 @@
-"""GroupLasso: norms of groups of weights as a penalty."""
+"""GroupLasso: a penalty on the norms of groups of weights."""
 
 import keras
 
@@ -9,25 +9,26 @@ from kcomponents.regularizers._sums import group_sum
 
 @register
 class GroupLasso(keras.regularizers.Regularizer):
-    """Penalty on the norms of groups of weights, which drives whole groups to zero.
+    """Regularizer on the norms of groups of weights; drives whole groups to zero.
 
     `penalty = factor * sum over groups of sqrt(size) * norm(group)`, where each index
     along `axis` is one group and `size` is the number of weights in it. With
-    `axis=-1` a group holds what one unit or filter reads, with `axis=0` on a `Dense`
-    kernel what one input feature feeds.
+    `axis=-1` a group contains the incoming weights of one unit or filter; with `axis=0`
+    on a `Dense` kernel it contains the weights of one input feature.
 
-    The gradient is finite everywhere, and zero for a group at zero. A gradient step
-    brings a group near zero, not to it; `kcomponents.constraints.ProximalGroup` gives
-    exact zeros.
+    The gradient is finite everywhere, and zero for a group at zero. Gradient steps
+    bring a group close to zero, but not exactly to zero; for exact zeros use
+    `kcomponents.constraints.ProximalGroup`.
 
     Args:
-        factor: Float, at least 0. Defaults to `0.01`.
-        axis: Int, axis that numbers the groups. Defaults to `-1`.
-        epsilon: Float, at least 0: groups whose sum of squares is not above it count
-            as zero. Defaults to `1e-12`.
+        factor: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
+        axis: Int, the axis that numbers the groups. Defaults to `-1`.
+        epsilon: Float of at least 0. A group whose sum of squares is not above it
+            counts as zero. Defaults to `1e-12`.
 
     Raises:
-        ValueError: If an argument is not as above, or if a weight lacks the axis.
+        ValueError: If an argument is out of range, or if a weight does not have the
+            axis.
 
     Example:
         >>> from keras import ops
@@ -43,7 +44,7 @@ class GroupLasso(keras.regularizers.Regularizer):
           networks](https://arxiv.org/abs/1607.00485), 2017.
     """
 
-    def __init__(self, factor=0.01, axis=-1, epsilon=1e-12):
+    def __init__(self, factor: float = 0.01, axis: int = -1, epsilon: float = 1e-12):
         self.factor = number("factor", factor, 0)
         self.axis = whole_axis(axis)
         self.epsilon = number("epsilon", epsilon, 0)

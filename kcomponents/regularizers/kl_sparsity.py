@@ -1,4 +1,4 @@
-"""KLSparsity: how far units' mean activations are from a target."""
+"""KLSparsity: a penalty on mean activations that differ from a target."""
 
 import keras
 from keras import ops
@@ -10,27 +10,28 @@ from kcomponents._register import register
 
 @register
 class KLSparsity(keras.regularizers.Regularizer):
-    """Penalty on units that are active more, or less, often than a target.
+    """Activity regularizer that keeps the mean activation of each unit at a target.
 
-    `penalty = factor * sum over units of KL(target, mean)`, with `mean` a unit's mean
-    activation over the batch (and over time or space) and `KL(t, m) = t * log(t / m) +
-    (1 - t) * log((1 - t) / (1 - m))`. It suits activations in [0, 1], such as those of
-    `"sigmoid"`, as the `activity_regularizer` of a layer. Means are clipped to
-    [`epsilon()`, 1 - `epsilon()`] and have no gradient beyond.
+    `penalty = factor * sum over units of KL(target, mean)`, where `mean` is a unit's
+    mean activation over the batch (and over time or space) and `KL(t, m) = t * log(t /
+    m) + (1 - t) * log((1 - t) / (1 - m))`. Pass it as the `activity_regularizer` of a
+    layer with activations in [0, 1], such as `"sigmoid"`. Means are clipped to
+    [`epsilon()`, 1 - `epsilon()`] and have no gradient outside this range.
 
-    A mean does not grow with the batch, so the penalty must not be divided by the
-    batch size, which Keras does to every activity penalty. A direct call therefore
-    returns the penalty times the batch size, and `layer.losses` holds the penalty.
+    Keras divides every activity penalty by the batch size. This penalty is a function
+    of means, so it must not be divided again: a direct call returns the penalty times
+    the batch size, and `layer.losses` contains the penalty.
 
     Args:
-        factor: Float, at least 0. Defaults to `0.01`.
-        target: Float above 0 and below 1. Defaults to `0.05`.
+        factor: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
+        target: Float above 0 and below 1, the desired mean activation. Defaults to
+            `0.05`.
 
     Input shape:
-        `(batch, ...)`; the last axis numbers the units, unless it is the only one.
+        `(batch, ...)`. The last axis numbers the units, unless it is the only axis.
 
     Raises:
-        ValueError: If an argument is not as above, or if the input is a scalar.
+        ValueError: If an argument is out of range, or if the input is a scalar.
 
     Example:
         >>> import keras
@@ -50,7 +51,7 @@ class KLSparsity(keras.regularizers.Regularizer):
           2011.
     """
 
-    def __init__(self, factor=0.01, target=0.05):
+    def __init__(self, factor: float = 0.01, target: float = 0.05):
         self.factor = number("factor", factor, 0)
         self.target = number("target", target, 0, 1, open_low=True)
         if self.target == 1:

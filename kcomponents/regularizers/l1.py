@@ -1,4 +1,4 @@
-"""L1: the sum of absolute values as a penalty."""
+"""L1: a penalty on the sum of absolute values."""
 
 import keras
 
@@ -9,14 +9,14 @@ from kcomponents.regularizers._sums import absolute_sum
 
 @register
 class L1(keras.regularizers.Regularizer):
-    """Penalty on the absolute values of a weight, which drives them to zero.
+    """Regularizer on the absolute values of a weight, which drives entries to zero.
 
-    `penalty = l1 * sum(abs(x))`, summed in float32 or wider. With most optimizers
-    weights come near zero, not to it; `kcomponents.constraints.SoftThreshold` gives
-    exact zeros.
+    `penalty = l1 * sum(abs(x))`, summed in float32 or wider. With most optimizers,
+    weights get close to zero, but not exactly to zero; for exact zeros use
+    `kcomponents.constraints.SoftThreshold`.
 
     Args:
-        l1: Float, at least 0. Defaults to `0.01`.
+        l1: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
 
     Raises:
         ValueError: If `l1` is not a finite number of at least 0.
@@ -32,7 +32,7 @@ class L1(keras.regularizers.Regularizer):
         lasso](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x), 1996.
     """
 
-    def __init__(self, l1=0.01):
+    def __init__(self, l1: float = 0.01):
         self.l1 = number("l1", l1, 0)
 
     def __call__(self, x):

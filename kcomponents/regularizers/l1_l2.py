@@ -1,4 +1,4 @@
-"""L1L2: absolute values and squares in one penalty."""
+"""L1L2: a penalty on absolute values and squares."""
 
 import keras
 
@@ -9,14 +9,14 @@ from kcomponents.regularizers._sums import absolute_sum, square_sum
 
 @register
 class L1L2(keras.regularizers.Regularizer):
-    """Penalty on the absolute values and the squares of a weight.
+    """Regularizer on the absolute values and the squares of a weight.
 
     `penalty = l1 * sum(abs(x)) + l2 * sum(square(x))`, summed in float32 or wider.
-    `ElasticNet` is the same by one strength and a ratio.
+    `ElasticNet` is the same penalty, given by a strength and a ratio.
 
     Args:
-        l1: Float, at least 0. Defaults to `0.0`.
-        l2: Float, at least 0. Defaults to `0.0`.
+        l1: Float of at least 0, the factor of the absolute values. Defaults to `0.0`.
+        l2: Float of at least 0, the factor of the squares. Defaults to `0.0`.
 
     Raises:
         ValueError: If `l1` or `l2` is not a finite number of at least 0.
@@ -32,7 +32,7 @@ class L1L2(keras.regularizers.Regularizer):
         net](https://doi.org/10.1111/j.1467-9868.2005.00503.x), 2005.
     """
 
-    def __init__(self, l1=0.0, l2=0.0):
+    def __init__(self, l1: float = 0.0, l2: float = 0.0):
         self.l1 = number("l1", l1, 0)
         self.l2 = number("l2", l2, 0)
 

@@ -1,4 +1,4 @@
-"""L2: the sum of squares as a penalty."""
+"""L2: a penalty on the sum of squares."""
 
 import keras
 
@@ -9,13 +9,13 @@ from kcomponents.regularizers._sums import square_sum
 
 @register
 class L2(keras.regularizers.Regularizer):
-    """Penalty on the squares of a weight, which keeps them small.
+    """Regularizer on the squares of a weight, which keeps entries small.
 
-    `penalty = l2 * sum(square(x))`, summed in float32 or wider: the squares of
-    float16 weights would overflow.
+    `penalty = l2 * sum(square(x))`, summed in float32 or wider, because the
+    squares of float16 weights could overflow.
 
     Args:
-        l2: Float, at least 0. Defaults to `0.01`.
+        l2: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
 
     Raises:
         ValueError: If `l2` is not a finite number of at least 0.
@@ -31,7 +31,7 @@ class L2(keras.regularizers.Regularizer):
         generalization](https://papers.nips.cc/paper/563), 1991.
     """
 
-    def __init__(self, l2=0.01):
+    def __init__(self, l2: float = 0.01):
         self.l2 = number("l2", l2, 0)
 
     def __call__(self, x):

@@ -1,4 +1,4 @@
-"""Orthogonal: the cosines between vectors of weights as a penalty."""
+"""Orthogonal: a penalty on the cosines between vectors of a weight."""
 
 import keras
 from keras import ops
@@ -10,23 +10,23 @@ from kcomponents._register import register
 
 @register
 class Orthogonal(keras.regularizers.Regularizer):
-    """Penalty on the cosines between the rows, or the columns, of a weight.
+    """Regularizer that drives the rows, or the columns, of a weight to orthogonality.
 
     `penalty = factor * mean over pairs of abs(cosine)`, or of `square(cosine)` with
-    `squared=True`, whose gradient fades as the vectors become orthogonal. A weight of
-    rank above 2 counts as a matrix of its last axis by all the others: the columns of
-    a convolution's kernel are its filters. A single vector has no pair: its penalty
-    is 0, as is the cosine with a vector of zeros.
+    `squared=True`, whose gradient vanishes as the vectors become orthogonal. A weight
+    of rank above 2 is reshaped to a matrix that keeps its last axis: the columns of a
+    convolution's kernel are its filters. The penalty of a single vector is 0, and so
+    is the cosine with a vector of zeros.
 
     Args:
-        factor: Float, at least 0. Defaults to `0.01`.
+        factor: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
         mode: `"rows"` or `"columns"`. Defaults to `"rows"`, as in
-            `keras.regularizers.OrthogonalRegularizer`; mind that a convolution's kernel
-            has many rows.
-        squared: Bool, whether cosines are squared. Defaults to `False`.
+            `keras.regularizers.OrthogonalRegularizer`. The kernel of a convolution has
+            many rows; use `"columns"` for its filters.
+        squared: Bool, whether to square the cosines. Defaults to `False`.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
 
     Example:
         >>> from keras import ops
@@ -39,16 +39,16 @@ class Orthogonal(keras.regularizers.Regularizer):
         deep CNNs?](https://arxiv.org/abs/1810.09102), 2018.
     """
 
-    def __init__(self, factor=0.01, mode="rows", squared=False):
+    def __init__(self, factor: float = 0.01, mode: str = "rows", squared: bool = False):
         self.factor = number("factor", factor, 0)
         self.mode = one_of("mode", mode, ("rows", "columns"))
         if not isinstance(squared, bool):
-            fail("`squared` must be a bool.", squared=squared)
+            fail("`squared` must be a boolean.", squared=squared)
         self.squared = squared
 
     def __call__(self, x):
         vectors = self._vectors(widened(x))
-        # Under the root, the bound keeps the gradient at a vector of zeros finite.
+        # A minimum inside the root keeps the gradient finite at a vector of zeros.
         squares = ops.sum(ops.square(vectors), axis=1, keepdims=True)
         least = keras.config.epsilon() ** 2
         vectors = vectors * ops.rsqrt(ops.maximum(squares, least))

@@ -1,12 +1,14 @@
-"""report: which weight carries which regularizer."""
+"""report: list the weights of a model with their regularizers."""
 
 from typing import NamedTuple
+
+import keras
 
 from kcomponents.regularizers._weights import kind, weights_of
 
 
 class Row(NamedTuple):
-    """What one weight is and carries, in plain values."""
+    """One weight and its regularizer, as plain values."""
 
     path: str
     kind: str
@@ -25,19 +27,19 @@ class Report(list):
         return "\n".join("  ".join(line).rstrip() for line in cells)
 
 
-def report(model):
-    """List the weights of a built model with the regularizer that each carries.
+def report(model: keras.layers.Layer) -> Report:
+    """List the weights of a built model with the regularizer of each weight.
 
-    Statistics, such as moving averages, are left out. The penalty of a weight that is
-    not trainable is in no loss, whatever it carries.
+    Statistics, such as moving averages, are left out. Keras does not add the penalty of
+    a weight that is not trainable to the loss.
 
     Args:
         model: Built Keras model or layer.
 
     Returns:
-        List of rows `(path, kind, shape, trainable, regularizer)`; `kind` is a word of
-        `apply`, `regularizer` a text such as `"L2(l2=0.01)"` or `None`. `print` shows a
-        table.
+        List of rows `(path, kind, shape, trainable, regularizer)`: `kind` is one of the
+        kinds in `apply`, `regularizer` a string such as `"L2(l2=0.01)"`, or `None`.
+        `print` shows a table.
 
     Raises:
         ValueError: If the model is not built.

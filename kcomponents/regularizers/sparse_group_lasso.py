@@ -1,4 +1,4 @@
-"""SparseGroupLasso: few groups, and few weights within them."""
+"""SparseGroupLasso: a penalty for few groups, and few weights within them."""
 
 import keras
 
@@ -9,21 +9,22 @@ from kcomponents.regularizers._sums import absolute_sum, group_sum
 
 @register
 class SparseGroupLasso(keras.regularizers.Regularizer):
-    """Penalty on groups and on single weights, for sparsity at both levels.
+    """Regularizer on groups and on single weights, for sparsity at both levels.
 
     `penalty = factor * (l1_ratio * sum(abs(x)) + (1 - l1_ratio) * groups)`, where
     `groups` is the sum over groups of `sqrt(size) * norm(group)` and each index along
     `axis` is one group, as in `GroupLasso`. The gradient is finite everywhere.
 
     Args:
-        factor: Float, at least 0. Defaults to `0.01`.
-        l1_ratio: Float in [0, 1], share of the L1 penalty. Defaults to `0.5`.
-        axis: Int, axis that numbers the groups. Defaults to `-1`.
-        epsilon: Float, at least 0: groups whose sum of squares is not above it count
-            as zero. Defaults to `1e-12`.
+        factor: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
+        l1_ratio: Float in [0, 1], the fraction of the L1 penalty. Defaults to `0.5`.
+        axis: Int, the axis that numbers the groups. Defaults to `-1`.
+        epsilon: Float of at least 0. A group whose sum of squares is not above it
+            counts as zero. Defaults to `1e-12`.
 
     Raises:
-        ValueError: If an argument is not as above, or if a weight lacks the axis.
+        ValueError: If an argument is out of range, or if a weight does not have the
+            axis.
 
     Example:
         >>> from keras import ops
@@ -39,7 +40,13 @@ class SparseGroupLasso(keras.regularizers.Regularizer):
           networks](https://arxiv.org/abs/1607.00485), 2017.
     """
 
-    def __init__(self, factor=0.01, l1_ratio=0.5, axis=-1, epsilon=1e-12):
+    def __init__(
+        self,
+        factor: float = 0.01,
+        l1_ratio: float = 0.5,
+        axis: int = -1,
+        epsilon: float = 1e-12,
+    ):
         self.factor = number("factor", factor, 0)
         self.l1_ratio = number("l1_ratio", l1_ratio, 0, 1)
         self.axis = whole_axis(axis)

@@ -1,4 +1,4 @@
-"""A diagnosis as text for the console, as JSON, and as one self-contained page."""
+"""Reports of a training run: text for the console, JSON, and a web page."""
 
 from kcomponents.report.compare import compare
 from kcomponents.report.to_html import to_html

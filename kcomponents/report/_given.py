@@ -1,4 +1,4 @@
-"""What a report is made of: a diagnosis and a record, either given or asked for."""
+"""The inputs of a report: a diagnosis, given or computed, and a record."""
 
 from kcomponents import doctor
 from kcomponents._check import fail
@@ -6,7 +6,7 @@ from kcomponents.record import Record
 
 
 def diagnosed(diagnosis, record) -> doctor.Diagnosis:
-    """Return the diagnosis that was given, or that of the record."""
+    """Return the given diagnosis, or examine the record if it is None."""
     if record is not None and not isinstance(record, Record):
         fail("`record` must be a `Record`.", record=record)
     if diagnosis is None and record is not None:
@@ -17,12 +17,12 @@ def diagnosed(diagnosis, record) -> doctor.Diagnosis:
 
 
 def part(facts, *names):
-    """Return what stands in nested dicts under these names, or None."""
+    """Return the value under these names in nested dicts, or None."""
     for name in names:
         facts = facts.get(name) if isinstance(facts, dict) else None
     return facts
 
 
 def dicts(facts):
-    """Return those members of a list that are dicts; a stranger's may be anything."""
+    """Return the dicts in a list; a foreign record may hold anything else."""
     return [f for f in facts if isinstance(f, dict)] if isinstance(facts, list) else []

@@ -1,13 +1,13 @@
-"""Libraries that only a report needs, imported when one is made."""
+"""Optional libraries for reports, imported when they are used."""
 
 import importlib
 
 
 def needed(name):
-    """Return a module, or say how to install it."""
+    """Return a module, or raise an error that says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         library = name.split(".")[0]
-        how = "Install it by `pip install kcomponents[report]`."
-        raise ImportError(f"A report as a page needs {library}. {how}") from error
+        how = "Run `pip install kcomponents[report]`."
+        raise ImportError(f"A web page report needs {library}. {how}") from error

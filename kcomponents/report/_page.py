@@ -1,4 +1,4 @@
-"""Pages: templates filled in, names of strangers made harmless, files written whole."""
+"""Pages: renders templates, escapes all text, and writes files atomically."""
 
 import functools
 import importlib.resources
@@ -8,17 +8,17 @@ from kcomponents._files import write_whole
 from kcomponents.report import _settings, _words
 from kcomponents.report._optional import needed
 
-# Verdict, or a grade itself → how bad it is, shown by a sign and a color.
+# Verdict or grade → grade, shown by a sign and a color; all others are "bad".
 GRADES = {"healthy": "good", "overfitting": "warn", "good": "good", "warn": "warn"}
 
 
 def page(template, path, **values):
-    """Return a page, written to a file too if there is a path.
+    """Return a page, and write it to a file if `path` is given.
 
-    `template` is a file of this part, or of another as `"kcomponents.part:file"`.
+    `template` is a file name here, or `"kcomponents.part:file"` elsewhere.
     """
     text = _environment().get_template(template).render(**values)
-    # Half of a character, which JSON can name, cannot be written.
+    # JSON may hold lone surrogates, which UTF-8 cannot encode.
     text = text.encode("utf-8", "replace").decode()
     if path is not None:
         write_whole(path, text)
@@ -50,7 +50,7 @@ def _environment():
 
 
 def _breakable(text):
-    """Return code or a name that a narrow page may break between its words."""
+    """Return code or a name with line breaks allowed between its words."""
     markupsafe = needed("markupsafe")
     text = str(markupsafe.escape(_words.clean(text)))
     text = re.sub(r"(?<=[(,./=])(?=[A-Za-z])", "<wbr>", text)
@@ -59,7 +59,7 @@ def _breakable(text):
 
 
 def _sentence(text):
-    """Return a sentence whose names between backquotes are set as code."""
+    """Return a sentence with the names between backquotes set as code."""
     markupsafe = needed("markupsafe")
     text = str(markupsafe.escape(_words.clean(text)))
     return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
@@ -76,6 +76,6 @@ def _source(name):
 
 
 def _fit(value):
-    """Return what is put into a page, without signs that no reader should meet."""
+    """Return a value for a page, without control characters."""
     is_text = isinstance(value, str) and not hasattr(value, "__html__")
     return _words.clean(value) if is_text else value

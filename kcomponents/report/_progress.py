@@ -1,4 +1,4 @@
-"""How far a training got: its epochs, its last and best numbers, what is not known."""
+"""Progress of a run: epochs, last and best losses, and missing facts."""
 
 from kcomponents.report._given import part
 from kcomponents.report._series import is_finite, log_series
@@ -6,7 +6,7 @@ from kcomponents.report._words import number
 
 
 def epochs_line(record):
-    """Return how many epochs were trained, of how many."""
+    """Return the number of epochs that were trained, such as `"4 of 10"`."""
     done = len({entry["epoch"] for entry in record.logs})
     planned = part(record.structure, "fit", "epochs")
     if isinstance(planned, int) and planned > done:
@@ -15,13 +15,13 @@ def epochs_line(record):
 
 
 def last(record, name):
-    """Return the last value of a log, None without one."""
+    """Return the last value of a metric, or None."""
     values = log_series(record).get(name, {})
     return list(values.values())[-1] if values else None
 
 
 def best(record, name):
-    """Return the lowest value of a log and its epoch, None without one."""
+    """Return the lowest value of a metric and its epoch, or None."""
     values = log_series(record).get(name, {})
     known = {epoch: value for epoch, value in values.items() if is_finite(value)}
     if not known:
@@ -31,7 +31,7 @@ def best(record, name):
 
 
 def figures(record):
-    """Return what matters most as pairs of a name and a number in words."""
+    """Return the key figures as pairs of a name and a text."""
     found = [("epochs", epochs_line(record))]
     if last(record, "loss") is not None:
         found.append(("loss", number(last(record, "loss"), 4)))
@@ -39,26 +39,29 @@ def figures(record):
         found.append(("validation loss", number(last(record, "val_loss"), 4)))
     lowest = best(record, "val_loss")
     if lowest:
-        found.append((f"its lowest, in epoch {lowest[1]}", number(lowest[0], 4)))
+        name = f"best validation loss (epoch {lowest[1]:,})"
+        found.append((name, number(lowest[0], 4)))
     return found
 
 
 def missing(record):
-    """Return sentences on what the record does not hold."""
+    """Yield sentences about facts that the record lacks."""
     facts, series = record.structure, log_series(record)
     if not record.logs:
-        yield "No epoch has ended, so there are no losses."
+        yield "No epoch has finished, so there are no losses."
     elif not facts.get("fit") and "val_loss" not in series:
-        yield "There is no validation loss, so overfitting cannot be seen."
+        yield "There is no validation loss, so overfitting cannot be detected."
     planned, done = part(facts, "fit", "epochs"), len(record.logs)
     if isinstance(planned, int) and 0 < done < planned:
-        told = f"{epochs_line(record)} epochs are in the record"
-        yield f"{told}: the training was stopped, or is still going."
+        yield (
+            f"{epochs_line(record)} epochs are in the record: the run was stopped, or "
+            "is still in progress."
+        )
     if not any(reading.step for reading in record.readings):
-        yield "There are no readings of gradients, updates and units."
+        yield "There are no measurements of gradients, updates and units."
     if facts and not facts.get("layers"):
-        yield "The layers of the model are not known."
+        yield "The layers of the model are unknown."
     if not facts.get("fit"):
-        yield "The settings of `fit` are not known."
+        yield "The settings of `fit` are unknown."
     if not facts.get("versions"):
-        yield "The versions are not known."
+        yield "The versions of the libraries are unknown."

@@ -1,25 +1,25 @@
-"""The numbers of a record as series over epochs, which count from 1 here."""
+"""The numbers of a record as series over epochs, counted from 1."""
 
 import math
 
 from kcomponents.report._given import dicts, part
 
-# Beyond lies no float32; matplotlib would overflow on the way.
+# Beyond the range of float32; larger numbers overflow in matplotlib.
 HUGE, TINY = 1e100, 1e-100
 
 
 def is_number(value):
-    """Return whether a value is one number, NaN and infinities among them."""
+    """Return whether a value is a number; NaN and infinity are."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_finite(value):
-    """Return whether a value is a number that can be drawn."""
+    """Return whether a value is a number that can be plotted."""
     return is_number(value) and abs(value) < HUGE
 
 
 def log_series(record):
-    """Return `{name: {epoch: value}}` of the logs, the later entry of two."""
+    """Return the logs as `{name: {epoch: value}}`; a later entry of an epoch wins."""
     found: dict[str, dict[int, float]] = {}
     for entry in record.logs:
         for name, value in entry.items():
@@ -29,7 +29,7 @@ def log_series(record):
 
 
 def reading_series(record, statistic):
-    """Return `{path: {epoch: value}}` of a statistic, without that of all together."""
+    """Return a statistic as `{path: {epoch: value}}`, without the total `"all"`."""
     found: dict[str, dict[int, float]] = {}
     for reading in record.readings:
         for path, value in reading.values.get(statistic, {}).items():
@@ -39,7 +39,7 @@ def reading_series(record, statistic):
 
 
 def by_layer(series):
-    """Return series of variables as series of layers, the norms of all together."""
+    """Combine the norms of variables into norms of their layers."""
     found: dict[str, dict[int, float]] = {}
     for path, values in series.items():
         layer = found.setdefault(layer_of(path), {})
@@ -54,9 +54,9 @@ def layer_of(path):
 
 
 def of_matrices(record, series):
-    """Return the series without those of biases and other vectors, if any are left.
+    """Return the series of weight matrices, or all series if there are none.
 
-    A bias starts at 0, so its first updates are infinitely large beside it.
+    Biases are left out: they start at 0, so their first update ratios are infinite.
     """
     shapes = {
         str(facts.get("path")): facts.get("shape")
@@ -71,7 +71,7 @@ def of_matrices(record, series):
 
 
 def concerns(where, path):
-    """Return whether a finding's place is this layer, or a part of it, or around it."""
+    """Return whether a finding's place is this layer, a part of it or its parent."""
     if not where or not path:
         return False
     near = f"{path}/".startswith(f"{where}/") or f"{where}/".startswith(f"{path}/")
@@ -79,7 +79,7 @@ def concerns(where, path):
 
 
 def span(record):
-    """Return the first and the last epoch that anything was seen of, or None."""
+    """Return the first and the last epoch with any numbers, or None."""
     epochs = [entry["epoch"] + 1 for entry in record.logs]
     epochs += [reading.epoch + 1 for reading in record.readings if reading.step]
     return (min(epochs), max(epochs)) if epochs else None

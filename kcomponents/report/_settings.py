@@ -1,4 +1,4 @@
-"""What was set: the model, the optimizer, the loss, the data, as names and values."""
+"""Settings of a run: model, optimizer, loss and data, as names and values."""
 
 import itertools
 
@@ -6,16 +6,16 @@ from kcomponents._plain import plain
 from kcomponents.report._given import dicts, part
 from kcomponents.report._words import number
 
-# Settings of an optimizer that stand elsewhere, or say nothing.
+# Optimizer settings that are listed elsewhere.
 ELSEWHERE = {"name", "learning_rate"}
-# What most losses say of themselves, so that it tells nothing.
+# Defaults of most losses, not worth showing.
 USUAL = [("axis", -1), ("reduction", "sum_over_batch_size")]
 BESIDE = "units", "filters", "rate", "dropout", "recurrent_dropout"
 RULES = "_regularizer", "_constraint"
 
 
 def settings_of(record):
-    """Return the settings that are known, as a dict of plain values."""
+    """Return the known settings as a dict of plain values."""
     facts = record.structure
     layers = [f for f in dicts(facts.get("layers")) if f.get("parameters")]
     sizes = [f["parameters"] for f in layers if isinstance(f["parameters"], int)]
@@ -25,17 +25,17 @@ def settings_of(record):
         "layers": len(layers) or None,
         "parameters": sum(sizes) or None,
         "optimizer": part(facts, "optimizer", "class"),
-        "learning_rate": told(part(facts, "optimizer", "config", "learning_rate")),
+        "learning_rate": readable(part(facts, "optimizer", "config", "learning_rate")),
         **_of_optimizer(facts),
-        "loss": told(facts.get("loss")),
-        "metrics": told(facts.get("metrics")) or None,
+        "loss": readable(facts.get("loss")),
+        "metrics": readable(facts.get("metrics")) or None,
         "batch_size": part(facts, "fit", "batch_size"),
         "steps_per_epoch": part(facts, "fit", "steps"),
         "epochs": part(facts, "fit", "epochs"),
         "rows": part(facts, "fit", "rows"),
         "validation": part(facts, "fit", "validation"),
         "shuffle": part(facts, "fit", "shuffle"),
-        "class_weight": told(part(facts, "fit", "class_weight")),
+        "class_weight": readable(part(facts, "fit", "class_weight")),
         "precision": facts.get("precision"),
         "backend": facts.get("backend"),
     }
@@ -46,7 +46,7 @@ def _of_optimizer(facts):
     config = part(facts, "optimizer", "config")
     config = config if isinstance(config, dict) else {}
     return {
-        name: told(value)
+        name: readable(value)
         for name, value in config.items()
         if name not in ELSEWHERE and value not in (None, False, {}, [])
         if not name.startswith("ema_") or config.get("use_ema")
@@ -54,18 +54,18 @@ def _of_optimizer(facts):
 
 
 def versions_of(record):
-    """Return the versions that the record names."""
+    """Return the versions of the libraries in the record."""
     versions = record.structure.get("versions")
     return plain(versions) if isinstance(versions, dict) else {}
 
 
-def told(thing):
-    """Return a setting as a number or as words, None if there is none."""
+def readable(thing):
+    """Return a setting as a number or a text, or None."""
     if isinstance(thing, dict) and thing.get("class"):
         config = thing.get("config")
         config = config if isinstance(config, dict) else {}
         said = [
-            f"{name}={told(value)}"
+            f"{name}={readable(value)}"
             for name, value in config.items()
             if name != "name" and value not in (None, False)
             if (name, value) not in USUAL
@@ -74,14 +74,16 @@ def told(thing):
     if isinstance(thing, dict) and {"class", "config"} <= set(thing):
         return str(thing.get("name"))
     if isinstance(thing, dict):
-        return ", ".join(f"{name}: {shown(told(part))}" for name, part in thing.items())
+        return ", ".join(
+            f"{name}: {shown(readable(part))}" for name, part in thing.items()
+        )
     if isinstance(thing, list):
-        return ", ".join(shown(told(part)) for part in thing)
+        return ", ".join(shown(readable(part)) for part in thing)
     return thing
 
 
 def shown(value):
-    """Return a value of a setting as a reader sees it."""
+    """Return the value of a setting as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -90,7 +92,7 @@ def shown(value):
 
 
 def layer_rows(record):
-    """Return a dict for each layer: what the table of layers says of it."""
+    """Return one dict per layer, a row of the table of layers."""
     return [
         {
             "path": str(facts.get("path", "")),
@@ -115,16 +117,16 @@ def _beside(facts):
         if name in facts:
             yield f"{name.replace('_', ' ')} {shown(facts[name])}"
     if facts.get("kernel_initializer"):
-        yield str(told(facts["kernel_initializer"]))
+        yield str(readable(facts["kernel_initializer"]))
     for name, value in facts.items():
         if name.endswith(RULES):
-            yield f"{name.replace('_', ' ')} {told(value)}"
+            yield f"{name.replace('_', ' ')} {readable(value)}"
     if facts.get("trainable") is False:
         yield "not trained"
 
 
 def layers_line(record):
-    """Return the layers with weights in one line, to tell two models apart."""
+    """Return the layers with weights in one line, to compare two models."""
     rows = [row for row in layer_rows(record) if row["parameters"] != "0"]
     names = "class", "beside", "activation"
     said = (" ".join(row[name] for name in names if row[name]) for row in rows)

@@ -1,4 +1,4 @@
-"""Drawings by matplotlib as parts of a page: SVG in the colors and letters of it."""
+"""Matplotlib drawings as SVG elements, in the page's own colors and fonts."""
 
 import io
 import re
@@ -10,10 +10,10 @@ from kcomponents.report._optional import needed
 WIDTH = 440
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
-# Colors that matplotlib draws with, and the page's own that take their place.
+# Placeholder colors for matplotlib, replaced by the page's colors.
 INK, MUTED, LINE, BAND, BAD = "#010001", "#010002", "#010003", "#010004", "#010005"
 SERIES = tuple(f"#0200{number:02x}" for number in range(8))
-COLOURS = {
+COLORS = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     LINE: "var(--line)",
@@ -49,15 +49,15 @@ SETTINGS = {
 
 
 def drawing(draw, *, key, label, height, left=54):
-    """Return what `draw(axes)` draws as the text of an SVG element.
+    """Return the drawing of `draw(axes)` as the text of an SVG element.
 
-    `key` begins every id in it, `label` is what those hear who do not see it.
+    `key` is the prefix of all ids in it; `label` is its text for screen readers.
     """
     needed("matplotlib")
     style = needed("matplotlib.style")
     figures = needed("matplotlib.figure")
     with style.context(["default", SETTINGS]), warnings.catch_warnings():
-        # Letters that matplotlib's font has not; the page's fonts have them.
+        # Matplotlib warns about characters that its font lacks; the page's have them.
         warnings.simplefilter("ignore")
         figure = figures.Figure((WIDTH / 72, height / 72), dpi=72)
         right, top, bottom = 14, 12, 40
@@ -71,7 +71,7 @@ def drawing(draw, *, key, label, height, left=54):
 
 
 def _for_page(root, key, label):
-    # Its style sheet would reach all of the page.
+    # Its style sheet would apply to the whole page.
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata"):
@@ -100,7 +100,7 @@ def _value(name, text, key):
         return f"#{key}-{text[1:]}"
     text = text.replace("url(#", f"url(#{key}-")
     if name == "style":
-        # The page's own letters; matplotlib's may not be there.
+        # The page's own fonts; matplotlib's may not be installed.
         text = re.sub(r"font: ([\w ]*?)([\d.]+px)[^;]*", r"font-size: \2", text)
         text = re.sub(r"font-family: [^;]*;?", "", text)
-    return re.sub("#0[12]00[0-9a-f]{2}", lambda found: COLOURS[found[0]], text)
+    return re.sub("#0[12]00[0-9a-f]{2}", lambda found: COLORS[found[0]], text)

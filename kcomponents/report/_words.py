@@ -1,17 +1,17 @@
-"""Words and numbers as a reader may safely see them: names come from strangers."""
+"""Text and numbers for readers, safe even with names from an unknown source."""
 
 import math
 import re
 import unicodedata
 
 UNKNOWN = "\ufffd"
-# They turn the order of the letters behind them around.
+# Characters that reverse the direction of the text after them.
 TURNING = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-TITLES = {"dead_relu": "Dead ReLU", "loss_nan": "Loss is not a number"}
+TITLES = {"dead_relu": "Dead ReLU", "loss_nan": "Loss is NaN"}
 
 
 def clean(text, keep="\n\t"):
-    """Return text without control characters, half characters and turned letters."""
+    """Return text without control, surrogate and direction characters."""
     return "".join(UNKNOWN if _is_unfit(sign, keep) else sign for sign in str(text))
 
 
@@ -21,15 +21,15 @@ def _is_unfit(sign, keep):
 
 
 def one_line(text):
-    """Return text in one line, fit for a console."""
+    """Return text in one line, safe for a console."""
     return clean(" ".join(str(text).split()), keep="")
 
 
 def shorten(text, width):
-    """Return text no wider than so many usual letters, its middle left out."""
+    """Return text at most `width` average characters wide, its middle cut out."""
     if room(text) <= width:
         return text
-    # No letter is narrower than a usual one.
+    # No character counts as narrower than 1.
     for kept in range(min(len(text) - 1, width), -1, -1):
         head, tail = text[: kept - kept // 2], text[len(text) - kept // 2 :]
         if room(head + tail) <= width - 1:
@@ -38,7 +38,7 @@ def shorten(text, width):
 
 
 def room(text):
-    """Return how many usual letters are as wide as a text."""
+    """Return the width of a text in average characters."""
     return sum(_width(sign) for sign in text)
 
 
@@ -49,9 +49,9 @@ def _width(sign):
 
 
 def labels(paths, width=24):
-    """Return a short label for each path, all different where the paths are.
+    """Return a short unique label for each path.
 
-    What all paths begin with, such as the name of the model, is left out.
+    The common folder of all paths, such as the model's name, is left out.
     """
     paths = list(paths)
     skip = len(_common_folder(paths))
@@ -75,13 +75,13 @@ def _common_folder(paths):
     return low[: low.rfind("/", 0, same) + 1]
 
 
-def title(rule):
-    """Return the label of a rule as words."""
-    return TITLES.get(rule, rule.replace("_", " ").capitalize())
+def title(label):
+    """Return the label of a finding as a title."""
+    return TITLES.get(label, label.replace("_", " ").capitalize())
 
 
 def choices(values):
-    """Return the values that a remedy names, each in words; a pair goes together."""
+    """Return the values of a remedy as texts; a pair becomes one text."""
     return [
         " with ".join(map(str, value))
         if isinstance(value, list | tuple)
@@ -91,7 +91,7 @@ def choices(values):
 
 
 def number(value, digits=3):
-    """Return a number, or whatever stands in its place, in a few characters."""
+    """Return a number, or another value in its place, as a short text."""
     if value is None:
         return "unknown"
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""compare: several trainings side by side on one page."""
+"""compare: several runs side by side on one page."""
 
 import pathlib
 from collections.abc import Sequence
@@ -20,22 +20,27 @@ def compare(
     names: Sequence[str] | None = None,
     path: Path | None = None,
 ) -> str:
-    """Return a page that lays several trainings side by side.
+    """Return a web page that compares several training runs.
 
-    It shows the verdict on each, its losses, the settings that differ, and the curves
-    over each other. Needs jinja2 and matplotlib: `pip install kcomponents[report]`.
+    It shows each run's verdict and losses, the settings that differ, and the loss
+    curves in one plot. Requires jinja2 and matplotlib: `pip install
+    kcomponents[report]`.
 
     Args:
-        records: List of two or more, each a `Record`, which is examined, or a pair of a
-            `Diagnosis` and a `Record`.
-        names: List of as many strings, all different. Defaults to `None`: the names of
-            the files that the records grow in, or `"run 1"` and so on.
-        path: Optional path of a file to write the page to, whole or not at all.
+        records: List of two or more runs, each a `Record`, which is examined, or a
+            pair of a `Diagnosis` and a `Record`.
+        names: List of strings, one unique name per run. Defaults to `None`, the names
+            of the records' files, or `"run 1"`, `"run 2"` and so on.
+        path: Path of the HTML file to write. Defaults to `None`, no file.
+
+    Returns:
+        String: the HTML of the page, which needs no other files.
 
     Raises:
-        ValueError: If there are fewer than two, or the names do not fit.
-        FileNotFoundError: If there is no folder to write to.
-        ImportError: If a library that it needs is not installed.
+        ValueError: If there are fewer than two runs, or `names` does not have one
+            unique name per run.
+        FileNotFoundError: If the folder of `path` does not exist.
+        ImportError: If jinja2 or matplotlib is not installed.
 
     Example:
         >>> from kcomponents.doctor import Diagnosis
@@ -49,7 +54,7 @@ def compare(
     """
     pairs = [_pair(item) for item in records]
     if len(pairs) < 2:
-        fail("`records` must hold at least two.", records=len(pairs))
+        fail("`records` must have at least two runs.", records=len(pairs))
     names = _names([record for _, record in pairs], names)
     short = labels(names, 18)
     runs = [
@@ -73,7 +78,7 @@ def compare(
 def _pair(item):
     pair = item if isinstance(item, tuple | list) else (None, item)
     if len(pair) != 2 or not isinstance(pair[1], Record):
-        rule = "Each of `records` must be a `Record` or a pair of a diagnosis and one."
+        rule = "Each of `records` must be a `Record` or a pair (diagnosis, record)."
         fail(rule, record=item)
     return diagnosed(*pair), pair[1]
 
@@ -85,7 +90,7 @@ def _names(records, names):
         return files if fit else [f"run {n}" for n in range(1, len(records) + 1)]
     names = [names] if isinstance(names, str) else [str(name) for name in names]
     if len(names) != len(records) or len(set(names)) != len(names):
-        rule = f"`names` must be {len(records)} names, all different."
+        rule = f"`names` must be {len(records)} unique names, one per run."
         fail(rule, names=names)
     return names
 
@@ -103,7 +108,7 @@ def _all_settings(record):
 
 
 def _that_differ(settings):
-    """Return a row for each setting that is not the same in all."""
+    """Return a row for each setting that differs between runs."""
     names = dict.fromkeys(name for known in settings for name in known)
     rows = {name: [known.get(name) for known in settings] for name in names}
     return [

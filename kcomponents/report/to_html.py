@@ -1,4 +1,4 @@
-"""to_html: a diagnosis as one page that needs nothing else."""
+"""to_html: a diagnosis as a self-contained web page."""
 
 from kcomponents._check import fail
 from kcomponents._files import Path
@@ -14,28 +14,31 @@ from kcomponents.report._settings import layer_rows, settings_of, versions_of
 def to_html(
     diagnosis: Diagnosis | None, record: Record, path: Path | None = None
 ) -> str:
-    """Return a diagnosis as an HTML page: the verdict, its evidence, all that was seen.
+    """Return a diagnosis as an HTML page: verdict, findings, curves and settings.
 
-    The page is one file without scripts, needs no network, and is made for screens
-    wide and narrow, light and dark, and for paper. The same training gives the same
-    page. Needs jinja2 and matplotlib: `pip install kcomponents[report]`.
+    The page is one file without scripts and needs no network. It works on wide and
+    narrow screens, in dark mode and in print. The same record gives the same page.
+    Requires jinja2 and matplotlib: `pip install kcomponents[report]`.
 
     Args:
-        diagnosis: `Diagnosis`, or `None` to have the record examined.
-        record: `Record` that the diagnosis is of.
-        path: Optional path of a file to write the page to, whole or not at all.
+        diagnosis: `Diagnosis`, or `None` to examine the record.
+        record: `Record` of the run.
+        path: Path of the HTML file to write. Defaults to `None`, no file.
+
+    Returns:
+        String: the HTML of the page.
 
     Raises:
-        ValueError: If `diagnosis` or `record` is something else.
-        FileNotFoundError: If there is no folder to write to.
-        ImportError: If a library that it needs is not installed.
+        ValueError: If `diagnosis` or `record` has another type.
+        FileNotFoundError: If the folder of `path` does not exist.
+        ImportError: If jinja2 or matplotlib is not installed.
 
     Example:
         >>> from kcomponents.doctor import Diagnosis
         >>> from kcomponents.record import Record
         >>> from kcomponents.report import to_html
         >>> page = to_html(Diagnosis("healthy", ()), Record())
-        >>> page[:15], "Nothing is wrong with this training." in page
+        >>> page[:15], "No problems found." in page
         ('<!DOCTYPE html>', True)
     """
     if record is None:

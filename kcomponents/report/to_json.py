@@ -1,4 +1,4 @@
-"""to_json: a diagnosis and what it was made from, for other programs."""
+"""to_json: a diagnosis as JSON, for other programs."""
 
 from kcomponents import _plain
 from kcomponents.doctor import Diagnosis
@@ -11,30 +11,30 @@ from kcomponents.report._settings import settings_of, versions_of
 def to_json(diagnosis: Diagnosis | None, record: Record | None = None) -> str:
     """Return a diagnosis as one line of strict JSON.
 
-    NaN and infinities stand as the strings `"nan"`, `"inf"` and `"-inf"`.
+    NaN and infinity become the strings `"nan"`, `"inf"` and `"-inf"`.
 
     Args:
-        diagnosis: `Diagnosis`, or `None` to have the record examined.
-        record: `Record` that the diagnosis is of, for `"settings"`, `"versions"` and
-            `"missing"`. Defaults to `None`, without them.
+        diagnosis: `Diagnosis`, or `None` to examine the record.
+        record: `Record` of the run, which adds `"settings"`, `"versions"` and
+            `"missing"`. Defaults to `None`, without these keys.
 
     Returns:
-        String: an object of `"verdict"`, `"sentence"`, `"findings"` and `"notes"`, as
-        `Diagnosis.to_dict` says, and what the record adds.
+        String: a JSON object with the keys of `Diagnosis.to_dict`, which are
+        `"verdict"`, `"sentence"`, `"findings"` and `"notes"`, and the record's keys.
 
     Raises:
-        ValueError: If neither is given, or one is something else.
+        ValueError: If both are `None`, or one has another type.
 
     Example:
         >>> from kcomponents.doctor import Diagnosis
         >>> from kcomponents.report import to_json
         >>> print(to_json(Diagnosis("healthy", ())))
-        {"verdict": "healthy", "sentence": "Nothing is wrong with this training.",
+        {"verdict": "healthy", "sentence": "No problems found.",
         "findings": [], "notes": []}
     """
-    told = _plain.plain(diagnosed(diagnosis, record).to_dict())
+    report = _plain.plain(diagnosed(diagnosis, record).to_dict())
     if record is not None:
-        told["settings"] = settings_of(record)
-        told["versions"] = versions_of(record)
-        told["missing"] = list(missing(record))
-    return _plain.to_json(told)
+        report["settings"] = settings_of(record)
+        report["versions"] = versions_of(record)
+        report["missing"] = list(missing(record))
+    return _plain.to_json(report)

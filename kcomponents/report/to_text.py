@@ -13,7 +13,7 @@ from kcomponents.report._words import choices, clean, one_line
 
 WIDTH = 80
 RED, YELLOW, GREEN, BOLD, FAINT = "31", "33", "32", "1", "2"
-COLOURS = {
+COLORS = {
     "healthy": GREEN,
     "overfitting": YELLOW,
     "high": RED,
@@ -32,14 +32,17 @@ def to_text(
     """Return a diagnosis as text for the console.
 
     Args:
-        diagnosis: `Diagnosis`, or `None` to have the record examined.
-        record: `Record` that the diagnosis is of, for the settings. Defaults to `None`,
+        diagnosis: `Diagnosis`, or `None` to examine the record.
+        record: `Record` of the run, which adds notes and settings. Defaults to `None`,
             without them.
-        color: Boolean, whether to use the colors of a terminal. Defaults to `None`: if
-            the output is one, and the variable `NO_COLOR` is not set.
+        color: Boolean, whether to use terminal colors. Defaults to `None`: only if the
+            standard output is a terminal and `NO_COLOR` is not set.
+
+    Returns:
+        String: lines of at most 80 characters, apart from code and settings.
 
     Raises:
-        ValueError: If neither is given, or one is something else.
+        ValueError: If both are `None`, or one has another type.
 
     Example:
         >>> from kcomponents.doctor import Diagnosis, Finding, Remedy
@@ -48,7 +51,7 @@ def to_text(
         >>> seen = "The gradient of the first layer is 1e-9."
         >>> finding = Finding("vanishing_gradient", "first", (seen,), "high", (remedy,))
         >>> print(to_text(Diagnosis("optimization_failure", (finding,))))
-        The error is high on the training data already: The gradient of the first layer
+        The model does not even fit the training data. The gradient of the first layer
         is 1e-9.
         <BLANKLINE>
         1  vanishing_gradient  high  first
@@ -65,8 +68,8 @@ def to_text(
         parts.append(_finding(count, finding, paint))
     notes = [*diagnosis.notes, *(missing(record) if record else ())]
     if notes:
-        told = [_wrapped(note, "   ", "-  ") for note in notes]
-        parts.append("\n".join([paint("Notes", BOLD), *told]))
+        lines = [_wrapped(note, "   ", "-  ") for note in notes]
+        parts.append("\n".join([paint("Notes", BOLD), *lines]))
     if record and _settings(record):
         parts.append(paint("Settings", BOLD) + "\n" + _settings(record))
     return "\n\n".join(parts)
@@ -81,7 +84,7 @@ def _paint(text, *codes):
 
 
 def _color(verdict):
-    return COLOURS.get(verdict, RED)
+    return COLORS.get(verdict, RED)
 
 
 def _wrapped(text, indent, first=None):
@@ -96,10 +99,10 @@ def _wrapped(text, indent, first=None):
 
 
 def _finding(count, finding, paint):
-    color = COLOURS.get(finding.severity, FAINT)
+    color = COLORS.get(finding.severity, FAINT)
     severity = paint(one_line(finding.severity), color)
-    rule = paint(one_line(finding.rule), BOLD)
-    head = [f"{count}  {rule}", severity, one_line(finding.where)]
+    label = paint(one_line(finding.label), BOLD)
+    head = [f"{count}  {label}", severity, one_line(finding.where)]
     lines = ["  ".join(part for part in head if part)]
     lines += [_wrapped(sentence, "   ") for sentence in finding.evidence]
     for remedy in finding.remedies:
@@ -109,18 +112,18 @@ def _finding(count, finding, paint):
 
 def _remedy(remedy, paint):
     values = " or ".join(choices(remedy.values))
-    told = f"Try {remedy.setting} = {values}. " if values else ""
-    lines = [_wrapped(told + remedy.reason, "   ")]
+    advice = f"Try {remedy.setting} = {values}. " if values else ""
+    lines = [_wrapped(advice + remedy.reason, "   ")]
     code = clean(remedy.code).splitlines()
     return lines + [paint(f"       {line}", FAINT) for line in code]
 
 
 def _settings(record):
-    """Return the settings in one line, those that are known."""
+    """Return the known settings in one line."""
     known = settings_of(record)
-    told = [f"{name} {shown(known[name])}" for name in LINE if name in known]
+    parts = [f"{name} {shown(known[name])}" for name in LINE if name in known]
     if record.logs:
-        told.append(f"epochs {epochs_line(record)}")
+        parts.append(f"epochs {epochs_line(record)}")
     versions = versions_of(record)
-    told += [f"{name} {versions[name]}" for name in ("keras",) if name in versions]
-    return one_line(", ".join(told))
+    parts += [f"{name} {versions[name]}" for name in ("keras",) if name in versions]
+    return one_line(", ".join(parts))

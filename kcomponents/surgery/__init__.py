@@ -1,4 +1,4 @@
-"""Units that do nothing: take them out of a trained model, or give them a new start."""
+"""Surgery on trained models: remove inactive units, or reinitialize them."""
 
 from kcomponents.surgery.prune import prune
 from kcomponents.surgery.revive import revive

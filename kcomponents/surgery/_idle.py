@@ -1,4 +1,4 @@
-"""Idle units: those that say the same whatever the data, or are not listened to."""
+"""Idle units: their output is constant on the data, or has no effect."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from kcomponents.surgery._weights import reaches
 
 
 def idle_units(way, spans, tolerance):
-    """Return for each unit whether nothing changes by more than this without it.
+    """Return for each unit whether removing it changes no sum by more than `tolerance`.
 
-    What a unit adds to a sum is its output times a weight. It is idle if that varies by
-    less, and what it adds always can be put into the bias instead.
+    A unit adds its output times a weight to a sum. It is idle if this product is small,
+    or if it varies little and the bias can hold its constant part.
     """
     idle = np.ones(way.units, bool)
     for taker, kernel, low, high in reaches(way, spans):
@@ -23,20 +23,20 @@ def idle_units(way, spans, tolerance):
 
 
 def can_hold_constants(taker):
-    """Return whether what always comes in can be put into the bias.
+    """Return whether the bias of a layer can replace constant inputs.
 
-    At the border of an image, zeros come in.
+    Not with padding: at the border of an image the inputs are zeros instead.
     """
     padding = getattr(taker, "padding", "valid")
     return bool(taker.use_bias) and padding == "valid"
 
 
 def put_into_bias(weights, way, spans, units):
-    """Let the biases behind these units add what the units always added."""
+    """Add the constant contribution of these units to the biases of the next layers."""
     for taker, kernel, low, high in reaches(way, spans):
         if not can_hold_constants(taker):
             continue
-        # Spans of all places together stand for each place of a kernel.
+        # A span over all positions applies to each position of a kernel.
         middle = np.broadcast_to((low + high) / 2, kernel.shape[:2])
         added = np.einsum("pu,puo->o", middle[:, units], kernel[:, units])
         bias = weights.get(taker, taker.bias)

@@ -1,4 +1,4 @@
-"""Spans: between which values the units of a model stay on some data."""
+"""Spans: the lowest and highest values of the units of a model on some data."""
 
 import keras
 import numpy as np
@@ -7,24 +7,24 @@ from kcomponents._check import fail, positive_int
 
 
 def spans_of(model, ways, x, batch_size):
-    """Return id of a tensor → lowest and highest values on the data, without its batch.
+    """Return a dict of tensor id to the lowest and highest values over the samples.
 
     Args:
-        model: Sequential or functional model.
-        ways: List of `Way`, whose takers' tensors are looked at.
-        x: Array, or list or dict of arrays, or an iterable of batches of these, or of
-            tuples whose first part they are.
-        batch_size: Integer, for arrays.
+        model: `Sequential` or functional model.
+        ways: List of `Way`, whose takers' input tensors are measured.
+        x: Array, list or dict of arrays, or an iterable of batches of these, or of
+            tuples that start with them.
+        batch_size: Int, for arrays.
     """
     tensors = {id(t): t for way in ways for _, t in way.takers}
     if not tensors:
         return {}
     chain = isinstance(model, keras.Sequential)
     inputs = model.inputs[0] if chain else model.input
-    looking = keras.Model(inputs, list(tensors.values()))
+    hidden = keras.Model(inputs, list(tensors.values()))
     low = high = None
     for batch in _batches(x, positive_int("batch_size", batch_size)):
-        found = keras.tree.flatten(looking.predict_on_batch(batch))
+        found = keras.tree.flatten(hidden.predict_on_batch(batch))
         lowest = [np.min(values, axis=0) for values in found]
         highest = [np.max(values, axis=0) for values in found]
         if low is not None:

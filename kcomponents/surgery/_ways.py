@@ -1,4 +1,4 @@
-"""Ways: which layers make units, and which take them, with what stands between."""
+"""Ways: layers that compute units, layers that sum over them, and layers between."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ from kcomponents import _keras, layers
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 MAKERS = (keras.layers.Dense, *CONVOLUTIONS)
-# Activations that work on each unit by itself.
+# Elementwise activations.
 SEPARATE = {
     "celu",
     "elu",
@@ -36,7 +36,7 @@ SEPARATE = {
     "tanh_shrink",
     "threshold",
 }
-# Layers that do so too.
+# Layers that process each unit separately.
 PASSING = {
     keras.layers.ReLU,
     keras.layers.LeakyReLU,
@@ -75,12 +75,12 @@ PASSING = {
 
 @dataclasses.dataclass
 class Way:
-    """A layer that makes units, and all that becomes of them.
+    """A layer that computes units, and the layers that use them.
 
     Args:
-        maker: The layer.
-        between: List of layers that pass each unit on by itself.
-        takers: List of pairs: a layer that sums over units, the tensor that it takes.
+        maker: The layer that computes the units.
+        between: List of layers that process each unit separately.
+        takers: List of pairs of a layer that sums over the units and its input tensor.
     """
 
     maker: Any
@@ -89,12 +89,12 @@ class Way:
 
     @property
     def units(self):
-        """How many units there are."""
+        """Number of units."""
         return self.maker.kernel.shape[-1]
 
 
 def ways_of(model):
-    """Return the ways of those layers whose units may be taken out one by one.
+    """Return the ways of the layers whose units can be removed one by one.
 
     Raises:
         ValueError: If the model has no graph of layers.
@@ -110,7 +110,7 @@ def ways_of(model):
 
 
 class _Graph:
-    """The calls of a model, by the tensors that they take."""
+    """The calls of a model, by their input tensors."""
 
     def __init__(self, calls, outputs, counts):
         self._takers, self._outputs, self._counts = {}, set(outputs), counts
@@ -119,7 +119,7 @@ class _Graph:
                 self._takers.setdefault(id(tensor), []).append(call)
 
     def way(self, maker, outputs):
-        """Return the way of a layer, None if units are not by themselves on it."""
+        """Return the way of a layer, or None if its units cannot be separated."""
         way, tensors = Way(maker, [], []), list(outputs)
         while tensors:
             tensor = tensors.pop()

@@ -1,11 +1,11 @@
-"""Weights: the arrays of a model by layer, from which units are taken."""
+"""Weights: copies of the arrays of a model, from which units are removed."""
 
 import keras
 import numpy as np
 
 
 class Weights:
-    """Copies of all weights of a model, to be changed and given to a model like it.
+    """Copies of all weights of a model, to be edited and assigned to a similar model.
 
     Args:
         model: Keras model.
@@ -19,15 +19,15 @@ class Weights:
         }
 
     def get(self, layer, variable):
-        """Return the array of a variable of a layer, as it is by now."""
+        """Return the current array of a variable of a layer."""
         return self._arrays[layer.name][_place(layer, variable)]
 
     def set(self, layer, variable, array):
-        """Change it."""
+        """Replace the array of a variable of a layer."""
         self._arrays[layer.name][_place(layer, variable)] = array
 
     def take_units(self, way, kept):
-        """Leave just these units of a way, in all layers on it."""
+        """Keep only these units, in all layers of the way."""
         maker = way.maker
         for variable in maker.weights:
             self.set(maker, variable, self.get(maker, variable)[..., kept])
@@ -42,7 +42,7 @@ class Weights:
             self.set(taker, taker.kernel, np.moveaxis(kernel, -1, -2))
 
     def give(self, model):
-        """Give the arrays to a model with layers of the same names."""
+        """Assign the arrays to a model with layers of the same names."""
         for layer in model.layers:
             arrays = self._arrays.get(layer.name, [])
             for variable, array in zip(layer.weights, arrays, strict=True):
@@ -50,9 +50,9 @@ class Weights:
 
 
 def spread(kept, way, array):
-    """Return the places of units on a last axis on which they may come repeatedly.
+    """Return the indices of units on a last axis that may repeat them.
 
-    A flattened image has all units of its first place, then those of the next.
+    A flattened image has all units of the first position, then of the next one.
     """
     times = array.shape[-1] // way.units
     return (np.arange(times)[:, None] * way.units + np.asarray(kept)).reshape(-1)
@@ -64,11 +64,12 @@ def _place(layer, variable):
 
 
 def reaches(way, spans):
-    """Yield of each taker: its kernel by place and unit, and the spans by place.
+    """Yield each taker with its kernel, and the spans of its inputs, by position.
 
-    Shapes: kernel `(places, units, outputs)`, lowest and highest `(places, units)`. For
-    a `Dense` layer behind a `Flatten` a place is one of the image, else of the kernel;
-    then the spans are those of all places together.
+    Shapes: kernel `(positions, units, outputs)`, lowest and highest
+    `(positions, units)`. For a `Dense` layer behind a `Flatten`, positions are those of
+    the image. For others they are those of the kernel, and the spans are over all
+    positions, of shape `(1, units)`.
     """
     for taker, tensor in way.takers:
         low, high = spans[id(tensor)]

@@ -1,7 +1,8 @@
-"""prune: take out of a trained model what does nothing."""
+"""prune: remove units without effect from a trained model."""
 
 import contextlib
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,37 +14,39 @@ from kcomponents.surgery._ways import ways_of
 from kcomponents.surgery._weights import Weights
 
 
-def prune(model, x, *, tolerance=1e-6, batch_size=128):
-    r"""Return a smaller model that says the same on the data.
+def prune(
+    model: keras.Model, x: Any, *, tolerance: float = 1e-6, batch_size: int = 128
+) -> keras.Model:
+    r"""Return a smaller model with the same outputs on the data.
 
-    Taken out are units (of `Dense`) and filters (of `Conv1D`, `Conv2D`, `Conv3D`) that
-    add the same to all they are connected to, whatever the sample,
+    Removes units (of `Dense`) and filters (of `Conv1D`, `Conv2D`, `Conv3D`) whose
+    contribution to the next layers is the same for all samples,
 
         max_x u(x) w - min_x u(x) w <= tolerance   for the largest weight w behind u,
 
-    such as rectifiers that never fire, or whose weights withered. What they always add
-    goes into the biases behind them. Between the layers there may be activations,
-    dropout, pooling, `BatchNormalization` and `Flatten`; units that reach an output, or
-    a layer that looks at several at once (`Add`, a softmax), stay. One unit always
-    stays.
+    such as dead rectifiers, or units whose weights decayed to 0. Their constant
+    contribution is added to the biases of the next layers. Between the layers there may
+    be activations, dropout, pooling, `BatchNormalization` and `Flatten`. Units that
+    reach an output, or a layer that combines several units (`Add`, a softmax), are
+    kept, and at least one unit of each layer.
 
-    The data decides what "never" means: give all of it.
+    Only the given data shows which units are constant: pass all of it.
 
     Args:
-        model: Built `Sequential` or functional model. It stays as it is.
+        model: Built `Sequential` or functional model. It is not changed.
         x: Inputs: an array, a list or dict of arrays, or an iterable of batches.
-        tolerance: Number of at least 0, by how much a sum behind a unit may change.
-            Defaults to 1e-6.
-        batch_size: Integer, samples looked at together. Defaults to 128.
+        tolerance: Float of at least 0, the most that a sum in the next layer may change
+            for each removed unit. Defaults to 1e-6.
+        batch_size: Int, number of samples in a batch. Defaults to 128.
 
     Returns:
         A model of the same class with the same names, trained weights and inputs. It is
-        compiled like the given one, with a new optimizer, if that can be told by its
-        configuration.
+        compiled like `model`, with a new optimizer, if the compile configuration can be
+        deserialized.
 
     Raises:
-        ValueError: If the model has no graph of layers or is not built, there is no
-            data, or a number is out of range.
+        ValueError: If the model has no graph of layers or is not built, there are no
+            samples, or a number is out of range.
 
     Example:
         >>> import keras
@@ -61,16 +64,16 @@ def prune(model, x, *, tolerance=1e-6, batch_size=128):
     tolerance = number("tolerance", tolerance, 0)
     ways = ways_of(model)
     spans = spans_of(model, ways, x, batch_size)
-    weights, sizes, taken = Weights(model), {}, []
+    weights, sizes, pruned = Weights(model), {}, []
     for way in ways:
         idle = idle_units(way, spans, tolerance)
-        # A layer without units cannot be.
+        # A layer needs at least one unit.
         idle[0] &= not idle.all()
         if idle.any():
-            taken.append((way, np.flatnonzero(~idle)))
+            pruned.append((way, np.flatnonzero(~idle)))
             put_into_bias(weights, way, spans, idle)
             sizes[way.maker.name] = int(np.sum(~idle))
-    for way, kept in taken:
+    for way, kept in pruned:
         weights.take_units(way, kept)
     small = _resized(model, sizes)
     weights.give(small)
@@ -78,7 +81,7 @@ def prune(model, x, *, tolerance=1e-6, batch_size=128):
 
 
 def _resized(model, sizes):
-    """Return a model like this one, some layers with other numbers of units."""
+    """Return a copy of the model with new numbers of units in some layers."""
 
     def resized(layer):
         config = layer.get_config()
@@ -87,14 +90,14 @@ def _resized(model, sizes):
             config[name] = sizes[layer.name]
         return type(layer).from_config(config)
 
-    # Which `clone_model` would insist on compiling too.
+    # `clone_model` would fail if it cannot compile the copy.
     compiled, model.compiled = model.compiled, False
     try:
         small = keras.models.clone_model(model, clone_function=resized)
     finally:
         model.compiled = compiled
     if compiled:
-        # Functions of the user's own that nobody registered cannot be told.
+        # Custom functions that are not registered cannot be deserialized.
         with contextlib.suppress(ValueError, TypeError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             small.compile_from_config(model.get_compile_config())

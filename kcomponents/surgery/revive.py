@@ -1,6 +1,7 @@
-"""revive: give units that never say anything new a new start."""
+"""revive: reinitialize units whose output is constant."""
 
 import graphlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,27 +12,30 @@ from kcomponents.surgery._ways import ways_of
 from kcomponents.surgery._weights import Weights, reaches, spread
 
 
-def revive(model, x, *, seed=None, batch_size=128):
-    """Give units that say the same on all the data a new start, in place.
+def revive(
+    model: keras.Model, x: Any, *, seed: int | None = None, batch_size: int = 128
+) -> dict[str, list[int]]:
+    """Reinitialize units whose output is the same for all samples, in place.
 
-    Their incoming weights are drawn anew from the layer's initializers; statistics of a
-    `BatchNormalization` behind them begin anew. Their outgoing weights become 0, and
-    what the units always added goes into the biases there, so that the model says what
-    it said; training then makes use of them. Other units are untouched. Momenta of the
-    optimizer stay.
+    Their incoming weights are drawn again from the layer's initializers, and the
+    statistics of a `BatchNormalization` behind them are reset. Their outgoing weights
+    become 0 and their constant contribution is added to the biases of the next layers,
+    so the outputs of the model stay the same until training uses the revived units.
+    Other units and the optimizer state do not change.
 
     Args:
-        model: Built `Sequential` or functional model, which is changed.
+        model: Built `Sequential` or functional model. It is changed in place.
         x: Inputs: an array, a list or dict of arrays, or an iterable of batches.
-        seed: Optional integer, for the same start each time. Defaults to `None`.
-        batch_size: Integer, samples looked at together. Defaults to 128.
+        seed: Int, seed of the new weights. Defaults to `None`, for other weights on
+            each call.
+        batch_size: Int, number of samples in a batch. Defaults to 128.
 
     Returns:
-        Dict of layer name to list of the numbers of its units that were revived.
+        Dict of layer name to the list of indices of its revived units.
 
     Raises:
-        ValueError: If the model has no graph of layers or is not built, there is no
-            data, or `batch_size` is not a positive integer.
+        ValueError: If the model has no graph of layers or is not built, there are no
+            samples, or `batch_size` is not a positive integer.
 
     Example:
         >>> import keras
@@ -53,14 +57,14 @@ def revive(model, x, *, seed=None, batch_size=128):
         dead = _dead(way, spans)
         if dead.any():
             put_into_bias(weights, way, spans, dead)
-            _start_anew(weights, way, dead, random)
+            _reinitialize(weights, way, dead, random)
             revived[way.maker.name] = np.flatnonzero(dead).tolist()
     weights.give(model)
     return revived
 
 
 def _from_the_front(ways):
-    """Return the ways so that what a unit is drawn anew with is not set to 0 later."""
+    """Return the ways from inputs to outputs, so new weights are not set to 0 later."""
     of_maker = {id(way.maker): way for way in ways}
     order = graphlib.TopologicalSorter(dict.fromkeys(of_maker, ()))
     for way in ways:
@@ -71,7 +75,7 @@ def _from_the_front(ways):
 
 
 def _dead(way, spans):
-    """Return for each unit whether it says the same always, and can be made up for."""
+    """Return for each unit whether it is constant, and a bias can replace it."""
     dead = np.ones(way.units, bool)
     for taker, _, low, high in reaches(way, spans):
         steady, silent = (low == high).all(0), (high == 0).all(0)
@@ -79,7 +83,7 @@ def _dead(way, spans):
     return dead
 
 
-def _start_anew(weights, way, dead, random):
+def _reinitialize(weights, way, dead, random):
     maker, places = way.maker, np.flatnonzero(dead)
     rules = {"kernel": maker.kernel_initializer}
     if maker.use_bias:
@@ -103,7 +107,7 @@ STATISTICS = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
 
 
 def _drawn(rule, variable, random):
-    """Return values of an initializer, other ones than those it gave before."""
+    """Return new values of an initializer, with another seed than before."""
     config = rule.get_config() if hasattr(rule, "get_config") else {}
     if "seed" in config:
         seed = int(random.integers(2**31))

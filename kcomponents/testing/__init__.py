@@ -1,4 +1,4 @@
-"""The promises of each kind of part, checked by one call, for our tests and yours."""
+"""Checks that a component behaves as Keras expects, for our tests and yours."""
 
 from kcomponents.testing.backends import compiled, gradient
 from kcomponents.testing.callback import check_callback

@@ -1,20 +1,24 @@
-"""The few lines of each backend that a test needs: a gradient and a compiled call."""
+"""Test helpers for each backend: gradients and compiled functions."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 
-def gradient(function, *arrays):
-    """Differentiate `function(*arrays)`, a scalar tensor, by each of its arguments.
+def gradient(function: Callable[..., Any], *arrays: ArrayLike) -> list[np.ndarray]:
+    """Compute the gradient of a scalar function with respect to each argument.
 
     Args:
         function: Callable of tensors that returns one scalar tensor.
-        *arrays: Numpy arrays or nested lists of floats, float32 unless they say else.
+        *arrays: Numpy arrays, or numbers or nested lists, which become float32.
 
     Returns:
-        List of numpy arrays, one per argument and of its shape (zeros where the
-        function does not depend on it).
+        List of numpy arrays, one for each argument, of the same shape. An argument that
+        the function does not use has a gradient of zeros.
 
     Example:
         >>> from kcomponents.testing import gradient
@@ -47,16 +51,16 @@ def gradient(function, *arrays):
     return [ops.convert_to_numpy(s) for s in slopes]
 
 
-def compiled(function):
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of tensors as `fit` does with `jit_compile=True`.
 
-    PyTorch runs eagerly, as Keras does there by default.
+    On PyTorch, the function runs eagerly, as in Keras by default.
 
     Args:
         function: Callable of tensors.
 
     Returns:
-        A callable of the same arguments and results.
+        A callable with the same arguments and results.
 
     Example:
         >>> from kcomponents.testing import compiled
@@ -76,12 +80,12 @@ def compiled(function):
 
 
 def compile_modes():
-    """Return the values of `jit_compile` that `fit` is to be tried with."""
+    """Return the values of `jit_compile` to test `fit` with."""
     return [False] if keras.backend.backend() == "torch" else [False, True]
 
 
 def precisions():
-    """Return the dtype policies beside float32 that the backend computes in."""
+    """Return the dtype policies other than float32 that the backend supports."""
     mixed = ["mixed_bfloat16", "mixed_float16"]
-    # JAX has no float64 unless the whole process asks for it.
+    # JAX has float64 only if it is enabled for the whole process.
     return mixed if keras.backend.backend() == "jax" else [*mixed, "float64"]

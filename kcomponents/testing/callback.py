@@ -1,6 +1,7 @@
-"""The promises of a callback that watches and never changes what is trained."""
+"""Check that a callback observes training without changing it."""
 
 import copy
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ from kcomponents.testing.common import promise, sample
 
 
 class _Interrupted(Exception):
-    """Raised in the middle of training by the check itself."""
+    """Raised by the check in the middle of training."""
 
 
 class _Interrupter(keras.callbacks.Callback):
@@ -17,19 +18,22 @@ class _Interrupter(keras.callbacks.Callback):
         raise _Interrupted
 
 
-def check_callback(make_callback, *, monitored=True):
-    """Check that a callback leaves training as it is without it.
+def check_callback(
+    make_callback: Callable[[], keras.callbacks.Callback], *, monitored: bool = True
+) -> None:
+    """Check that a callback does not affect training.
 
-    Equal weights, optimizer state and number of variables; one instance serves several
-    fits; a deep copy works; an exception in the middle leaves the model trainable.
+    The weights, the optimizer state and the number of variables must be the same as
+    without the callback; one instance must work in several calls of `fit`; a deep copy
+    must work; and after an exception the model must still be trainable.
 
     Args:
         make_callback: Callable without arguments that returns a new callback.
-        monitored: Bool, whether training must be untouched. Set it to `False` for a
+        monitored: Bool, whether training must not be affected. Set it to `False` for a
             callback that stops training or changes weights. Defaults to `True`.
 
     Raises:
-        AssertionError: Where a promise is broken, saying which.
+        AssertionError: If a check fails; the message says which one.
 
     Example:
         >>> from kcomponents.testing import check_callback

@@ -1,4 +1,4 @@
-"""What the checks of several kinds share."""
+"""Helpers that several checks share."""
 
 import json
 import os
@@ -10,25 +10,25 @@ from keras import ops
 
 
 def promise(holds, message):
-    """Raise AssertionError with `message` unless `holds` (also under `python -O`)."""
+    """Raise an AssertionError unless `holds`, also under `python -O`."""
     if not holds:
         raise AssertionError(message)
 
 
 def round_trip(thing):
-    """Return a copy made from the thing's config, once through JSON, as saving does."""
+    """Return a copy made from the config, through JSON as in a saved file."""
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(thing)))
     copy = keras.saving.deserialize_keras_object(config)
-    promise(type(copy) is type(thing), f"{thing!r} came back as {copy!r}")
+    promise(type(copy) is type(thing), f"{thing!r} was deserialized as {copy!r}")
     promise(
         copy.get_config() == thing.get_config(),
-        f"the config changed on the way: {thing.get_config()} → {copy.get_config()}",
+        f"the config of the copy differs: {thing.get_config()} → {copy.get_config()}",
     )
     return copy
 
 
 def saved_and_loaded(model):
-    """Return the model written to a `.keras` file and read back."""
+    """Return the model after saving and loading it as a `.keras` file."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
         model.save(path)
@@ -36,11 +36,11 @@ def saved_and_loaded(model):
 
 
 def same(actual, desired, what, rtol=1e-5, atol=1e-6):
-    """Assert that two tensors hold equal numbers."""
+    """Assert that two tensors are equal within the tolerances."""
     actual, desired = ops.convert_to_numpy(actual), ops.convert_to_numpy(desired)
     np.testing.assert_allclose(actual, desired, rtol=rtol, atol=atol, err_msg=what)
 
 
 def sample(shape, seed=0, dtype="float32"):
-    """Return normal noise, the same on every backend."""
+    """Return normal noise that is the same on every backend."""
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)

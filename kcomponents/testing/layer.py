@@ -1,4 +1,7 @@
-"""The promises of a layer."""
+"""Check that a layer behaves as Keras expects."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,21 +17,28 @@ from kcomponents.testing.common import (
 )
 
 
-def check_layer(layer_class, arguments=None, *, input_shape, stochastic=False):
-    """Check that a layer does what every Keras layer does.
+def check_layer(
+    layer_class: Callable[..., keras.Layer],
+    arguments: dict[str, Any] | None = None,
+    *,
+    input_shape: tuple[int, ...],
+    stochastic: bool = False,
+) -> None:
+    """Check that a layer behaves as every Keras layer should.
 
-    Config and `.keras` round trips, `clone_model`, shapes (eager, symbolic, unknown
-    batch), masks, mixed precision, a shared layer, `fit` compiled and not.
+    Checks the round trips through the config and a `.keras` file, `clone_model`, shapes
+    (eager, symbolic, unknown batch size), masks, mixed precision, a layer that is
+    called twice, and `fit` with and without compilation.
 
     Args:
         layer_class: Class of the layer, registered as Keras serializable.
-        arguments: Optional dict of constructor arguments.
-        input_shape: Tuple of ints, batch axis included.
-        stochastic: Bool, whether calls differ outside training too. Defaults to
+        arguments: Dict of constructor arguments. Defaults to `None`, for none.
+        input_shape: Tuple of ints, including the batch axis.
+        stochastic: Bool, whether outputs are random outside training too. Defaults to
             `False`.
 
     Raises:
-        AssertionError: Where a promise is broken, saying which.
+        AssertionError: If a check fails; the message says which one.
 
     Example:
         >>> from kcomponents.testing import check_layer
@@ -51,7 +61,7 @@ def check_layer(layer_class, arguments=None, *, input_shape, stochastic=False):
 def _check_shapes(layer, input_shape):
     eager = tuple(layer(sample(input_shape)).shape)
     inferred = tuple(layer.compute_output_shape(input_shape))
-    promise(eager == inferred, f"output is {eager}, compute_output_shape {inferred}")
+    promise(eager == inferred, f"output is {eager}, compute_output_shape: {inferred}")
     symbolic = tuple(layer(keras.Input(input_shape[1:])).shape)
     expected = (None, *eager[1:])
     promise(symbolic == expected, f"symbolic output is {symbolic}, not {expected}")
@@ -61,7 +71,7 @@ def _check_precision(layer, input_shape):
     outputs = layer(sample(input_shape))
     dtype = keras.backend.standardize_dtype(outputs.dtype)
     promise(dtype == layer.compute_dtype, f"output is {dtype}, not in compute dtype")
-    promise(bool(ops.all(ops.isfinite(outputs))), f"output not finite in {dtype}")
+    promise(bool(ops.all(ops.isfinite(outputs))), f"output is not finite in {dtype}")
     for weight in layer.weights:
         kept = weight.dtype == layer.variable_dtype or "int" in weight.dtype
         promise(kept, f"{weight.path} is {weight.dtype}, not in variable dtype")
@@ -69,7 +79,7 @@ def _check_precision(layer, input_shape):
 
 @keras.saving.register_keras_serializable(package="kcomponents_testing")
 class _MaskCatcher(keras.layers.Layer):
-    """Remember whether a mask arrived."""
+    """Store the mask it is called with."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -94,16 +104,16 @@ def _check_copies(layer, input_shape, stochastic):
     inputs = keras.Input(input_shape[1:])
     model = keras.Model(inputs, [layer(inputs), layer(inputs)])
     count = len(layer.weights)
-    promise(len(model.weights) == count, "a layer used twice doubles its weights")
-    # Weights away from their start, so that a copy that starts anew is noticed.
+    promise(len(model.weights) == count, "a layer called twice doubles its weights")
+    # Change the weights, so that a copy with initial weights is noticed.
     model.set_weights([w + 0.1 * sample(w.shape) for w in model.get_weights()])
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
     for copy in (saved_and_loaded(model), clone):
-        promise(len(copy.weights) == count, "a copy has another number of weights")
+        promise(len(copy.weights) == count, "a copy has a different number of weights")
         if not stochastic:
             for mine, its in zip(model(x), copy(x), strict=True):
-                same(its, mine, "a copy answers differently")
+                same(its, mine, "a copy returns different outputs")
 
 
 def _check_fit(layer, input_shape, jit_compile):
@@ -116,9 +126,9 @@ def _check_fit(layer, input_shape, jit_compile):
     batches = ((x, np.ones((len(x), 1), "float32")) for _ in range(2))
     options = {"steps_per_epoch": 2, "shuffle": False, "verbose": 0}
     loss = model.fit(batches, **options).history["loss"][-1]
-    promise(np.isfinite(loss), f"loss is {loss} after fit, {jit_compile=}")
+    promise(np.isfinite(loss), f"the loss is {loss} after fit, {jit_compile=}")
     moved = any(
         (a != b).any() for a, b in zip(before, model.get_weights(), strict=True)
     )
-    promise(moved, f"fit moved no weight, {jit_compile=}")
+    promise(moved, f"fit changed no weight, {jit_compile=}")
     model.predict(x, verbose=0)

@@ -1,6 +1,7 @@
-"""The promises of an optimizer."""
+"""Check that an optimizer behaves as Keras expects."""
 
 import copy
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -15,17 +16,21 @@ from kcomponents.testing.common import (
 )
 
 
-def check_optimizer(make_optimizer):
-    """Check that an optimizer does what every Keras optimizer does.
+def check_optimizer(
+    make_optimizer: Callable[..., keras.optimizers.Optimizer],
+) -> None:
+    """Check that an optimizer behaves as every Keras optimizer should.
 
-    Config round trip, `fit` compiled and not, mixed precision, gradient accumulation,
-    and that a model saved in the middle goes on as if it had never been saved.
+    Checks the round trip through the config, `fit` with and without compilation, mixed
+    precision, gradient accumulation, and that training continues the same after the
+    model was saved and loaded.
 
     Args:
-        make_optimizer: Callable that passes its keyword arguments on to the optimizer.
+        make_optimizer: Callable that returns a new optimizer; it must pass keyword
+            arguments on to it.
 
     Raises:
-        AssertionError: Where a promise is broken, saying which.
+        AssertionError: If a check fails; the message says which one.
 
     Example:
         >>> from kcomponents.testing import check_optimizer
@@ -55,21 +60,24 @@ def _fit(model):
     x, y = sample((8, 3)), sample((8, 1), seed=1)
     options = {"batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0}
     loss = model.fit(x, y, **options).history["loss"]
-    promise(np.isfinite(loss).all(), f"loss is {loss}")
+    promise(np.isfinite(loss).all(), f"the loss is {loss}")
     moved = any(
         (a != b).any() for a, b in zip(before, model.get_weights(), strict=True)
     )
-    promise(moved, "fit moved no weight")
+    promise(moved, "fit changed no weight")
 
 
 def _check_resumes(optimizer):
     model = _model(optimizer)
     _fit(model)
     loaded = saved_and_loaded(model)
-    promise(type(loaded.optimizer) is type(optimizer), "the loaded class differs")
+    promise(
+        type(loaded.optimizer) is type(optimizer),
+        "the loaded optimizer has another class",
+    )
     for mine, its in zip(optimizer.variables, loaded.optimizer.variables, strict=True):
         same(its, mine, f"{mine.path} was not restored")
     _fit(model)
     _fit(loaded)
     for mine, its in zip(model.weights, loaded.weights, strict=True):
-        same(its, mine, f"{mine.path} goes on differently after loading")
+        same(its, mine, f"{mine.path} trains differently after loading")

@@ -1,4 +1,6 @@
-"""The promises of what a weight is given: initializers, regularizers, constraints."""
+"""Checks of initializers, regularizers and constraints."""
+
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -16,15 +18,17 @@ from kcomponents.testing.common import (
 SHAPES = ((4,), (3, 4), (2, 3, 4), (2, 2, 3, 4), (2, 2, 2, 3, 4))
 
 
-def check_initializer(initializer, *, shape):
-    """Check that an initializer does what every Keras initializer does.
+def check_initializer(
+    initializer: keras.Initializer, *, shape: tuple[int, ...]
+) -> None:
+    """Check that an initializer behaves as every Keras initializer should.
 
     Args:
         initializer: Instance to check.
-        shape: Tuple of ints, a weight's shape that suits it.
+        shape: Tuple of ints, the shape of a weight that the initializer supports.
 
     Raises:
-        AssertionError: Where a promise is broken, saying which.
+        AssertionError: If a check fails; the message says which one.
 
     Example:
         >>> from kcomponents.testing import check_initializer
@@ -36,24 +40,26 @@ def check_initializer(initializer, *, shape):
         given = keras.backend.standardize_dtype(values.dtype)
         promise(given == dtype, f"asked for {dtype}, got {given}")
         promise(tuple(values.shape) == tuple(shape), f"wrong shape {values.shape}")
-        promise(bool(ops.all(ops.isfinite(values))), f"values not finite in {dtype}")
+        promise(bool(ops.all(ops.isfinite(values))), f"not finite in {dtype}")
     same(copy(shape), initializer(shape), "a copy from the config draws differently")
     promise(type(initializer.clone()) is type(initializer), "clone() changes the class")
     keras.Variable(initializer=initializer, shape=shape, dtype="float32")
 
 
-def check_regularizer(regularizer, *, shapes=SHAPES):
-    """Check that a regularizer does what every Keras regularizer does, and more.
+def check_regularizer(
+    regularizer: keras.Regularizer, *, shapes: Iterable[tuple[int, ...]] = SHAPES
+) -> None:
+    """Check that a regularizer behaves as every Keras regularizer should, and more.
 
-    The penalty is a finite scalar, summed in float32 or better, with finite gradients
-    also at zero; it compiles, and survives a `.keras` file.
+    The loss it adds must be a finite scalar with finite gradients, also at zero. It
+    must compile, and be kept in a `.keras` file.
 
     Args:
         regularizer: Instance to check.
         shapes: Shapes of weights to try. Defaults to one of each rank from 1 to 5.
 
     Raises:
-        AssertionError: Where a promise is broken, saying which.
+        AssertionError: If a check fails; the message says which one.
 
     Example:
         >>> from kcomponents.testing import check_regularizer
@@ -62,29 +68,35 @@ def check_regularizer(regularizer, *, shapes=SHAPES):
     copy = round_trip(regularizer)
     for shape in shapes:
         x = sample(shape)
-        penalty = regularizer(ops.convert_to_tensor(x))
-        promise(tuple(penalty.shape) == (), f"not a scalar for shape {shape}")
-        promise(np.isfinite(float(penalty)), f"not finite for shape {shape}")
-        same(copy(ops.convert_to_tensor(x)), penalty, "a copy answers differently")
-        same(compiled(regularizer)(x), penalty, "differs when compiled", rtol=1e-4)
+        loss = regularizer(ops.convert_to_tensor(x))
+        promise(tuple(loss.shape) == (), f"not a scalar for shape {shape}")
+        promise(np.isfinite(float(loss)), f"not finite for shape {shape}")
+        same(copy(ops.convert_to_tensor(x)), loss, "a copy returns another value")
+        same(compiled(regularizer)(x), loss, "differs when compiled", rtol=1e-4)
         for at in (x, 0 * x):
             [slope] = gradient(regularizer, at)
-            promise(np.isfinite(slope).all(), f"gradient not finite for shape {shape}")
+            promise(
+                np.isfinite(slope).all(), f"gradient is not finite for shape {shape}"
+            )
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(4, kernel_regularizer=regularizer)]
     )
-    promise(len(saved_and_loaded(model).losses) == 1, "lost by saving the model")
+    promise(len(saved_and_loaded(model).losses) == 1, "not in the saved model")
 
 
-def check_constraint(constraint, *, shapes=SHAPES):
-    """Check that a constraint does what every Keras constraint does.
+def check_constraint(
+    constraint: keras.constraints.Constraint,
+    *,
+    shapes: Iterable[tuple[int, ...]] = SHAPES,
+) -> None:
+    """Check that a constraint behaves as every Keras constraint should.
 
     Args:
         constraint: Instance to check.
         shapes: Shapes of weights to try. Defaults to one of each rank from 1 to 5.
 
     Raises:
-        AssertionError: Where a promise is broken, saying which.
+        AssertionError: If a check fails; the message says which one.
 
     Example:
         >>> from kcomponents.testing import check_constraint
@@ -96,15 +108,15 @@ def check_constraint(constraint, *, shapes=SHAPES):
             once = constraint(ops.convert_to_tensor(x))
             promise(tuple(once.shape) == shape, f"changes the shape {shape}")
             promise(bool(ops.all(ops.isfinite(once))), f"not finite for shape {shape}")
-            same(copy(ops.convert_to_tensor(x)), once, "a copy answers differently")
+            same(copy(ops.convert_to_tensor(x)), once, "a copy returns other values")
             same(compiled(constraint)(x), once, "differs when compiled", rtol=1e-4)
         half = constraint(ops.cast(sample(shape), "float16"))
         dtype = keras.backend.standardize_dtype(half.dtype)
-        promise(dtype == "float16", f"turns float16 into {dtype}")
+        promise(dtype == "float16", f"changes float16 to {dtype}")
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(4, kernel_constraint=constraint)]
     )
     model.compile("sgd", "mse")
     model.fit(sample((4, 3)), sample((4, 4)), verbose=0)
     loaded = saved_and_loaded(model).layers[0].kernel_constraint
-    promise(type(loaded) is type(constraint), "lost by saving the model")
+    promise(type(loaded) is type(constraint), "not in the saved model")

@@ -1,4 +1,4 @@
-"""Ways to train beside `fit`: layer by layer, before the whole net is trained."""
+"""Training beyond `fit`: greedy pretraining, layer by layer."""
 
 from kcomponents.training.greedy_pretrain import greedy_pretrain
 

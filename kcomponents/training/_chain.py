@@ -1,4 +1,4 @@
-"""Chain: layers in a row, for the time of a stage; and corruption in front of them."""
+"""Chain: a temporary model of the layers of a stage; and corruption of its inputs."""
 
 import keras
 import numpy as np
@@ -6,10 +6,10 @@ from keras import ops
 
 
 class Row(keras.layers.Layer):
-    """Layers in a row, which do not remember it; those of a `Sequential` would.
+    """Layers called one after the other, without the graph that `Sequential` records.
 
     Args:
-        layers: List of layers. Each casts its inputs by itself.
+        layers: List of layers. Each casts its own inputs.
     """
 
     def __init__(self, layers):
@@ -23,10 +23,11 @@ class Row(keras.layers.Layer):
 
 
 class Chain(keras.Model):
-    """Model of layers in a row.
+    """Model of layers called one after the other.
 
     Args:
-        layers: List of layers. The policy of the first one decides on a loss scale.
+        layers: List of layers. The dtype policy of the first one decides whether the
+            loss is scaled.
     """
 
     def __init__(self, layers):
@@ -34,15 +35,15 @@ class Chain(keras.Model):
         self.row = Row(layers)
 
     def call(self, x, training=None):
-        # Keras may run this without `__call__`: then only a layer within tells those
-        # within it that they are trained.
+        # Keras may call this without `__call__`. Then only the call of an inner layer
+        # passes `training` on to the layers within it.
         return self.row(x, training=training)
 
 
 class Corruption(keras.layers.Layer):
-    """Set a share of the inputs to 0 in training, and leave the others as they are.
+    """Set a fraction of the inputs to 0 in training, without scaling the others.
 
-    `Dropout` would scale them.
+    `Dropout` scales them.
     """
 
     def __init__(self, share, **kwargs):
@@ -58,13 +59,13 @@ class Corruption(keras.layers.Layer):
 
 
 def corrupted(stage, share):
-    """Return the layers of a stage, behind one that corrupts their inputs."""
+    """Return the layers of a stage, with a `Corruption` first if `share` is above 0."""
     policy = stage[0].dtype_policy
     return [Corruption(share, dtype=policy), *stage] if share else stage
 
 
 def outputs_of(row, x, batch_size):
-    """Return what layers make of an array."""
+    """Return the outputs of layers for an array."""
     if not row:
         return x
     outputs = Chain(row).predict(x, batch_size, verbose=0)
@@ -72,5 +73,5 @@ def outputs_of(row, x, batch_size):
 
 
 def shape_after(row, x):
-    """Return the shape of what layers make of an array, without batch."""
+    """Return the output shape of layers for an array, without the batch axis."""
     return tuple(Chain(row)(x[:1], training=False).shape[1:]) if row else x.shape[1:]

@@ -1,4 +1,4 @@
-"""Ends: what a stage is trained with and loses again, a decoder or a head."""
+"""Ends: the decoder or head that a stage is trained with, and then discarded."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ from kcomponents.training._chain import shape_after
 
 
 def decoder_of(stage, x, make):
-    """Return new layers that make of the outputs of a stage the shape of its inputs."""
+    """Return new layers that map the outputs of a stage to the shape of its inputs."""
     inputs = x.shape[1:]
     if make is None:
         return _default(inputs, shape_after(stage, x), stage[0].dtype_policy)
     decoder = [make(inputs)]
     decoded = shape_after([*stage, *decoder], x)
     if decoded != inputs:
-        rule = f"`decoder` must return a layer that gives outputs of shape {inputs}."
+        rule = f"`decoder` must return a layer with outputs of shape {inputs}."
         fail(rule, shape=decoded)
     return decoder
 
@@ -31,7 +31,7 @@ def _default(inputs, outputs, dtype):
 
 
 def head_of(stage, x, head, axes):
-    """Return new layers like those of a head, which takes so many axes."""
+    """Return copies of a head's layers, behind a `Flatten` if it needs fewer axes."""
     copies = [type(layer).from_config(layer.get_config()) for layer in head]
     flat = len(shape_after(stage, x)) == axes
     return copies if flat else [keras.layers.Flatten(), *copies]

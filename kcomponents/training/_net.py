@@ -1,4 +1,4 @@
-"""Net: a model of given layers, and the stages it is trained in."""
+"""Net: a model of the given layers, and the stages it is trained in."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from keras import ops
 from kcomponents import layers
 from kcomponents._check import fail
 
-# Layers that have trainable weights, but do not make a stage of their own.
+# Layers with trainable weights that belong to the stage of the layer before.
 FOLLOWING = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
@@ -21,7 +21,7 @@ FOLLOWING = (
 
 
 class Net(NamedTuple):
-    """A built model, the layers before all stages, those of each, and of the head."""
+    """A built model, and its layers by stage: front, stages and head."""
 
     model: Any
     front: list
@@ -30,11 +30,11 @@ class Net(NamedTuple):
 
 
 def samples(x):
-    """Return samples as an array of floats, or refuse what is none."""
+    """Return samples as an array of floats; raise if they are no array."""
     if not hasattr(x, "shape") or len(x.shape) < 2 or not x.shape[0]:
         rule = (
-            "`x` must be an array of at least one sample, with the batch in front; "
-            "gather the batches of a dataset first."
+            "`x` must be an array of at least one sample, with the batch axis first. "
+            "Concatenate the batches of a dataset first."
         )
         fail(rule, type=type(x).__name__, shape=getattr(x, "shape", None))
     x = np.asarray(ops.convert_to_numpy(x), keras.config.floatx())
@@ -44,23 +44,24 @@ def samples(x):
 
 
 def net_of(given, head, x):
-    """Return the net that a `Sequential` or a list of layers and a head make.
+    """Return the model and stages of a `Sequential`, or of a list of layers and a head.
 
     Raises:
-        ValueError: If there is no layer to train before the head, or `x` does not fit.
+        ValueError: If there is no layer to train before the head, or `x` has another
+            shape.
     """
     chain = isinstance(given, keras.Sequential)
     if not chain and not (isinstance(given, list | tuple) and given):
         rule = "`layers` must be a list of at least one layer, or a `Sequential`."
         fail(rule, layers=given)
     if chain and head is not None:
-        fail("A `Sequential` has its head in it: leave out `head`.", head=head)
+        fail("`head` must be None for a `Sequential`, which has its own.", head=head)
     head = [] if head is None else [head]
     row = given if chain else [keras.Input(x.shape[1:]), *given, *head]
     model = given if chain else keras.Sequential(row)
     if not model.built:
         model.build((None, *x.shape[1:]))
-    # Refuses samples of another shape.
+    # Raises if the samples have another shape.
     model(x[:1], training=False)
     front, *stages = _groups(model.layers if chain else given)
     if chain and stages:
@@ -72,7 +73,7 @@ def net_of(given, head, x):
 
 
 def _groups(row):
-    """Return the layers before the first with trainable weights, and from each on."""
+    """Return groups of layers; each layer with trainable weights starts a new one."""
     groups = [[]]
     for layer in row:
         if layer.trainable_weights and not isinstance(layer, FOLLOWING):

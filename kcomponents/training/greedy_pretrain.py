@@ -1,9 +1,11 @@
-"""greedy_pretrain: train the layers of a net one after the other."""
+"""greedy_pretrain: train the layers of a network one after the other."""
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+from numpy.typing import ArrayLike
 
 from kcomponents._check import fail, number, one_of, positive_int
 from kcomponents.training._chain import Chain, corrupted, outputs_of, shape_after
@@ -16,77 +18,80 @@ MODES = ("autoencoder", "supervised")
 class Pretrained(NamedTuple):
     """A pretrained model, and the history of each stage."""
 
-    model: Any
-    histories: list
+    model: keras.Sequential
+    histories: list[dict[str, list[float]]]
 
 
 def greedy_pretrain(
-    layers,
-    x,
-    y=None,
+    layers: Sequence[keras.Layer] | keras.Sequential,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
     *,
-    mode="autoencoder",
-    optimizer="adam",
-    loss=None,
-    epochs=10,
-    batch_size=32,
-    validation_split=0.0,
-    corruption=0.0,
-    decoder=None,
-    head=None,
-    callbacks=None,
-    verbose=0,
-):
-    r"""Train the layers of a net one after the other, each on what those before give.
+    mode: str = "autoencoder",
+    optimizer: str | keras.optimizers.Optimizer = "adam",
+    loss: str | keras.losses.Loss | Callable[..., Any] | None = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    validation_split: float = 0.0,
+    corruption: float = 0.0,
+    decoder: Callable[[tuple[int, ...]], keras.Layer] | None = None,
+    head: keras.Layer | None = None,
+    callbacks: list[keras.callbacks.Callback] | None = None,
+    verbose: int | str = 0,
+) -> Pretrained:
+    r"""Train the layers of a network one after the other, each on the previous outputs.
 
-    As an auto-encoder, stage `f_k` learns, with a decoder `g_k` that is thrown away, to
-    give back its own inputs,
+    In autoencoder mode, stage `f_k` learns to reconstruct its own inputs with a
+    decoder `g_k`, which is discarded afterwards,
 
         min mean((g_k(f_k(h)) - h)^2)   for h = f_{k-1}(... f_1(x)),
 
-    and in supervised mode to predict `y` with a new head. All stages before it are
-    done by then; their outputs are computed once. Each stage has a new optimizer.
+    and in supervised mode to predict `y` with a new head. The stages before it are
+    already trained; their outputs are computed once. Each stage has a new optimizer.
 
-    A stage is a layer with trainable weights and what follows it: normalization,
-    `PReLU`, and layers without trainable weights. A `Sequential` within the list is one
-    layer. What stands before the first stage is run, not trained. Masks do not go from
-    stage to stage.
+    A stage is a layer with trainable weights and the layers that follow it:
+    normalization, `PReLU`, and layers without trainable weights. A `Sequential` in the
+    list counts as one layer. Layers before the first stage run, but are not trained.
+    Masks are not passed from stage to stage.
 
     Args:
-        layers: List of layers, which are trained themselves; or a `Sequential` model,
+        layers: List of layers, which are trained in place; or a `Sequential` model,
             whose last stage is the head.
-        x: Array or tensor of samples, with the batch in front. Gather a dataset first.
-        y: Targets, which only supervised mode needs. Defaults to `None`.
+        x: Array or tensor of samples, with the batch axis first. Concatenate the
+            batches of a dataset first.
+        y: Targets, needed in supervised mode only. Defaults to `None`.
         mode: `"autoencoder"` or `"supervised"`. Defaults to `"autoencoder"`.
-        optimizer: Keras optimizer or its name; each stage has a new one of its
+        optimizer: Keras optimizer or its name; each stage gets a new one with the same
             configuration. Defaults to `"adam"`.
-        loss: Keras loss or its name. Defaults to `"mse"` for auto-encoders; supervised
-            mode must be told.
-        epochs: Integer, epochs of each stage. Defaults to 10.
-        batch_size: Integer. Defaults to 32.
-        validation_split: Number from 0 to below 1, share of the last samples that each
-            stage is evaluated on and not trained. Defaults to 0.
-        corruption: Number from 0 to below 1, share of a stage's inputs that are set to
-            0 in training; it is to give them back whole. Defaults to 0.
-        decoder: Function of the shape of a stage's inputs, without batch, that returns
-            a new layer from the outputs of the stage to this shape. Defaults to a
-            linear `Dense`: for each place where the stage keeps places, else for all.
-        head: Layer that follows the last stage, for a list of layers. It stays as it
-            is; supervised mode needs it, and trains new ones of its configuration,
-            behind a `Flatten` where a stage gives more axes than the last one. Defaults
-            to `None`.
+        loss: Keras loss or its name. Defaults to `None`, for `"mse"` in autoencoder
+            mode; supervised mode requires it.
+        epochs: Int, epochs of each stage. Defaults to 10.
+        batch_size: Int, number of samples in a batch. Defaults to 32.
+        validation_split: Float from 0 to below 1, fraction of the samples, the last
+            ones, that each stage is validated on and not trained on. Defaults to 0.
+        corruption: Float from 0 to below 1, fraction of a stage's inputs that are set
+            to 0 in training; the stage learns to reconstruct the original inputs.
+            Defaults to 0.
+        decoder: Function of the shape of a stage's inputs, without the batch axis,
+            that returns a new layer from the outputs of the stage to this shape.
+            Defaults to `None`, for a linear `Dense`: on the last axis if the stage
+            keeps the other axes, on all axes otherwise.
+        head: Layer behind the last stage, if `layers` is a list. It is not trained;
+            supervised mode requires it and trains new layers with its configuration,
+            behind a `Flatten` if a stage has more output axes than the last one.
+            Defaults to `None`.
         callbacks: List of callbacks, copied for each stage. Defaults to `None`.
         verbose: As in `fit`. Defaults to 0.
 
     Returns:
         Named tuple `(model, histories)`: the given `Sequential`, or a built one of the
-        layers and the head, to be compiled and trained; and for each stage the dict
-        that `fit` gives as `history`.
+        layers and the head, to compile and train; and for each stage the
+        `history` dict of `fit`.
 
     Raises:
-        ValueError: If there is no stage, `x` does not suit the layers or is no array of
-            finite numbers, something that supervised mode needs is missing, a decoder
-            gives another shape, or an argument is unknown or out of range.
+        ValueError: If there is no stage, `x` does not fit the layers or is not an array
+            of finite numbers, supervised mode lacks an argument, a decoder returns
+            another shape, or an argument is unknown or out of range.
 
     Example:
         >>> import numpy as np
@@ -133,23 +138,23 @@ def greedy_pretrain(
 
 
 def _ends(mode, net, x, y, loss, decoder):
-    """Return a function of a stage and its inputs: new layers behind it, the target."""
+    """Return a function of a stage and its inputs to the new layers and the target."""
     if mode == "autoencoder":
         if isinstance(net.stages[0][0], keras.layers.Embedding):
-            rule = "What an `Embedding` takes are no quantities to give back."
+            rule = "An autoencoder cannot reconstruct the inputs of an `Embedding`."
             fail(f"{rule} Use `mode='supervised'`.", layer=net.stages[0][0].name)
         return lambda stage, x: (decoder_of(stage, x, decoder), x)
     if y is None or loss is None or not net.head:
-        rule = "Supervised mode needs `y`, `loss` and a head."
+        rule = "Supervised mode needs `y`, `loss` and `head`."
         fail(rule, y=y, loss=loss, head=net.head)
     if decoder is not None:
-        fail("Supervised mode has no decoder.", decoder=decoder)
+        fail("`decoder` must be None in supervised mode.", decoder=decoder)
     axes = len(shape_after([*net.front, *sum(net.stages, [])], x))
     return lambda stage, x: (head_of(stage, x, net.head, axes), y)
 
 
 def _checked(optimizer):
-    """Return an optimizer by itself or its name."""
+    """Return the optimizer, given as an object or a name."""
     found = keras.optimizers.get(optimizer)
     if not isinstance(found, keras.optimizers.Optimizer):
         fail("`optimizer` must be a Keras optimizer or its name.", optimizer=optimizer)
@@ -157,7 +162,7 @@ def _checked(optimizer):
 
 
 def _share(name, value):
-    """Return a number from 0 to below 1 as a float."""
+    """Return a number as a float; raise unless it is from 0 to below 1."""
     value = number(name, value)
     if not 0 <= value < 1:
         fail(f"`{name}` must be at least 0 and below 1.", **{name: value})

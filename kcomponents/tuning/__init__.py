@@ -1,7 +1,7 @@
-"""The search: the interface of keras-tuner on an engine that survives.
+"""Hyperparameter search with keras-tuner's interface, and parts of search spaces.
 
-What needs keras-tuner or Optuna is imported when it is asked for, so that the package
-itself can be imported without them.
+Classes that need keras-tuner or Optuna are imported on first use: the package can be
+imported without them.
 """
 
 import importlib
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from kcomponents.tuning.regularized import Regularized as Regularized
     from kcomponents.tuning.with_activation import WithActivation as WithActivation
 
-# Classes that extend keras-tuner's → their modules.
-_WHEN_ASKED = {
+# Classes that extend classes of keras-tuner → their modules.
+_LAZY = {
     "ConvHyperModel": "conv_hypermodel",
     "DenseHyperModel": "dense_hypermodel",
     "RecurrentHyperModel": "recurrent_hypermodel",
@@ -60,13 +60,13 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name not in _WHEN_ASKED:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     for library in ("keras_tuner", "optuna"):
         _optional.needed(library)
-    module = importlib.import_module(f"{__name__}.{_WHEN_ASKED[name]}")
-    found = globals()[name] = getattr(module, name)
-    return found
+    module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
+    value = globals()[name] = getattr(module, name)
+    return value
 
 
 def __dir__():

@@ -1,12 +1,20 @@
-"""describe: a search space in words."""
+"""describe: a search space as text."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kcomponents.tuning._optional import needed
 from kcomponents.tuning._spaces.explore import space_of
 from kcomponents.tuning._spaces.size import count
 
+if TYPE_CHECKING:
+    import keras_tuner
 
-def describe(hypermodel):
-    """Return a search space as text: each hyperparameter, children under their parents.
+
+def describe(
+    hypermodel: "Callable | keras_tuner.HyperModel | keras_tuner.HyperParameters",
+) -> str:
+    """Describe a search space: one line for each hyperparameter, with its values.
 
     Args:
         hypermodel: Function `build(hp)`, `keras_tuner.HyperModel`, or
@@ -14,11 +22,11 @@ def describe(hypermodel):
             each conditional scope.
 
     Returns:
-        String of several lines; `*` marks the value that a search begins with. A
-        condition stands before what it holds for.
+        String of several lines; `*` marks the default. Hyperparameters with a condition
+        are indented under their parent, after `if`.
 
     Raises:
-        ValueError: If `build` refuses its values; any error of it is passed on.
+        ValueError: If `build` raises it; any error of `build` is passed on.
 
     Example:
         >>> import keras_tuner
@@ -27,20 +35,20 @@ def describe(hypermodel):
         >>> hidden = tuning.activation(hp, choices=["relu", "maxout"])
         >>> print(tuning.describe(hp))
         activation: relu*, maxout
-          if maxout: activation/pieces: 2 to 4, begins with 2
+          if maxout: activation/pieces: 2 to 4, default 2
         4 configurations
     """
     space = space_of(hypermodel).space
     number = count(space)
     lines = [line for hp in space if not hp.conditions for line in _lines(hp, space)]
     if isinstance(number, float):
-        return "\n".join([*lines, "any number of configurations"])
+        return "\n".join([*lines, "infinitely many configurations"])
     plural = "" if number == 1 else "s"
     return "\n".join([*lines, f"{number:,} configuration{plural}"])
 
 
 def _lines(hp, space):
-    """Return the line of a hyperparameter and, indented, those of its children."""
+    """Return the line of a hyperparameter and the indented lines of its children."""
     own = f"{hp.name}: {_values(hp)}"
     if hp.conditions:
         values = ", ".join(map(_shown, hp.conditions[-1].values))
@@ -54,7 +62,7 @@ def _lines(hp, space):
 
 
 def _is_parent(hp, conditions):
-    """Tell whether the innermost condition is about this very hyperparameter."""
+    """Return whether the innermost condition is on this hyperparameter."""
     return conditions[-1].name == hp.name and conditions[:-1] == hp.conditions
 
 
@@ -69,7 +77,7 @@ def _values(hp):
     plain = hp.step is None or isinstance(hp, kinds.Int) and hp.step == 1
     step = "" if plain else f", step {_shown(hp.step)}"
     ends = f"{_shown(hp.min_value)} to {_shown(hp.max_value)}"
-    return f"{ends}{scale}{step}, begins with {_shown(hp.default)}"
+    return f"{ends}{scale}{step}, default {_shown(hp.default)}"
 
 
 def _shown(value):

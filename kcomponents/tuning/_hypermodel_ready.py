@@ -1,4 +1,6 @@
-"""What the ready hypermodels share: their arguments, their choices, compiling."""
+"""Base of the ready hypermodels: their arguments, common choices and `compile`."""
+
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -10,52 +12,57 @@ from kcomponents.tuning._spaces import normalization as _space_normalization
 from kcomponents.tuning._spaces import optimizer as _space_optimizer
 from kcomponents.tuning._spaces import ranges as _space_ranges
 from kcomponents.tuning._spaces import regularizer as _space_regularizer
+from kcomponents.tuning._spaces.layers import Layers
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 TASKS = "classification", "regression"
 
 
 def pair(name, bounds):
-    """Return `(lowest, highest)` as positive ints; one int is both."""
+    """Return `(lowest, highest)` as positive integers; one integer is both."""
     if isinstance(bounds, int):
         bounds = bounds, bounds
     if len(bounds) != 2:
-        fail(f"`{name}` must be a pair, the lowest and the highest.", **{name: bounds})
+        fail(f"`{name}` must be a pair (lowest, highest).", **{name: bounds})
     low, high = (positive_int(name, bound) for bound in bounds)
     if low > high:
-        fail(f"`{name}` must not end before it begins.", **{name: bounds})
+        rule = f"`{name}` must be a pair (lowest, highest), with lowest <= highest."
+        fail(rule, **{name: bounds})
     return low, high
 
 
 def sizes(name, choices):
-    """Return one or more positive ints as a list."""
-    found = [choices] if isinstance(choices, int) else list(choices)
-    if not found:
-        fail("This is a space without a choice: give one.", **{name: choices})
-    return [positive_int(name, size) for size in found]
+    """Return one or more positive integers as a list."""
+    listed = [choices] if isinstance(choices, int) else list(choices)
+    if not listed:
+        fail(f"`{name}` must have at least one choice.", **{name: choices})
+    return [positive_int(name, size) for size in listed]
 
 
 def shape(input_shape, ranks):
-    """Return the shape as a tuple, or refuse a rank that no layers are there for."""
-    found = tuple(input_shape)
-    if ranks and len(found) not in ranks:
+    """Return the shape as a tuple; raise if its rank is not in `ranks`."""
+    sizes = tuple(input_shape)
+    if ranks and len(sizes) not in ranks:
         axes = " or ".join(map(str, ranks))
         fail(f"`input_shape` must have {axes} axes.", input_shape=input_shape)
-    return found
+    return sizes
 
 
 def function_names(choices):
-    """Return the choices, or refuse those that are layers and fit in no cell."""
+    """Return the choices; raise if one is a layer: recurrent layers need functions."""
     for choice in choices:
         if isinstance(activations.get(choice), keras.layers.Layer):
-            rule = "The state of a recurrent layer takes functions only, no layers."
+            rule = "Activations of recurrent layers must be functions, not layers."
             fail(rule, activation=choice)
     return _space_ranges.choices_of(choices)
 
 
 class Ready:
-    """Mixin of the ready hypermodels: what they choose alike, by what arguments."""
+    """Mixin of the ready hypermodels: their common arguments and choices."""
 
-    # How many axes the input may have, any number where it is empty.
+    # Allowed numbers of axes of the input; empty for any number.
     ranks = ()
 
     def __init__(
@@ -68,54 +75,62 @@ class Ready:
         self.depth = pair("depth", depth)
         self.units = sizes("units", units)
         self.settings = settings
-        # What is wrong is told here, not in the first trial.
+        # Check the ranges and choices now, not in the first trial.
         hp = needed("keras_tuner").HyperParameters()
-        for choose in (self.penalty_of, self.rate_of, self.normalized, self.steps_of):
-            choose(hp)
+        self.choose_regularizer(hp)
+        self.choose_dropout(hp)
+        self.choose_normalization(hp)
+        self.choose_optimizer(hp)
 
-    def depth_of(self, hp, usual=2):
-        """Return the chosen depth, at first the usual one."""
+    def choose_depth(self, hp: "keras_tuner.HyperParameters", default: int = 2) -> int:
+        """Return the chosen depth; the default is moved into the range."""
         low, high = self.depth
-        return hp.Int("depth", low, high, default=min(max(usual, low), high))
+        return hp.Int("depth", low, high, default=min(max(default, low), high))
 
-    def units_of(self, hp, usual):
-        """Return the chosen width, at first the usual one."""
-        usual = _space_ranges.plain_of(self.units, usual)
-        return hp.Choice("units", self.units, default=usual)
+    def choose_units(self, hp: "keras_tuner.HyperParameters", default: int) -> int:
+        """Return the chosen number of units."""
+        default = _space_ranges.default_of(self.units, default)
+        return hp.Choice("units", self.units, default=default)
 
-    def penalty_of(self, hp):
-        """Return a fresh penalty, or None."""
+    def choose_regularizer(
+        self, hp: "keras_tuner.HyperParameters"
+    ) -> keras.regularizers.Regularizer | None:
+        """Return a new regularizer, or None."""
         l1, l2 = self.settings["l1"], self.settings["l2"]
         if l1 is None and l2 is None:
             return None
         return _space_regularizer.choose(hp, "regularizer", l1, l2)
 
-    def rate_of(self, hp):
-        """Return the chosen rate of dropout, at first 0."""
+    def choose_dropout(self, hp: "keras_tuner.HyperParameters") -> float:
+        """Return the chosen dropout rate; the default is 0."""
         return _space_dropout.choose(hp, "dropout", 0.0, self.settings["max_dropout"])
 
-    def normalized(self, hp):
-        """Return fresh layers of the chosen normalization."""
+    def choose_normalization(self, hp: "keras_tuner.HyperParameters") -> Layers:
+        """Return a list with a new normalization layer, or an empty list."""
         choices = self.settings["normalization"]
         return _space_normalization.choose(hp, "normalization", choices, {})
 
-    def output(self):
-        """Return the last layer: logits, or numbers."""
+    def output_layer(self) -> keras.layers.Layer:
+        """Return a new output layer without activation."""
         return keras.layers.Dense(self.num_outputs)
 
-    def steps_of(self, hp):
-        """Return a fresh optimizer."""
+    def choose_optimizer(
+        self, hp: "keras_tuner.HyperParameters"
+    ) -> keras.optimizers.Optimizer:
+        """Return a new optimizer."""
         names = "optimizer", "learning_rate", "momentum", "weight_decay", "clipping"
-        told = [self.settings[name] for name in names]
-        return _space_optimizer.choose(hp, "optimizer", *told)
+        settings = [self.settings[name] for name in names]
+        return _space_optimizer.choose(hp, "optimizer", *settings)
 
-    def compiled(self, hp, model):
+    def compiled(
+        self, hp: "keras_tuner.HyperParameters", model: keras.Model
+    ) -> keras.Model:
         """Return the model compiled for its task, with the chosen optimizer."""
-        found = self.steps_of(hp)
+        optimizer = self.choose_optimizer(hp)
         if self.task == "classification":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            model.compile(found, loss, metrics=["accuracy"])
+            model.compile(optimizer, loss, metrics=["accuracy"])
         else:
-            model.compile(found, "mse", metrics=["mae"])
-        _space_optimizer.spare(found, model)
+            model.compile(optimizer, "mse", metrics=["mae"])
+        _space_optimizer.decay_kernels_only(optimizer, model)
         return model

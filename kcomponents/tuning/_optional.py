@@ -1,26 +1,26 @@
-"""Libraries that only a search needs, imported when one is used."""
+"""Optional libraries for a search, imported on first use."""
 
 import importlib
 
-# Where the name of what `pip` installs is another one than that of the module.
+# Module → package, where the names differ.
 INSTALLED_AS = {"keras_tuner": "keras-tuner"}
 EXTRAS = {"ray": "ray", "psycopg": "postgres"}
 
 
 def needed(name):
-    """Return a module, or say how to install it."""
+    """Return a module; if it is missing, raise an error that says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         library = name.split(".")[0]
         extra = EXTRAS.get(library, "tuning")
-        how = f"Install it by `pip install kcomponents[{extra}]`."
+        how = f'Run `pip install "kcomponents[{extra}]"`.'
         library = INSTALLED_AS.get(library, library)
-        raise ImportError(f"A search needs {library}. {how}") from error
+        raise ImportError(f"This needs {library}. {how}") from error
 
 
 class _WhenUsed:
-    """A module that is imported when one of its names is asked for."""
+    """A module that is imported when one of its attributes is first used."""
 
     def __init__(self, name):
         self._name = name

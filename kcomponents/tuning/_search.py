@@ -1,86 +1,107 @@
-"""Search: hyperparameters by keras-tuner's interface, on a store that survives."""
+"""Search: keras-tuner's interface, with resuming, pruning and repeats."""
 
 import os
-import signal
+from collections.abc import Callable
+from typing import Any
 
+import keras
+import keras_tuner
+import optuna
+
+from kcomponents.tuning._engine.arguments import OF_ORACLE, OF_TUNER, refuse_unknown
 from kcomponents.tuning._engine.settings import Settings
-from kcomponents.tuning._engine.tuner import StoreTuner
-from kcomponents.tuning._keeping.finish import finish
-from kcomponents.tuning._telling.page import to_html
-from kcomponents.tuning._telling.results import results_of
-from kcomponents.tuning._telling.told import Told
-from kcomponents.tuning._workers.places import run_search
+from kcomponents.tuning._search_run import SearchRun
 
 
-class Search(StoreTuner):
-    """Search hyperparameters with keras-tuner's interface, on an engine that survives.
+class Search(SearchRun):
+    """Search hyperparameters with keras-tuner's interface, and resume after a crash.
 
-    Existing `build(hp)` functions and hypermodels run unchanged. Trials are kept in a
-    journal in the project's folder, or in a database, so that nothing is lost when a
-    process is killed: run the same script again, and the search goes on. Trial 0 is the
-    baseline, ReLU and the defaults of the space. Trials that can no longer come to
-    anything are ended, and the reason is kept. At the end, the best of each activation
-    are trained in full, and the winner and the baseline again with other seeds.
+    Existing `build(hp)` functions and hypermodels run unchanged. Every trial is saved
+    at once, in a journal in the project's folder or in a database: after a crash, run
+    the same script again to resume the search. Trial 0 is the baseline, ReLU and the
+    default hyperparameters. Poor trials are pruned, and the reason is recorded. At the
+    end, the best trials of each activation are trained in full, and the winner and the
+    baseline are repeated with other seeds, to test whether the improvement is real.
 
     Args:
-        hypermodel: `keras_tuner.HyperModel`, or a function of `hp` that returns a
+        hypermodel: `keras_tuner.HyperModel`, or function `build(hp)` that returns a
             compiled model.
-        objective: String, `keras_tuner.Objective`, or a list of them. Defaults to
-            `"val_loss"`.
-        max_trials: Integer, how many values are tried, the baseline among them.
-            Defaults to 10; `None` with `sampler="grid"` for all.
-        sampler: `"tpe"`, `"random"`, `"gp"`, `"grid"`, or a sampler of Optuna. Defaults
-            to `"tpe"`, tree-structured Parzen estimators.
-        pruner: `"asha"`, `"median"`, `"none"`, or a pruner of Optuna. Defaults to
-            `"asha"`, successive halving without waiting.
-        seed: Integer, from which every trial gets its own. Defaults to `None`, one that
-            is drawn, and kept.
-        baseline: Boolean, whether trial 0 is ReLU and defaults. Defaults to `True`.
-        finalists: Integer, how many of each activation are trained in full, and of all
-            with other seeds. Defaults to 1.
-        repeats: Integer, with how many other seeds. Defaults to 3; 0 for none.
-        workers: Integer, processes on this machine, or `None` for this one. Defaults to
-            `None`.
-        gpus_per_worker: Float, share of a GPU for each worker. Defaults to `None`, what
-            there is in equal shares.
-        engine: `"local"`, or `"ray"` for actors on a cluster of Ray. Defaults to
+        objective: String, `keras_tuner.Objective`, or a list of them (their sum).
+            Defaults to `"val_loss"`.
+        max_trials: Integer, number of trials, including the baseline. Defaults to 10;
+            `None` for all, with `sampler="grid"`.
+        sampler: `"tpe"` (tree-structured Parzen estimator), `"random"`, `"gp"`
+            (Gaussian process), `"grid"`, or a sampler of Optuna. Defaults to `"tpe"`.
+        pruner: `"asha"` (asynchronous successive halving), `"median"`, `"none"`, or a
+            pruner of Optuna. Defaults to `"asha"`.
+        seed: Integer, seed of the search; each trial gets its own seed from it.
+            Defaults to `None`, a random seed, which is saved.
+        baseline: Boolean, whether trial 0 is ReLU and the defaults. Defaults to `True`.
+        finalists: Integer, how many of the best configurations per activation to
+            retrain in full, and how many overall to repeat with other seeds. Defaults
+            to 1.
+        repeats: Integer, number of other seeds; 0 for no repeats. Defaults to 3.
+        workers: Integer, number of worker processes on this machine. Defaults to
+            `None`: run the trials in this process.
+        gpus_per_worker: Float, GPUs for each worker, may be a fraction. Defaults to
+            `None`, equal shares of all GPUs.
+        engine: `"local"`, or `"ray"` for workers on a Ray cluster. Defaults to
             `"local"`.
-        store: Path of the journal, or URL of a database for several machines, such as
+        store: Path of the journal, or URL of a database, to use several machines:
             `"postgresql://user@host/name"`. Defaults to `None`, `journal.log` in the
             project's folder.
-        reuse: Boolean, whether trials that share their structure share one compiled
-            model. Defaults to `True`.
-        doctor: Boolean, whether trials with dead units or without any learning are
-            ended. NaN ends a trial in any case. Defaults to `True`.
-        max_hours: Float, after which the search ends. Defaults to `None`.
-        trial_timeout: Float, seconds after which a trial ends with its epoch. Defaults
+        reuse: Boolean, whether trials with equal structure share one compiled model.
+            Defaults to `True`.
+        doctor: Boolean, whether to end trials that diverge, do not learn or have many
+            dead units; NaN always ends a trial. Defaults to `True`.
+        max_hours: Float, time limit of the search in hours. Defaults to `None`.
+        trial_timeout: Float, time limit of a trial in seconds, checked after each
+            epoch. Defaults to `None`.
+        lease_seconds: Float, seconds without a sign of life after which a worker is
+            considered lost. Defaults to 60.
+        max_retries: Integer, how often to repeat a trial whose worker is lost. Defaults
+            to 2.
+        trials_per_process: Integer, number of trials after which a new process replaces
+            a worker, which frees leaked memory. Defaults to 100.
+        keep_models: Integer, number of best trials whose weights to keep. Defaults to
+            10.
+        max_consecutive_failed_trials: Integer, number of crashes in a row, with the
+            same error, that stop the search. Defaults to 3.
+        hyperparameters: Optional `keras_tuner.HyperParameters`, which override
+            hyperparameters of `build`. Defaults to `None`.
+        tune_new_entries: Boolean, whether to search hyperparameters that are not in
+            `hyperparameters`; they keep their default otherwise. Defaults to `True`.
+        allow_new_entries: Boolean, whether `build` may define hyperparameters that are
+            not in `hyperparameters`. Defaults to `True`.
+        max_model_size: Optional integer, most parameters of a model; trials with larger
+            models fail. Defaults to `None`, no limit.
+        optimizer, loss, metrics: Optional, as in `compile`; they replace those of each
+            model. Defaults to `None`.
+        distribution_strategy: Optional `tf.distribute.Strategy` to build models in.
+            Defaults to `None`.
+        directory: Path of the folder for projects. Defaults to `None`, the current
+            folder.
+        project_name: String, name of the search and of its folder in `directory`.
+            Defaults to `None`, `"untitled_project"`.
+        overwrite: Boolean, whether to delete an existing search of this name. Defaults
+            to `False`: resume it.
+        executions_per_trial: Integer, number of runs per trial, whose best scores are
+            averaged. Defaults to 1.
+        logger: Ignored, as in keras-tuner, which warns. Defaults to `None`.
+        tuner_id: Optional string, as in keras-tuner; workers do not need one. Defaults
             to `None`.
-        lease_seconds: Float, after which a worker that is not heard of counts as gone.
-            Defaults to 60.
-        max_retries: Integer, how often a trial whose worker is gone is run again.
-            Defaults to 2.
-        trials_per_process: Integer, after which a worker is replaced by a new process,
-            since some backends let memory grow. Defaults to 100.
-        keep_models: Integer, of how many of the best trials the weights are kept.
-            Defaults to 10.
-        max_consecutive_failed_trials: Integer, after how many crashes with the same
-            error the search ends. Defaults to 3.
-        **kwargs: Further arguments of `keras_tuner.Tuner` and its oracle: `directory`,
-            `project_name`, `overwrite`, `executions_per_trial`, `max_model_size`,
-            `optimizer`, `loss`, `metrics`, `hyperparameters`, `tune_new_entries`,
-            `allow_new_entries`.
+        **unknown: Any other argument raises an error that suggests similar names.
 
     Raises:
-        ValueError: If an argument is none of these, the store cannot be used, or it
-            holds another search.
+        ValueError: If an argument is unknown or invalid, or the store cannot be used.
 
     Example:
         >>> import keras, numpy as np, tempfile
         >>> from kcomponents import tuning
         >>> def build(hp):
-        ...     rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+        ...     learning_rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
         ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        ...     model.compile(keras.optimizers.Adam(rate), "mse")
+        ...     model.compile(keras.optimizers.Adam(learning_rate), "mse")
         ...     return model
         >>> x = np.random.default_rng(0).normal(size=(64, 2))
         >>> y = x[:, 0] - x[:, 1]
@@ -97,60 +118,51 @@ class Search(StoreTuner):
     framework", 2019, https://arxiv.org/abs/1907.10902
     """
 
-    def __init__(self, hypermodel, objective="val_loss", max_trials=10, **kwargs):
-        own = {k: kwargs.pop(k) for k in list(kwargs) if k in Settings.__annotations__}
-        settings = Settings(max_trials, **own)
-        super().__init__(hypermodel, settings, {"objective": objective, **kwargs})
-
-    @property
-    def results(self):
-        """All that is known of the search, as plain values: settings and trials."""
-        return results_of(self.store, self.oracle.get_space())
-
-    def search(self, *args, data=None, verbose="auto", command=None, **kwargs):
-        """Run the trials that have not ended, here or by workers.
-
-        Args:
-            *args: Positional arguments of `fit`, such as inputs and targets.
-            data: Function that returns the data, called in each worker: arguments of
-                `fit` as a dict, a pair of inputs and targets, or two of them, for
-                training and for validation. Defaults to `None`.
-            verbose: `"auto"` for a table on a terminal, else lines of the logger;
-                0 for nothing, 1 for lines. Defaults to `"auto"`.
-            command: String that a report gives to run the search again. Defaults to
-                `None`.
-            **kwargs: Further arguments of `fit`, such as `epochs`, `validation_data`
-                and `callbacks`, which are copied for each trial.
-
-        Raises:
-            ValueError: If the space has no choice, the objective is not logged, the
-                store holds another search, or the data cannot be sent to workers.
-            RuntimeError: If trial after trial crashes with the same error.
-            KeyboardInterrupt: If Ctrl-C ended it after an epoch; what was run is kept.
-            SystemExit: If SIGTERM did.
-        """
-        if data is not None:
-            kwargs = {"data": data, **kwargs}
-        sent = args, kwargs
-        args, kwargs = self.prepared(*args, command=command, **kwargs)
-        self.engine.begin()
-        told = Told(self, verbose)
-        self.shown = told.show
-        why = run_search(self, args, kwargs, sent, told)
-        finish(self)
-        if why == f"it got {signal.SIGINT.name}":
-            raise KeyboardInterrupt
-        if why == f"it got {signal.SIGTERM.name}":
-            # Whoever sent it wants this process to end, and has not long to wait.
-            raise SystemExit(0)
-
-    def report(self, path=None):
-        """Write a page that tells what was found; return its path.
-
-        Args:
-            path: Where to write it. Defaults to `None`, `report.html` in the project's
-                folder.
-        """
-        path = path or os.path.join(self.project_dir, "report.html")
-        to_html(self.results, path)
-        return path
+    def __init__(
+        self,
+        hypermodel: keras_tuner.HyperModel | Callable,
+        objective: str | keras_tuner.Objective | list | None = "val_loss",
+        max_trials: int | None = 10,
+        *,
+        sampler: str | optuna.samplers.BaseSampler = "tpe",
+        pruner: str | optuna.pruners.BasePruner | None = "asha",
+        seed: int | None = None,
+        baseline: bool = True,
+        finalists: int = 1,
+        repeats: int = 3,
+        workers: int | None = None,
+        gpus_per_worker: float | None = None,
+        engine: str = "local",
+        store: str | None = None,
+        reuse: bool = True,
+        doctor: bool = True,
+        max_hours: float | None = None,
+        trial_timeout: float | None = None,
+        lease_seconds: float = 60.0,
+        max_retries: int = 2,
+        trials_per_process: int = 100,
+        keep_models: int = 10,
+        max_consecutive_failed_trials: int = 3,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_model_size: int | None = None,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        loss: str | keras.losses.Loss | Callable | None = None,
+        metrics: list | None = None,
+        distribution_strategy: Any = None,
+        directory: str | os.PathLike | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
+        executions_per_trial: int = 1,
+        logger: Any = None,
+        tuner_id: str | None = None,
+        **unknown: Any,
+    ):
+        given = dict(locals())
+        of_settings, of_tuner = Settings.__annotations__, (*OF_ORACLE, *OF_TUNER)
+        refuse_unknown(unknown, ["hypermodel", *of_settings, *of_tuner])
+        settings = Settings(**{name: given[name] for name in of_settings})
+        # Leave out `None`, keras-tuner's default: later versions may drop arguments.
+        given = {name: given[name] for name in of_tuner if given[name] is not None}
+        super().__init__(hypermodel, settings, given)

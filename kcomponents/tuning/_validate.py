@@ -1,4 +1,7 @@
-"""validate: try every branch of a search space before the search."""
+"""validate: build and train every branch of a search space before the search."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from kcomponents._check import fail
 from kcomponents.tuning._optional import needed
@@ -6,30 +9,35 @@ from kcomponents.tuning._spaces.batch import first_rows, try_step
 from kcomponents.tuning._spaces.cover import Cover
 from kcomponents.tuning._spaces.explore import build_with, declared, values_with
 
+if TYPE_CHECKING:
+    import keras_tuner
 
-def validate(hypermodel, x=None, y=None):
-    """Build every branch of a search space, and train each on a batch of four rows.
+
+def validate(
+    hypermodel: "Callable | keras_tuner.HyperModel", x: Any = None, y: Any = None
+) -> list[dict[str, Any]]:
+    """Build every branch of a search space, and train each on a batch of four samples.
 
     Each value of each choice is tried at least once, as are both ends of each range,
-    with the conditions that they depend on; not all combinations. Several values are
-    tried by one model, so that it takes about as many models as the longest choice has
-    values. If one fails, what it does not fail by is set back to its default, so that
-    the message names the culprits.
+    but not all combinations. One model tries several values: the number of models is
+    about the number of values of the longest choice. If a model fails, the values that
+    do not matter are reset to their defaults; the error lists only the others.
 
     Args:
         hypermodel: Function `build(hp)` or `keras_tuner.HyperModel`; its `fit` is not
             called.
-        x: Optional array of inputs, or a structure of them, of which the first rows are
-            taken. Defaults to `None`, random numbers of the shape the model asks for.
-        y: The same for the targets. Defaults to `None`: zeros of the outputs' shape,
-            class numbers for a loss whose name begins with `"sparse"`; of a model with
-            several losses only the outputs are computed.
+        x: Optional array of inputs, or a structure of arrays; the first four samples
+            are used. Defaults to `None`, random numbers of the model's input shape.
+        y: Optional targets, as `x`. Defaults to `None`: zeros of the output shape, or
+            class 0 for a loss whose name starts with `"sparse"`. A model with several
+            outputs is only called, not trained.
 
     Returns:
-        List of dicts, the values tried.
+        List of dicts, the hyperparameters that were tried.
 
     Raises:
-        ValueError: If a model cannot be built or trained, naming the values.
+        ValueError: If a model cannot be built or trained. The message lists the values
+            that cause it.
 
     Example:
         >>> import keras
@@ -53,20 +61,19 @@ def validate(hypermodel, x=None, y=None):
         tried.append(values)
         if error := _error(hypermodel, space, values, x, y):
             values = _culprits(hypermodel, space, values, x, y)
-            told = f"{type(error).__name__}: {error}"
-            raise ValueError(f"`build` fails with {values or tried[0]}: {told}") from (
-                error
-            )
+            reason = f"{type(error).__name__}: {error}"
+            shown = values or tried[0]
+            raise ValueError(f"`build` fails with {shown}: {reason}") from error
     return tried
 
 
 def _error(hypermodel, space, values, x, y):
-    """Return the error of a model with these values, or None; let the space grow."""
+    """Return the error of a model with these values, or None; update the space."""
     hp = needed("keras_tuner").HyperParameters.from_config(space.get_config())
     hp.values = dict(values)
     try:
         model = build_with(hypermodel, hp)
-        # Not every search is for a Keras model.
+        # A search may be for something else than a Keras model.
         if hasattr(model, "train_on_batch"):
             try_step(model, x, y)
     except Exception as error:
@@ -78,7 +85,7 @@ def _error(hypermodel, space, values, x, y):
 
 
 def _culprits(hypermodel, space, values, x, y):
-    """Return the values without which it would not fail."""
+    """Return the values that are needed for the error."""
     kept = {k: [v] for k, v in values.items() if v != values_with(space, {}).get(k)}
     for name in list(kept):
         fewer = {key: value for key, value in kept.items() if key != name}

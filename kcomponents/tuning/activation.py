@@ -1,54 +1,63 @@
-"""activation: the choice of a hidden activation, with what belongs to it."""
+"""activation: let a search choose the hidden activation."""
 
-from kcomponents.tuning._spaces.activation import CHOICES, choose
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kcomponents.tuning._spaces.activation import CHOICES, HiddenActivation, choose
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 
-def activation(hp, name="activation", choices=CHOICES):
+def activation(
+    hp: "keras_tuner.HyperParameters",
+    name: str = "activation",
+    choices: str | Sequence[str] = CHOICES,
+) -> HiddenActivation:
     """Let a search choose the activation of hidden layers.
 
-    Registers a choice of this name and, where the activation is chosen that they
-    belong to:
+    Registers a choice called `name`, and the parameters of some activations:
 
-    | name | of | values | first |
+    | hyperparameter | activation | values | default |
     | --- | --- | --- | --- |
-    | `name/negative_slope` | `leaky_relu` | 0.01 to 0.3, logarithmic | 0.2 |
+    | `name/negative_slope` | `leaky_relu` | 0.01 to 0.3, log scale | 0.2 |
     | `name/alpha` | `elu` | 0.5 to 1.5 | 1.0 |
     | `name/shared` | `prelu` | whether all channels share one slope | `False` |
     | `name/pieces` | `maxout` | 2 to 4 | 2 |
 
-    The result makes layers. Everything is fresh at each call, and kernels start as
+    The result creates layers, new ones at each call, with a kernel initializer that
     suits the activation:
 
     - `dense(units)`, `conv1d(filters, kernel_size)`, `conv2d(filters, kernel_size)`: a
-      list of layers, for `Sequential([*hidden.dense(64), ...])`, or `x =
-      hidden.dense(64)(x)`. Other arguments go to the Keras layer.
-    - `layer()`: the activation by itself; `kernel_initializer()`: what suits it.
+      list of layers, for `Sequential([*hidden.dense(64), ...])` or for `x =
+      hidden.dense(64)(x)`. Other arguments are passed to the Keras layer.
+    - `layer()`: the activation as a layer; `kernel_initializer()`: its initializer.
     - `dropout(rate)`: `Dropout`, or `AlphaDropout` for SELU.
-    - `name`, `identifier` (`"elu:0.5"`), `pieces` (more than 1 for a maxout).
+    - `name`, `identifier` (such as `"elu:0.5"`), `pieces` (1 except for maxout).
 
-    A maxout of `k` pieces has `k` kernels where others have one. So that nothing wins
-    by its size, it gets `units * (fan_in + fan_out) / (k * fan_in + fan_out)` units,
-    where `fan_in` weights lead into a unit and the next layer has `fan_out` for it:
-    pass both to `dense` and its kin. Without them it is `units / sqrt(k)`, right for
-    deep nets of equal widths; `width(units, fan_in, fan_out, depth)` solves it for
-    `depth` layers together.
+    A maxout of `k` pieces has `k` kernels where other activations have one. To compare
+    models of equal size, it gets `units * (fan_in + fan_out) / (k * fan_in + fan_out)`
+    units. A unit has `fan_in` incoming and `fan_out` outgoing weights: pass both to
+    `dense`, `conv1d` or `conv2d`. Without them, it gets `units / sqrt(k)`, which is
+    right for deep networks of equal widths. `width(units, fan_in, fan_out, depth)`
+    returns the width for `depth` layers together.
 
-    Nothing is penalized here. A PReLU has no penalty on its slopes; see `optimizer`
-    for weight decay.
+    This adds no regularizer, and PReLU slopes are not regularized; see `optimizer` for
+    weight decay.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        name: String, name of the choice. Defaults to `"activation"`.
-        choices: Strings that `kcomponents.activations.get` knows, or `"none"`. One with
-            its parameter, such as `"maxout:3"`, leaves nothing to choose about it. A
-            search begins with `"relu"` or, if it is missing, the first. Defaults to
-            `("relu", "leaky_relu", "elu", "prelu", "gelu", "selu", "maxout")`.
+        name: String, name of the hyperparameter. Defaults to `"activation"`.
+        choices: Identifiers of `kcomponents.activations.get`, or `"none"`. The
+            parameter of `"maxout:3"` is fixed. The default choice is `"relu"` if it is
+            there, else the first. Defaults to `("relu", "leaky_relu", "elu", "prelu",
+            "gelu", "selu", "maxout")`.
 
     Returns:
-        An object as described above.
+        Object with the methods and attributes above.
 
     Raises:
-        ValueError: If there is no choice, or an unknown one.
+        ValueError: If `choices` is empty or has an unknown activation.
 
     Example:
         >>> import keras, keras_tuner

@@ -1,38 +1,50 @@
-"""clipping: the choice of a bound for gradients, none among them."""
+"""clipping: let a search choose how to clip gradients."""
 
-from kcomponents.tuning._spaces.clipping import choose
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kcomponents.tuning._spaces.clipping import Clip, choose
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 
-def clipping(hp, name="clipping", choices=("none", "global_norm"), thresholds=None):
-    """Let a search choose whether and how gradients are clipped.
+def clipping(
+    hp: "keras_tuner.HyperParameters",
+    name: str = "clipping",
+    choices: str | Sequence[str] = ("none", "global_clipnorm"),
+    thresholds: Mapping[str, tuple[float, float]] | None = None,
+) -> Clip:
+    """Let a search choose whether and how to clip gradients.
 
-    Registers a choice of this name and the threshold `name/<choice>` of each, on a
-    logarithmic scale.
+    Registers a choice called `name` and the threshold `name/<choice>` of each choice,
+    on a log scale.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        name: String, name of the choice. Defaults to `"clipping"`.
-        choices: Strings, `"none"` and bounds of `kcomponents.optimizers.clipped`:
-            `"global_norm"`, `"norm"`, `"value"`, `"agc"`. A search begins with
-            `"none"` if it is there. Defaults to `("none", "global_norm")`.
-        thresholds: Optional dict, choice → pair of floats above 0, lowest and highest
-            threshold. Defaults to 0.1 to 10 for norms, 0.01 to 1 for `"value"`, 0.001
-            to 0.1 for `"agc"`.
+        name: String, name of the hyperparameter. Defaults to `"clipping"`.
+        choices: Strings, `"none"` and arguments of `kcomponents.optimizers.clipped`:
+            `"global_clipnorm"`, `"clipnorm"`, `"clipvalue"`, `"agc"`. The default
+            choice is `"none"` if it is there. Defaults to `("none",
+            "global_clipnorm")`.
+        thresholds: Optional dict from choice to `(lowest, highest)` threshold, floats
+            above 0. Defaults to 0.1 to 10 for norms, 0.01 to 1 for `"clipvalue"`,
+            0.001 to 0.1 for `"agc"`.
 
     Returns:
-        Callable: given an optimizer or its name, it returns one that clips.
+        Function that takes an optimizer or its name, and returns one that clips.
 
     Raises:
-        ValueError: If a choice is unknown, there is none, or a range is wrong.
+        ValueError: If `choices` is empty, a choice is unknown, or a range is invalid.
 
     Example:
         >>> import keras, keras_tuner
         >>> from kcomponents import tuning
         >>> hp = keras_tuner.HyperParameters()
-        >>> hp.values["clipping"] = "global_norm"
+        >>> hp.values["clipping"] = "global_clipnorm"
         >>> clip = tuning.clipping(hp)
         >>> clip
-        <Clip {'global_norm': 1.0}>
+        <Clip {'global_clipnorm': 1.0}>
         >>> optimizer = clip(keras.optimizers.Adam(0.001))
 
     Reference: Pascanu et al., "On the difficulty of training recurrent neural

@@ -1,6 +1,7 @@
-"""DenseHyperModel: dense networks, with everything about them to choose."""
+"""DenseHyperModel: a search space of dense networks."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import keras_tuner
@@ -12,38 +13,44 @@ from kcomponents.tuning._spaces.width import equal_widths
 
 
 class DenseHyperModel(Ready, keras_tuner.HyperModel):
-    """Dense networks: depth, units, activation, penalty, dropout, normalization, steps.
+    """Search space of dense networks.
 
-    Each hidden layer is linear layer, normalization, activation, dropout. A maxout has
-    fewer units than `units` says, so that the model has as many weights. A search
-    begins with two layers of 64 ReLU without any of the rest, and Adam.
+    Each hidden layer consists of `Dense`, normalization, activation and dropout. Maxout
+    gets fewer units, to keep the number of weights. The default is two layers of 64
+    ReLU units and Adam, without regularizer, dropout and normalization.
 
     Args:
-        input_shape: Tuple of ints without the batch; more than one axis is flattened.
-        num_outputs: Int, number of classes, or of numbers to predict.
-        task: `"classification"`, with logits, sparse crossentropy and accuracy, or
-            `"regression"`, with the mean squared error. Defaults to
-            `"classification"`.
-        depth: Int or pair of ints, fewest and most hidden layers. Defaults to `(1, 4)`.
-        units: Int or ints to choose from, units of each hidden layer. Defaults to
-            `(16, 32, 64, 128)`.
-        activation: Strings, as `choices` of `activation`. Defaults to the same.
-        l1: Pair of floats above 0, range of the penalty on absolute values, or `None`.
-            Defaults to `(1e-7, 1e-3)`.
-        l2: The same for squares. Defaults to `(1e-6, 1e-2)`.
-        max_dropout: Float below 1, the highest rate. Defaults to `0.5`.
-        normalization: Strings, as in `normalization`. Defaults to `("none",
-            "batch", "layer")`.
-        optimizer: Strings, as in `optimizer`. Defaults to `("adam", "sgd", "rmsprop")`.
-        learning_rate: Pair of floats, lowest and highest. Defaults to `(1e-4, 1e-1)`.
-        momentum: Floats for SGD. Defaults to `(0.0, 0.9, 0.99)`.
-        weight_decay: Optional pair of floats, lowest and highest. Defaults to `None`.
-        clipping: Optional strings, as in `clipping`. Defaults to `None`.
-        name: Optional string, the name of the hypermodel. Defaults to `None`.
-        tunable: Bool, as in `keras_tuner.HyperModel`. Defaults to `True`.
+        input_shape: Tuple of integers without the batch axis; several axes are
+            flattened.
+        num_outputs: Integer, number of classes or regression outputs.
+        task: `"classification"` (logits, sparse categorical crossentropy, accuracy) or
+            `"regression"` (mean squared error). Defaults to `"classification"`.
+        depth: Integer, or pair `(lowest, highest)`, number of hidden layers. Defaults
+            to `(1, 4)`.
+        units: Integer, or choices, units of each hidden layer. Defaults to `(16, 32,
+            64, 128)`.
+        activation: Strings, as `choices` of `tuning.activation`. Defaults to the same.
+        l1: Pair `(lowest, highest)` of floats above 0, range of the L1 factor, or
+            `None` for no L1. Defaults to `(1e-7, 1e-3)`.
+        l2: Pair `(lowest, highest)` of floats above 0, range of the L2 factor, or
+            `None` for no L2. Defaults to `(1e-6, 1e-2)`.
+        max_dropout: Float in [0, 1), the highest dropout rate. Defaults to `0.5`.
+        normalization: Strings, as `choices` of `tuning.normalization`. Defaults to
+            `("none", "batch", "layer")`.
+        optimizer: Strings, as `choices` of `tuning.optimizer`. Defaults to `("adam",
+            "sgd", "rmsprop")`.
+        learning_rate: Pair `(lowest, highest)` of floats above 0. Defaults to `(1e-4,
+            1e-1)`.
+        momentum: Floats in [0, 1], choices for SGD. Defaults to `(0.0, 0.9, 0.99)`.
+        weight_decay: Optional pair `(lowest, highest)` of floats above 0. Defaults to
+            `None`.
+        clipping: Optional strings, as `choices` of `tuning.clipping`. Defaults to
+            `None`.
+        name: Optional string, name of the hypermodel. Defaults to `None`.
+        tunable: Boolean, as in `keras_tuner.HyperModel`. Defaults to `True`.
 
     Raises:
-        ValueError: If a shape, a number or a range is wrong, or a choice unknown.
+        ValueError: If a shape, number or range is invalid, or a choice is unknown.
 
     Example:
         >>> import keras_tuner
@@ -60,24 +67,24 @@ class DenseHyperModel(Ready, keras_tuner.HyperModel):
 
     def __init__(
         self,
-        input_shape,
-        num_outputs,
-        task="classification",
+        input_shape: Sequence[int | None],
+        num_outputs: int,
+        task: str = "classification",
         *,
-        depth=(1, 4),
-        units=(16, 32, 64, 128),
-        activation=CHOICES,
-        l1=(1e-7, 1e-3),
-        l2=(1e-6, 1e-2),
-        max_dropout=0.5,
-        normalization=("none", "batch", "layer"),
-        optimizer=("adam", "sgd", "rmsprop"),
-        learning_rate=(1e-4, 1e-1),
-        momentum=(0.0, 0.9, 0.99),
-        weight_decay=None,
-        clipping=None,
-        name=None,
-        tunable=True,
+        depth: int | tuple[int, int] = (1, 4),
+        units: int | Sequence[int] = (16, 32, 64, 128),
+        activation: str | Sequence[str] = CHOICES,
+        l1: tuple[float, float] | None = (1e-7, 1e-3),
+        l2: tuple[float, float] | None = (1e-6, 1e-2),
+        max_dropout: float = 0.5,
+        normalization: str | Sequence[str] = ("none", "batch", "layer"),
+        optimizer: str | Sequence[str] = ("adam", "sgd", "rmsprop"),
+        learning_rate: tuple[float, float] | None = (1e-4, 1e-1),
+        momentum: Sequence[float] | None = (0.0, 0.9, 0.99),
+        weight_decay: tuple[float, float] | None = None,
+        clipping: str | Sequence[str] | None = None,
+        name: str | None = None,
+        tunable: bool = True,
     ):
         super().__init__(
             input_shape,
@@ -98,12 +105,12 @@ class DenseHyperModel(Ready, keras_tuner.HyperModel):
             clipping=clipping,
         )
         self.activation = activation
-        # What is wrong is told here, not in the first trial.
+        # Check the choices now, not in the first trial.
         choose(keras_tuner.HyperParameters(), "activation", activation)
 
-    def build(self, hp):
-        """Return the compiled model of these values."""
-        depth, units = self.depth_of(hp), self.units_of(hp, 64)
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Return the compiled model for these hyperparameters."""
+        depth, units = self.choose_depth(hp), self.choose_units(hp, 64)
         hidden = choose(hp, "activation", self.activation)
         inputs = outputs = keras.Input(self.input_shape)
         if len(self.input_shape) > 1:
@@ -111,17 +118,19 @@ class DenseHyperModel(Ready, keras_tuner.HyperModel):
         widths = equal_widths([units] * depth, self._weights, hidden.pieces)
         for width in widths:
             outputs = self._block(hp, hidden, width)(outputs)
-        model = keras.Model(inputs, self.output()(outputs))
+        model = keras.Model(inputs, self.output_layer()(outputs))
         return self.compiled(hp, model)
 
     def _block(self, hp, hidden, width):
-        """Return a hidden layer with what belongs to it, `width` wide in the end."""
-        penalty, rate = self.penalty_of(hp), self.rate_of(hp)
-        linear, *active = hidden.exactly("dense", width, kernel_regularizer=penalty)
-        return Layers([linear, *self.normalized(hp), *active, hidden.dropout(rate)])
+        """Return the layers of a hidden layer with `width` units."""
+        linear, *active = hidden.layers_of_width(
+            "dense", width, kernel_regularizer=self.choose_regularizer(hp)
+        )
+        dropout = hidden.dropout(self.choose_dropout(hp))
+        return Layers([linear, *self.choose_normalization(hp), *active, dropout])
 
     def _weights(self, widths, pieces):
-        """Return the number of weights of such layers and of the last one."""
+        """Return the number of weights of these layers and the output layer."""
         before = [math.prod(self.input_shape), *widths]
         hidden = zip(before, widths, strict=False)
         total = sum(pieces * (read + 1) * width for read, width in hidden)

@@ -1,29 +1,40 @@
-"""dropout: the choice of a rate, 0 among them."""
+"""dropout: let a search choose the dropout rate."""
+
+from typing import TYPE_CHECKING
 
 from kcomponents.tuning._spaces.dropout import choose
 
+if TYPE_CHECKING:
+    import keras_tuner
 
-def dropout(hp, name="dropout", min_value=0.0, max_value=0.5, step=None):
-    """Let a search choose a rate of dropout.
 
-    Give it to `dropout(rate)` of the chosen `activation`, which makes the layer that
-    suits it. Keep the layer at rate 0 as well: then trials that differ by the rate
-    alone have one structure, and what was compiled for one serves the next.
+def dropout(
+    hp: "keras_tuner.HyperParameters",
+    name: str = "dropout",
+    min_value: float = 0.0,
+    max_value: float = 0.5,
+    step: float | None = None,
+) -> float:
+    """Let a search choose a dropout rate.
+
+    Pass the rate to `dropout(rate)` of the chosen `activation`, which returns a layer
+    that suits it. Add this layer even if the rate is 0: trials with different rates
+    then have the same structure and share one compiled model.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        name: String, name of the number. Defaults to `"dropout"`.
-        min_value: Float in [0, 1), the lowest rate, with which a search begins.
+        name: String, name of the hyperparameter. Defaults to `"dropout"`.
+        min_value: Float in [0, 1), the lowest dropout rate and the default choice.
             Defaults to `0.0`.
-        max_value: Float in [0, 1), the highest rate. Defaults to `0.5`.
-        step: Optional float, the distance of one rate to the next. Defaults to `None`,
-            any rate between the two.
+        max_value: Float in [0, 1), the highest dropout rate. Defaults to `0.5`.
+        step: Optional float, distance between two rates. Defaults to `None`, any rate
+            in the range.
 
     Returns:
-        Float, the rate.
+        Float, the dropout rate.
 
     Raises:
-        ValueError: If the rates are out of range or in the wrong order.
+        ValueError: If a rate is out of range, or `min_value` exceeds `max_value`.
 
     Example:
         >>> import keras_tuner

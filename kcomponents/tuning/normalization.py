@@ -1,30 +1,40 @@
-"""normalization: the choice of a normalization between layers, none among them."""
+"""normalization: let a search choose a normalization layer."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kcomponents.tuning._spaces.layers import Layers
 from kcomponents.tuning._spaces.normalization import choose
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 
 def normalization(
-    hp, name="normalization", choices=("none", "batch", "layer"), **kwargs
-):
-    """Let a search choose a normalization between layers.
+    hp: "keras_tuner.HyperParameters",
+    name: str = "normalization",
+    choices: str | Sequence[str] = ("none", "batch", "layer"),
+    **kwargs: Any,
+) -> Layers:
+    """Let a search choose a normalization layer.
 
-    Call it once for each place; all calls with one name get the same kind. It belongs
-    between the linear layer and its activation: `linear, *rest = hidden.dense(64)`,
-    then `[linear, *tuning.normalization(hp), *rest]`, which for a maxout,
-    one layer with its linear part, is behind it.
+    Call it once for each place in the model; all calls with the same name get the same
+    kind. Put it between a linear layer and its activation: `linear, *rest =
+    hidden.dense(64)`, then `[linear, *tuning.normalization(hp), *rest]`. Maxout is one
+    layer together with its linear part, so the normalization follows it.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        name: String, name of the choice. Defaults to `"normalization"`.
-        choices: Strings, of `"none"`, `"batch"`, `"layer"` and `"rms"`. A search begins
-            with `"none"` if it is there. Defaults to `("none", "batch", "layer")`.
+        name: String, name of the hyperparameter. Defaults to `"normalization"`.
+        choices: Strings, from `"none"`, `"batch"`, `"layer"` and `"rms"`. The default
+            choice is `"none"` if it is there. Defaults to `("none", "batch", "layer")`.
         **kwargs: Arguments of the Keras layer, such as `axis`.
 
     Returns:
-        List of fresh layers, empty for `"none"`, which can also be called on a tensor.
+        List of new layers, empty for `"none"`. You can also call it on a tensor.
 
     Raises:
-        ValueError: If a choice is unknown, or there is none.
+        ValueError: If `choices` is empty or has an unknown choice.
 
     Example:
         >>> import keras_tuner

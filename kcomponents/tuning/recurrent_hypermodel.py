@@ -1,6 +1,7 @@
-"""RecurrentHyperModel: recurrent networks, with everything about them to choose."""
+"""RecurrentHyperModel: a search space of recurrent networks."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 import keras_tuner
@@ -9,7 +10,7 @@ from kcomponents import activations
 from kcomponents._check import one_of
 from kcomponents.initializers import IRNN
 from kcomponents.tuning._hypermodel_ready import Ready, function_names
-from kcomponents.tuning._spaces.ranges import choices_of, plain_of
+from kcomponents.tuning._spaces.ranges import choices_of, default_of
 
 CELLS = {
     "lstm": keras.layers.LSTM,
@@ -20,43 +21,48 @@ CELLS = {
 
 
 class RecurrentHyperModel(Ready, keras_tuner.HyperModel):
-    """Recurrent networks for sequences, of which the last state is read.
+    """Search space of recurrent networks; the output layer reads the last state.
 
-    `depth` layers of cells, each with normalization and dropout. An IRNN is a simple
-    recurrent layer of ReLU that begins by copying its state; the others choose the
-    activation of their state. A search begins with one layer of the first cell, `tanh`,
-    none of the rest, and Adam.
+    The models have `depth` recurrent layers, each with normalization and dropout. An
+    IRNN is a `SimpleRNN` with ReLU whose recurrent kernel is initialized to the
+    identity; the other cells have a choice of activations. The default is one layer of
+    the first cell with `tanh` and Adam, without regularizer, dropout, normalization and
+    clipping.
 
     Args:
-        input_shape: Tuple without the batch, `(steps, features)`; `steps` may be
+        input_shape: Tuple without the batch axis, `(steps, features)`; `steps` may be
             `None`.
-        num_outputs: Int, number of classes, or of numbers to predict.
-        task: `"classification"`, with logits, sparse crossentropy and accuracy, or
-            `"regression"`, with the mean squared error. Defaults to
-            `"classification"`.
-        depth: Int or pair of ints, fewest and most layers. Defaults to `(1, 3)`.
-        units: Int or ints to choose from, units of each layer. Defaults to `(16, 32,
-            64)`.
-        cell: Strings, of `"lstm"`, `"gru"`, `"simple_rnn"` and `"irnn"`. Defaults to
+        num_outputs: Integer, number of classes or regression outputs.
+        task: `"classification"` (logits, sparse categorical crossentropy, accuracy) or
+            `"regression"` (mean squared error). Defaults to `"classification"`.
+        depth: Integer, or pair `(lowest, highest)`, number of layers. Defaults to `(1,
+            3)`.
+        units: Integer, or choices, units of each layer. Defaults to `(16, 32, 64)`.
+        cell: Strings, from `"lstm"`, `"gru"`, `"simple_rnn"` and `"irnn"`. Defaults to
             all of them.
-        activation: Strings, names of functions for the state; PReLU, maxout and others
-            that are layers fit in no cell. Defaults to `("tanh", "relu")`.
-        l1: Pair of floats above 0, range of the penalty on absolute values, or `None`.
-            Defaults to `(1e-7, 1e-3)`.
-        l2: The same for squares. Defaults to `(1e-6, 1e-2)`.
-        max_dropout: Float below 1, the highest rate. Defaults to `0.5`.
-        normalization: Strings, as in `normalization`. Defaults to `("none", "layer")`.
-        optimizer: Strings, as in `optimizer`. Defaults to `("adam", "sgd", "rmsprop")`.
-        learning_rate: Pair of floats, lowest and highest. Defaults to `(1e-4, 1e-1)`.
-        momentum: Floats for SGD. Defaults to `(0.0, 0.9, 0.99)`.
-        weight_decay: Optional pair of floats, lowest and highest. Defaults to `None`.
-        clipping: Optional strings, as in `clipping`. Defaults to `("none",
-            "global_norm")`.
-        name: Optional string, the name of the hypermodel. Defaults to `None`.
-        tunable: Bool, as in `keras_tuner.HyperModel`. Defaults to `True`.
+        activation: Strings, names of activation functions. PReLU, maxout and other
+            layers are impossible in a recurrent layer. Defaults to `("tanh", "relu")`.
+        l1: Pair `(lowest, highest)` of floats above 0, range of the L1 factor, or
+            `None` for no L1. Defaults to `(1e-7, 1e-3)`.
+        l2: Pair `(lowest, highest)` of floats above 0, range of the L2 factor, or
+            `None` for no L2. Defaults to `(1e-6, 1e-2)`.
+        max_dropout: Float in [0, 1), the highest dropout rate. Defaults to `0.5`.
+        normalization: Strings, as `choices` of `tuning.normalization`. Defaults to
+            `("none", "layer")`.
+        optimizer: Strings, as `choices` of `tuning.optimizer`. Defaults to `("adam",
+            "sgd", "rmsprop")`.
+        learning_rate: Pair `(lowest, highest)` of floats above 0. Defaults to `(1e-4,
+            1e-1)`.
+        momentum: Floats in [0, 1], choices for SGD. Defaults to `(0.0, 0.9, 0.99)`.
+        weight_decay: Optional pair `(lowest, highest)` of floats above 0. Defaults to
+            `None`.
+        clipping: Optional strings, as `choices` of `tuning.clipping`. Defaults to
+            `("none", "global_clipnorm")`.
+        name: Optional string, name of the hypermodel. Defaults to `None`.
+        tunable: Boolean, as in `keras_tuner.HyperModel`. Defaults to `True`.
 
     Raises:
-        ValueError: If a shape, a number or a range is wrong, or a choice unknown.
+        ValueError: If a shape, number or range is invalid, or a choice is unknown.
 
     Example:
         >>> import keras_tuner
@@ -74,25 +80,25 @@ class RecurrentHyperModel(Ready, keras_tuner.HyperModel):
 
     def __init__(
         self,
-        input_shape,
-        num_outputs,
-        task="classification",
+        input_shape: Sequence[int | None],
+        num_outputs: int,
+        task: str = "classification",
         *,
-        depth=(1, 3),
-        units=(16, 32, 64),
-        cell=tuple(CELLS),
-        activation=("tanh", "relu"),
-        l1=(1e-7, 1e-3),
-        l2=(1e-6, 1e-2),
-        max_dropout=0.5,
-        normalization=("none", "layer"),
-        optimizer=("adam", "sgd", "rmsprop"),
-        learning_rate=(1e-4, 1e-1),
-        momentum=(0.0, 0.9, 0.99),
-        weight_decay=None,
-        clipping=("none", "global_norm"),
-        name=None,
-        tunable=True,
+        depth: int | tuple[int, int] = (1, 3),
+        units: int | Sequence[int] = (16, 32, 64),
+        cell: str | Sequence[str] = tuple(CELLS),
+        activation: str | Sequence[str] = ("tanh", "relu"),
+        l1: tuple[float, float] | None = (1e-7, 1e-3),
+        l2: tuple[float, float] | None = (1e-6, 1e-2),
+        max_dropout: float = 0.5,
+        normalization: str | Sequence[str] = ("none", "layer"),
+        optimizer: str | Sequence[str] = ("adam", "sgd", "rmsprop"),
+        learning_rate: tuple[float, float] | None = (1e-4, 1e-1),
+        momentum: Sequence[float] | None = (0.0, 0.9, 0.99),
+        weight_decay: tuple[float, float] | None = None,
+        clipping: str | Sequence[str] | None = ("none", "global_clipnorm"),
+        name: str | None = None,
+        tunable: bool = True,
     ):
         super().__init__(
             input_shape,
@@ -112,27 +118,27 @@ class RecurrentHyperModel(Ready, keras_tuner.HyperModel):
             weight_decay=weight_decay,
             clipping=clipping,
         )
-        known = functools.partial(one_of, "cell", choices=tuple(CELLS))
-        self.cell = choices_of(cell, known)
+        check = functools.partial(one_of, "cell", choices=tuple(CELLS))
+        self.cell = choices_of(cell, check)
         self.activation = function_names(activation)
 
-    def build(self, hp):
-        """Return the compiled model of these values."""
-        depth, units = self.depth_of(hp, 1), self.units_of(hp, 32)
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Return the compiled model for these hyperparameters."""
+        depth, units = self.choose_depth(hp, 1), self.choose_units(hp, 32)
         cell = hp.Choice("cell", self.cell)
         inputs = outputs = keras.Input(self.input_shape)
         for place in range(depth):
             layer = self._layer(hp, cell, units, return_sequences=place < depth - 1)
-            outputs = self.normalized(hp)(layer(outputs))
-            outputs = keras.layers.Dropout(self.rate_of(hp))(outputs)
-        return self.compiled(hp, keras.Model(inputs, self.output()(outputs)))
+            outputs = self.choose_normalization(hp)(layer(outputs))
+            outputs = keras.layers.Dropout(self.choose_dropout(hp))(outputs)
+        return self.compiled(hp, keras.Model(inputs, self.output_layer()(outputs)))
 
     def _layer(self, hp, cell, units, **kwargs):
-        kwargs["kernel_regularizer"] = self.penalty_of(hp)
+        kwargs["kernel_regularizer"] = self.choose_regularizer(hp)
         if others := [name for name in self.cell if name != "irnn"]:
             with hp.conditional_scope("cell", others):
-                start = plain_of(self.activation, "tanh")
-                found = hp.Choice("activation", self.activation, default=start)
+                default = default_of(self.activation, "tanh")
+                activation = hp.Choice("activation", self.activation, default=default)
         if cell == "irnn":
             return CELLS[cell](
                 units,
@@ -141,4 +147,4 @@ class RecurrentHyperModel(Ready, keras_tuner.HyperModel):
                 recurrent_initializer=IRNN(),
                 **kwargs,
             )
-        return CELLS[cell](units, activations.get(found), **kwargs)
+        return CELLS[cell](units, activations.get(activation), **kwargs)

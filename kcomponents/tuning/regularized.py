@@ -1,5 +1,8 @@
-"""Regularized: a hypermodel whose penalty on kernels a search chooses."""
+"""Regularized: let a search choose the regularizer of an existing hypermodel."""
 
+from collections.abc import Callable
+
+import keras
 import keras_tuner
 
 from kcomponents._check import fail
@@ -9,23 +12,24 @@ from kcomponents.tuning._spaces.regularizer import choose
 
 
 class Regularized(Wrapped, keras_tuner.HyperModel):
-    """Let a search choose the penalty on the kernels of models that are built already.
+    """Let a search choose the kernel regularizer of an existing hypermodel.
 
-    Registers what `regularizer` does, builds the model of the given hypermodel and
-    gives its kernels the penalty, in place of those they had. `"none"` leaves the model
-    as it is. Biases, slopes, embeddings and normalization are spared. `fit` and
-    `declare_hyperparameters` are those of the given hypermodel.
+    It registers the hyperparameters of `regularizer`, builds the model of the given
+    hypermodel, and replaces the regularizers of its kernels. `"none"` does not change
+    the model. Biases, PReLU slopes, embeddings and normalization layers are not
+    regularized. `fit` and `declare_hyperparameters` are passed on to the hypermodel.
 
     Args:
         hypermodel: `keras_tuner.HyperModel` or function `build(hp)`.
-        l1: Pair of floats above 0, the lowest and highest strength, or `None`, as in
-            `regularizer`. Defaults to `(1e-7, 1e-3)`.
-        l2: The same for the squares. Defaults to `(1e-6, 1e-2)`.
-        name: String, name of the choice. Defaults to `"regularizer"`.
+        l1: Pair `(lowest, highest)` of floats above 0, range of the L1 factor, or
+            `None` for no L1. Defaults to `(1e-7, 1e-3)`.
+        l2: Pair `(lowest, highest)` of floats above 0, range of the L2 factor, or
+            `None` for no L2. Defaults to `(1e-6, 1e-2)`.
+        name: String, name of the hyperparameter. Defaults to `"regularizer"`.
 
     Raises:
-        ValueError: If the hypermodel is none or a range is wrong; in `build`, if the
-            model is not built, as without a `keras.Input`.
+        ValueError: If `hypermodel` is not a hypermodel, or a range is invalid; in
+            `build`, if the model is not built, for example without a `keras.Input`.
 
     Example:
         >>> import keras, keras_tuner
@@ -43,19 +47,23 @@ class Regularized(Wrapped, keras_tuner.HyperModel):
     """
 
     def __init__(
-        self, hypermodel, l1=(1e-7, 1e-3), l2=(1e-6, 1e-2), name="regularizer"
+        self,
+        hypermodel: keras_tuner.HyperModel | Callable,
+        l1: tuple[float, float] | None = (1e-7, 1e-3),
+        l2: tuple[float, float] | None = (1e-6, 1e-2),
+        name: str = "regularizer",
     ):
         super().__init__(hypermodel, name)
         self.l1, self.l2 = l1, l2
-        # What is wrong is told here, not in the first trial.
+        # Check the arguments now, not in the first trial.
         choose(keras_tuner.HyperParameters(), name, l1, l2)
 
-    def build(self, hp):
-        """Return the model with the penalty that `hp` says."""
-        penalty = choose(hp, self.name, self.l1, self.l2)
-        model = self.built_within(hp)
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Return the model of the hypermodel with the chosen regularizer."""
+        regularizer = choose(hp, self.name, self.l1, self.l2)
+        model = self.build_inner(hp)
         if not model.built:
-            fail("The model must be built: give it a `keras.Input`.", model=model.name)
-        if penalty is not None:
-            apply(model, penalty)
+            fail("The model must be built. Add a `keras.Input`.", model=model.name)
+        if regularizer is not None:
+            apply(model, regularizer)
         return model

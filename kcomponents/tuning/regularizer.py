@@ -1,28 +1,40 @@
-"""regularizer: the choice of a penalty on weights, none among them."""
+"""regularizer: let a search choose a regularizer and its factor."""
+
+from typing import TYPE_CHECKING
+
+import keras
 
 from kcomponents.tuning._spaces.regularizer import choose
 
+if TYPE_CHECKING:
+    import keras_tuner
 
-def regularizer(hp, name="regularizer", l1=(1e-7, 1e-3), l2=(1e-6, 1e-2)):
-    """Let a search choose a penalty on weights, or none.
 
-    Registers a choice of `"none"`, `"l1"`, `"l2"` and `"l1_l2"`, and the strengths
-    `name/l1` and `name/l2` on a logarithmic scale where they are needed. No logarithmic
-    scale reaches 0, so `"none"` is a choice of its own, and the one a search begins
-    with.
+def regularizer(
+    hp: "keras_tuner.HyperParameters",
+    name: str = "regularizer",
+    l1: tuple[float, float] | None = (1e-7, 1e-3),
+    l2: tuple[float, float] | None = (1e-6, 1e-2),
+) -> keras.regularizers.Regularizer | None:
+    """Let a search choose a regularizer, or none.
+
+    Registers a choice of `"none"`, `"l1"`, `"l2"` and `"l1_l2"`, and the regularization
+    factors `name/l1` and `name/l2` on a log scale. A log scale has no 0, so `"none"` is
+    a separate choice, and the default.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        name: String, name of the choice. Defaults to `"regularizer"`.
-        l1: Pair of floats above 0, lowest and highest strength of the absolute values,
-            or `None` to leave them out. Defaults to `(1e-7, 1e-3)`.
-        l2: The same for the squares. Defaults to `(1e-6, 1e-2)`.
+        name: String, name of the hyperparameter. Defaults to `"regularizer"`.
+        l1: Pair `(lowest, highest)` of floats above 0, range of the L1 factor, or
+            `None` for no L1. Defaults to `(1e-7, 1e-3)`.
+        l2: Pair `(lowest, highest)` of floats above 0, range of the L2 factor, or
+            `None` for no L2. Defaults to `(1e-6, 1e-2)`.
 
     Returns:
-        A fresh `keras.regularizers.Regularizer`, or `None`.
+        New `keras.regularizers.Regularizer`, or `None`.
 
     Raises:
-        ValueError: If both are `None`, or a range is not within the positive numbers.
+        ValueError: If `l1` and `l2` are both `None`, or a range is invalid.
 
     Example:
         >>> import keras_tuner

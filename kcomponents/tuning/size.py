@@ -1,10 +1,18 @@
-"""size: how many configurations a space has."""
+"""size: the number of configurations of a search space."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kcomponents.tuning._spaces.explore import space_of
 from kcomponents.tuning._spaces.size import count
 
+if TYPE_CHECKING:
+    import keras_tuner
 
-def size(hypermodel):
+
+def size(
+    hypermodel: "Callable | keras_tuner.HyperModel | keras_tuner.HyperParameters",
+) -> int | float:
     """Return the number of configurations of a search space.
 
     A conditional hyperparameter counts only where its condition holds.
@@ -18,7 +26,7 @@ def size(hypermodel):
         Int, or `math.inf` if there is a continuous range without a step.
 
     Raises:
-        ValueError: If `build` refuses its values; any error of it is passed on.
+        ValueError: If `build` raises it; any error of `build` is passed on.
 
     Example:
         >>> import keras_tuner

@@ -1,30 +1,38 @@
-"""space: a search space made of the remedies that the doctor proposes."""
+"""space: turn the doctor's remedies into a search space."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from kcomponents._check import fail
+from kcomponents.doctor import Diagnosis, Finding, Remedy
 from kcomponents.tuning._spaces.remedies import Settings, merged
 
 
-def space(remedies, *, settings=None):
-    """Return a function that lets a search try out remedies.
+def space(
+    remedies: Diagnosis | Finding | Remedy | Sequence[Finding | Remedy],
+    *,
+    settings: Iterable[str] | None = None,
+) -> Callable[[Any], dict[str, Any]]:
+    """Turn remedies into hyperparameters for a search.
 
-    Each setting becomes a choice of its own name, of `"unchanged"`, with which the
-    search begins, and the values of all remedies for it, in order. Two or more learning
-    rates become a range, `learning_rate/value`, on a logarithmic scale. Remedies
-    without values are advice and are left out.
+    Each setting becomes a choice with its name: `"unchanged"`, the default, or one of
+    the values of its remedies, in order. Two or more learning rates become a range,
+    `learning_rate/value`, on a logarithmic scale. Remedies without values are skipped.
 
     Args:
-        remedies: `kcomponents.doctor.Diagnosis`, or a list of findings or remedies.
-        settings: Optional strings, the settings to take; those that `build` does not
-            know, `epochs` for example, would be refused by it. `inspect.signature(
-            build).parameters` will do. Defaults to `None`, all of them.
+        remedies: `kcomponents.doctor.Diagnosis`, a `Finding`, a `Remedy`, or a list of
+            findings or remedies.
+        settings: Optional names of the settings to use, for example the arguments of
+            your `build` function, `inspect.signature(build).parameters`. Defaults to
+            `None`, all settings.
 
     Returns:
-        Callable that takes `hp` and returns a dict of the settings to change, for
-        `build(**settings)`. A setting that stays as it is is not in it.
+        Function that takes `hp` and returns a dict of the settings to change, for
+        `build(**settings(hp))`. Unchanged settings are not in it.
 
     Raises:
-        ValueError: If no remedy has values, as where nothing is wrong, or there is none
-            for the settings asked for.
+        ValueError: If no remedy has values to try, as in a healthy diagnosis, or if
+            there is none for `settings`.
 
     Example:
         >>> import keras_tuner
@@ -43,12 +51,12 @@ def space(remedies, *, settings=None):
     """
     found = merged(remedies)
     if not found:
-        rule = "No remedy has values to try: there is nothing to cure."
+        rule = "There is nothing to search: no remedy has values to try."
         fail(rule, remedies=remedies)
     if settings is not None:
         taken = {name: found[name] for name in settings if name in found}
         if not taken:
-            rule = f"No remedy is for these; there are some for {', '.join(found)}."
+            rule = f"`settings` must include one of {', '.join(found)}."
             fail(rule, settings=list(settings))
         found = taken
     return Settings(found)

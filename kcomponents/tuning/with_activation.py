@@ -1,5 +1,8 @@
-"""WithActivation: a hypermodel whose hidden activations a search chooses."""
+"""WithActivation: let a search choose the activation of an existing hypermodel."""
 
+from collections.abc import Callable, Sequence
+
+import keras
 import keras_tuner
 
 from kcomponents.tuning._rewriting.rewrite import with_activation
@@ -8,36 +11,36 @@ from kcomponents.tuning._spaces.activation import CHOICES, choose
 
 
 class WithActivation(Wrapped, keras_tuner.HyperModel):
-    """Let a search choose the hidden activation of models that are built already.
+    """Let a search choose the hidden activation of an existing hypermodel.
 
-    Registers what `activation` does, builds the model of the given hypermodel and
-    replaces its hidden activations: those of layers with `activation=` and those that
-    are layers of their own. The last activation of the model, `softmax` anywhere,
-    sigmoids that are multiplied with something, what is inside of recurrent layers,
-    existing maxouts and frozen models within the model stay. Where an initializer is
-    one that draws for an activation (Glorot's, He's, a normal distribution), it becomes
-    that of the new one.
+    It registers the hyperparameters of `activation`, builds the model of the given
+    hypermodel, and replaces its hidden activations: `activation` arguments of layers,
+    and activation layers. These stay: the model's last activation, every `softmax`,
+    sigmoid gates (which a `Multiply` reads), the activations in recurrent layers,
+    Maxout layers, and frozen models inside the model. Initializers that are made for an
+    activation (Glorot, He, a normal distribution) are replaced by one for the new
+    activation.
 
-    A maxout narrows all its layers by one factor, so that the model keeps its number of
-    weights. What does not allow that raises a `ValueError`, such as an activation
-    behind a sum.
+    For a maxout, all its layers become narrower by one factor, to keep the model's
+    number of weights. Where this is impossible, for example for an activation after an
+    `Add` layer, `build` raises a `ValueError`.
 
-    The model is compiled with the same optimizer, loss and metrics. If the optimizer
-    decays weights, it decays kernels only from then on. `fit` and
-    `declare_hyperparameters` are those of the given hypermodel.
+    The new model is compiled with the same optimizer, loss and metrics. An optimizer
+    with weight decay then decays kernels only. `fit` and `declare_hyperparameters` are
+    passed on to the hypermodel.
 
     Args:
-        hypermodel: `keras_tuner.HyperModel` or function `build(hp)`, whose models are
-            `Sequential` or functional.
-        choices: Strings, as in `activation`.
-        name: String, name of the choice. Defaults to `"activation"`.
-        exclude: String or strings, regular expressions; layers in whose name one is
-            found keep their activation. Defaults to `()`.
+        hypermodel: `keras_tuner.HyperModel` or function `build(hp)` that returns
+            `Sequential` or functional models.
+        choices: Strings, as `choices` of `activation`. Defaults to the same.
+        name: String, name of the hyperparameter. Defaults to `"activation"`.
+        exclude: Regular expression, or several; layers with a matching name keep their
+            activation. Defaults to `()`.
 
     Raises:
-        ValueError: If the hypermodel is none, or there is no choice or an unknown one;
-            in `build`, if the model is subclassed,
-            has no hidden activation, or cannot take the one chosen.
+        ValueError: If `hypermodel` is not a hypermodel, or `choices` is empty or has an
+            unknown activation; in `build`, if the model is subclassed, has no hidden
+            activation, or the chosen activation is impossible.
 
     Example:
         >>> import keras, keras_tuner
@@ -59,14 +62,20 @@ class WithActivation(Wrapped, keras_tuner.HyperModel):
     https://arxiv.org/abs/1502.01852
     """
 
-    def __init__(self, hypermodel, choices=CHOICES, name="activation", exclude=()):
+    def __init__(
+        self,
+        hypermodel: keras_tuner.HyperModel | Callable,
+        choices: str | Sequence[str] = CHOICES,
+        name: str = "activation",
+        exclude: str | Sequence[str] = (),
+    ):
         super().__init__(hypermodel, name)
         self.choices = choices
-        # What is wrong is told here, not in the first trial.
+        # Check the arguments now, not in the first trial.
         choose(keras_tuner.HyperParameters(), name, choices)
         self.exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
 
-    def build(self, hp):
-        """Return the model with the activation that `hp` says."""
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Return the model of the hypermodel with the chosen activation."""
         hidden = choose(hp, self.name, self.choices)
-        return with_activation(self.built_within(hp), hidden, self.exclude)
+        return with_activation(self.build_inner(hp), hidden, self.exclude)

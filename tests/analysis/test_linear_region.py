@@ -123,12 +123,12 @@ class Own(keras.Model):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: dense(layers.Activation("tanh")), "linear but for bends.*'tanh'"),
+        (lambda: dense(layers.Activation("tanh")), "piecewise linear.*'tanh'"),
         (
             lambda: dense(layers.LayerNormalization()),
-            "linear but for bends.*layer_norm",
+            "piecewise linear.*layer_norm",
         ),
-        (nested, "Models within a model cannot be looked into"),
+        (nested, "must not contain another model"),
         (double, "one input and one output.*inputs=2"),
         (Own, "built `Sequential` or functional model"),
     ],

@@ -4,11 +4,11 @@ import keras
 
 
 class Stopped(Exception):
-    """Stands for a crash."""
+    """Simulates a crash."""
 
 
 class CrashAfter(keras.callbacks.Callback):
-    """Ends training with an exception after so many batches of it."""
+    """Ends training with an exception after a number of batches."""
 
     def __init__(self, batches):
         super().__init__()

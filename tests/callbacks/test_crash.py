@@ -1,4 +1,4 @@
-"""Trainings that are killed again and again end as if nothing had happened."""
+"""Runs that are killed many times end as if they had not been interrupted."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""DeadReLUMonitor: exactly the units that never fired, and what NaN is not."""
+"""DeadReLUMonitor finds exactly the units that never fired, and separates NaN."""
 
 import copy
 
@@ -113,7 +113,7 @@ def test_is_silent_about_other_activations():
     monitor = DeadReLUMonitor()
     logs = fit(*data, monitor)
     assert list(logs) == ["loss"] and monitor.dead_units == {}
-    assert monitor.report == "No rectifiers were watched."
+    assert monitor.report == "No rectifier was monitored."
 
 
 MAXOUTS = {
@@ -141,7 +141,7 @@ def test_counts_pieces_that_never_win(policy):
         wins = before.T >= np.maximum(best, least)
         assert units == np.flatnonzero(~wins.any(axis=1)).tolist() != []
     assert monitor.dead_units.keys() == {*MAXOUTS}
-    assert "its unit" in monitor.report and "fewer pieces" in monitor.report
+    assert "unit only" in monitor.report and "fewer pieces" in monitor.report
 
 
 @pytest.mark.parametrize("grouping", ["contiguous", "strided"])
@@ -201,7 +201,7 @@ def test_tells_nan_from_dead(rectifier, compiled):
     assert monitor.nan_units == {site: [1]}
     assert monitor.dead_units == {site: [2]}
     assert logs[f"dead_relu/{site}"] == [0.25]
-    assert "NaN weights: see FiniteGuard" in monitor.report
+    assert "find the NaN weights with FiniteGuard" in monitor.report
 
 
 def test_tells_nan_of_pieces():
@@ -223,15 +223,14 @@ def all_dead(**settings):
 def test_is_quiet_unless_asked_and_names_the_remedy():
     *data, monitor = all_dead()
     fit(*data, monitor)
-    assert "lower the learning rate; HeNormal; LeakyReLU or PReLU" in monitor.report
+    assert "use HeNormal; use LeakyReLU or PReLU" in monitor.report
 
 
 def test_warns_once_per_layer_and_fit():
     *data, monitor = all_dead(warn_above=0.9)
     for _ in range(2):
-        with pytest.warns(
-            UserWarning, match=r"100% of '\S*relu' never .*HeNor"
-        ) as seen:
+        message = r"Epoch 1: 100% of the units of '\S*relu' never fired.*HeNormal"
+        with pytest.warns(UserWarning, match=message) as seen:
             fit(*data, monitor, epochs=3)
         assert [w.category for w in seen].count(UserWarning) == 1
 
@@ -253,7 +252,7 @@ def test_watches_an_output_and_has_a_remedy_of_its_own():
     monitor = DeadReLUMonitor()
     fit(model, normal(3), normal(2), monitor)
     assert list(monitor.dead_units.values()) == [[0, 1]]
-    assert "softplus or no activation at an output" in monitor.report
+    assert "softplus or no activation for the output" in monitor.report
 
 
 def test_prints_the_report_if_asked(capsys):
@@ -298,7 +297,7 @@ def test_layers_chooses_by_path():
 @pytest.mark.parametrize("name", ["nested", "activations"])
 def test_refuses_layers_that_match_nothing(name):
     model, x, y = apart(name, BIASES)
-    with pytest.raises(ValueError, match="`layers` is found in no path"):
+    with pytest.raises(ValueError, match="`layers` matches no path"):
         fit(model, x, y, DeadReLUMonitor(layers="tnah"))
     assert "call" not in vars(model)
 

@@ -1,4 +1,4 @@
-"""`EarlyStopping`: like that of Keras where that is right, and what it does beyond."""
+"""`EarlyStopping`: the behavior that Keras has, and what is added to it."""
 
 import copy
 import math
@@ -29,7 +29,7 @@ RESTORING = {"patience": 99, "restore_best_weights": True}
 
 
 class Stub:
-    """What both classes need of a model: its one weight is the number of the epoch."""
+    """A minimal model for both classes; its only weight is the epoch."""
 
     def __init__(self):
         self.stop_training, self.weight = False, None
@@ -42,7 +42,7 @@ class Stub:
 
 
 def replay(stopper, scores, name="val_loss", **others):
-    """Give a callback these scores, one an epoch, and return the model at the end."""
+    """Pass a callback one of these scores per epoch, and return the final model."""
     model = Stub()
     stopper.set_model(model)
     stopper.on_train_begin()
@@ -78,7 +78,7 @@ def fit(model, *callbacks, epochs=6, **options):
 
 
 def script(*values, name="score"):
-    """Return a callback that adds these values to the logs, one an epoch."""
+    """Return a callback that adds one of these values to the logs per epoch."""
 
     class Script(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -88,7 +88,7 @@ def script(*values, name="score"):
 
 
 class Keep(keras.callbacks.Callback):
-    """Keeps the weights, and what else a model holds, at the end of each epoch."""
+    """Keeps the weights and the other state of a model after each epoch."""
 
     def on_train_begin(self, logs=None):
         self.states = []
@@ -126,7 +126,7 @@ def test_passes_the_tests_of_keras_of_what_it_extends(case, monkeypatch):
 def test_does_as_keras_does_with_any_finite_scores(mode):
     generator = np.random.default_rng(0)
     for _ in range(1500):
-        # Of few values, so that many are equal, or apart by the delta.
+        # With few values, many are equal or differ by exactly `min_delta`.
         scores = (generator.integers(12, size=12) / 10).tolist()
         options = {
             "patience": int(generator.integers(5)),
@@ -148,7 +148,7 @@ def test_does_as_keras_does_with_any_finite_scores(mode):
 @pytest.mark.parametrize(
     "options, scores, epoch, reason",
     [
-        # Those of the tests of Lightning.
+        # From the tests of Lightning.
         (
             {"stopping_threshold": 2.9, "patience": 3},
             [9, 8, 7, 6, 5, 6, 4, 3, 2, 1],
@@ -162,7 +162,7 @@ def test_does_as_keras_does_with_any_finite_scores(mode):
             StopReason.DIVERGED,
         ),
         ({"patience": 3}, [6, 5, 5, 5, 5, 5], 4, StopReason.CRITERION),
-        # Those of ignite.
+        # From the tests of ignite.
         (
             {"mode": "max", "patience": 2},
             [1.0, 0.8, 0.88, 2.0],
@@ -183,7 +183,11 @@ def test_stops_where_it_should_and_says_why(options, scores, epoch, reason):
     stopper = EarlyStopping(**options)
     replay(stopper, scores)
     assert (stopper._epoch, stopper.stop_reason) == (epoch, reason)
-    assert reason.value in stopper.stop_message
+    if reason is StopReason.END:
+        assert stopper.stop_message.startswith(f"Finished all {epoch + 1} epochs. ")
+    else:
+        assert stopper.stop_message.startswith(f"Stopped in epoch {epoch + 1}: ")
+        assert reason.value in stopper.stop_message
 
 
 def test_a_relative_delta_is_a_share_of_the_best():
@@ -269,7 +273,7 @@ def test_stops_when_the_time_is_up():
     assert stopper.stop_reason is StopReason.TIME
 
 
-def test_tells_that_another_callback_ended_training():
+def test_reports_that_another_callback_stopped_training():
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
@@ -293,7 +297,7 @@ def test_all_that_a_model_is_comes_back(restore_optimizer):
     fit(model, script(3.0, 1.0, 2.0, 2.0, 2.0, 2.0), stopper, keep)
     assert stopper.best_epoch == 1 and len(keep.states) == 4
     same(state(model), keep.states[1])
-    # Four steps an epoch, of which those of two come back.
+    # Four steps per epoch; the best state is from after two epochs.
     steps = int(keras.ops.convert_to_numpy(optimizer.iterations))
     assert steps == (8 if restore_optimizer else 16)
     assert stopper.best_step == 8
@@ -396,7 +400,7 @@ def test_an_interruption_while_copying_leaves_the_best_state_before(monkeypatch)
 
     def snapshot(variables, into=None):
         if into is not None and len(variables) > 1:
-            # Half of it is done.
+            # Only the first variable is copied.
             original(variables[:1], into[:1])
             raise KeyboardInterrupt
         return original(variables, into)
@@ -404,7 +408,7 @@ def test_an_interruption_while_copying_leaves_the_best_state_before(monkeypatch)
     original = _backends.snapshot
     monkeypatch.setattr(_backends, "snapshot", snapshot)
     if keras.backend.backend() == "tensorflow":
-        # Which takes no memory that is there.
+        # TensorFlow does not reuse memory otherwise.
         monkeypatch.setattr(_backends, "serves_again", lambda values: True)
     model = make_model()
     with pytest.raises(KeyboardInterrupt), stopper.guard(model):
@@ -438,7 +442,7 @@ def test_each_end_of_training_has_a_switch(end):
 def test_keeps_nothing_that_was_not_asked_for():
     stopper = EarlyStopping(patience=2)
     assert replay(stopper, [1.0, 2.0, 3.0]).weight == 2
-    with pytest.raises(ValueError, match="must have been kept"):
+    with pytest.raises(ValueError, match="must be a best state"):
         stopper.restore()
 
 
@@ -497,10 +501,10 @@ def test_knows_the_direction_of_parts(monitor, mode):
         (
             "val_loss",
             {"validation_data": None},
-            "must be in the logs; there are 'loss'",
+            "must be in the logs. Available: 'loss'",
         ),
-        ("val_lss", {}, "It cannot be known whether lower or higher"),
-        ("unknown_loss", {}, "there are 'loss', 'val_loss'.*='unknown_loss'"),
+        ("val_lss", {}, "Can't infer whether lower or higher"),
+        ("unknown_loss", {}, "Available: 'loss', 'val_loss'.*='unknown_loss'"),
     ],
 )
 def test_refuses_a_quantity_that_is_not_there(monitor, options, message):
@@ -513,7 +517,7 @@ def test_refuses_a_quantity_that_is_not_there(monitor, options, message):
     [
         ({"monitor": []}, "`monitor` must be .* Received: monitor="),
         ({"monitor": 3}, "`monitor` must be"),
-        ({"monitor": len}, "Of a function, `mode` must be"),
+        ({"monitor": len}, "If `monitor` is a function, `mode` must be"),
         ({"mode": "mni"}, "`mode` is unknown. Did you mean one of 'min'"),
         ({"mode": ["min", "max"]}, "one for each monitor"),
         ({"patience": -1}, "`patience`"),
@@ -522,11 +526,11 @@ def test_refuses_a_quantity_that_is_not_there(monitor, options, message):
         ({"min_delta_mode": "relative"}, "`min_delta_mode` is unknown"),
         ({"criterion": 3}, "`criterion` must be"),
         ({"criterion": GL(5), "patience": 3}, "not both"),
-        ({"criterion": GL(5), "baseline": 3}, "Only patience counts"),
+        ({"criterion": GL(5), "baseline": 3}, "`baseline` works only with patience"),
         ({"combine": "most"}, "`combine` is unknown"),
         ({"stopping_threshold": "low"}, "`stopping_threshold`"),
         ({"max_seconds": -1}, "`max_seconds`"),
-        ({"restore_optimizer": True}, "give `restore_best_weights=True` too"),
+        ({"restore_optimizer": True}, "also needs `restore_best_weights=True`"),
         ({"restore_on": "exception"}, "`restore_on` is unknown"),
     ],
 )
@@ -547,8 +551,34 @@ def test_prints_only_if_asked(capsys):
     stopper = EarlyStopping(verbose=1)
     replay(stopper, [1.0, 2.0])
     assert capsys.readouterr().out == stopper.stop_message + "\n"
-    expected = "Epoch 2: no better score (val_loss by Patience(0)). "
-    assert stopper.stop_message == expected + "Best val_loss: 1 in epoch 1."
+    expected = "Stopped in epoch 2: no improvement in val_loss (Patience(0)). "
+    assert stopper.stop_message == expected + "Best val_loss: 1 (epoch 1)."
+
+
+@pytest.mark.parametrize(
+    "options, scores, message",
+    [
+        (
+            {"patience": 9, "restore_best_weights": True},
+            [3, 2, 2.5],
+            "Finished all 3 epochs. Restored the best weights (epoch 2, val_loss 2).",
+        ),
+        ({}, [2.3026], "Finished 1 epoch. Best val_loss: 2.303 (epoch 1)."),
+        ({}, [], "Finished all epochs."),
+        (
+            {"stopping_threshold": 1},
+            [0.5],
+            "Stopped in epoch 1: val_loss passed the stopping threshold. "
+            "Best val_loss: 0.5 (epoch 1).",
+        ),
+        ({}, [math.nan], "Stopped in epoch 1: the score is NaN or infinite."),
+    ],
+)
+def test_the_message_counts_epochs_from_1(options, scores, message):
+    stopper = EarlyStopping(**options)
+    assert stopper.stop_message == "Training has not ended."
+    replay(stopper, scores)
+    assert stopper.stop_message == message
 
 
 def test_keeps_the_promises_of_a_callback():

@@ -1,4 +1,4 @@
-"""What `FiniteGuard` finds of planted NaN and infinities, and what it does then."""
+"""`FiniteGuard` finds planted NaN and infinities, and takes its actions."""
 
 import copy
 
@@ -13,6 +13,7 @@ from kcomponents.testing import check_callback
 
 SAMPLES, BATCH = 16, 2
 ACTIONS = ["stop", "skip", "rollback", "raise"]
+LOSS_IN_BATCH_3 = r"The loss was NaN or infinite in batch 3 of `fit` \(epoch 1\)\."
 needs_several_optimizers = pytest.mark.skipif(
     not hasattr(keras.optimizers, "MultiOptimizer"), reason="It came with Keras 3.15"
 )
@@ -20,7 +21,7 @@ needs_several_optimizers = pytest.mark.skipif(
 
 @keras.saving.register_keras_serializable("tests")
 class SpoiledGradient(layers.Layer):
-    """Gives its inputs on; their derivative is not finite where one is 100."""
+    """Returns its inputs; the derivative is infinite where an input is 100."""
 
     def call(self, inputs):
         # The derivative of the square root at 0 is infinite.
@@ -56,10 +57,10 @@ def state(model):
     return [v.numpy() for v in [*model.weights, *model.optimizer.variables]]
 
 
-def messages(told):
-    """Return what the callback said, of all warnings."""
-    said = [str(warning.message) for warning in told]
-    return [message for message in said if "not finite" in message]
+def messages(caught):
+    """Return the messages of the callback, among all warnings."""
+    texts = [str(warning.message) for warning in caught]
+    return [text for text in texts if "NaN or infinite" in text]
 
 
 def same(model, other):
@@ -76,7 +77,7 @@ def several_optimizers():
 @pytest.mark.parametrize("every", [None, 2])
 def test_names_the_batch_of_a_loss(every):
     guard = FiniteGuard(every=every)
-    with pytest.warns(UserWarning, match="The loss was not finite in batch 3, in"):
+    with pytest.warns(UserWarning, match=LOSS_IN_BATCH_3):
         fit(make_model(), *data(3), guard, epochs=3)
     found = guard.finding
     assert (found.what, found.path, found.step, found.epoch) == ("loss", None, 3, 0)
@@ -90,7 +91,7 @@ def test_names_the_batch_of_a_loss(every):
 def test_names_the_batch_where_several_steps_are_one_execution():
     model, guard = make_model(), FiniteGuard()
     model.compile("sgd", "mse", steps_per_execution=4)
-    with pytest.warns(UserWarning, match="The loss was not finite in batch 3, in"):
+    with pytest.warns(UserWarning, match=LOSS_IN_BATCH_3):
         fit(model, *data(3), guard)
     assert guard.finding.step == 3
 
@@ -98,7 +99,7 @@ def test_names_the_batch_where_several_steps_are_one_execution():
 @needs_several_optimizers
 def test_skips_where_several_optimizers_are_one():
     model, guard = make_model(several_optimizers()), FiniteGuard(action="skip")
-    with pytest.warns(UserWarning, match="Such steps are skipped."):
+    with pytest.warns(UserWarning, match="Batches with such gradients are skipped."):
         fit(model, *data(3), guard)
     assert guard.skipped == 1
     assert all(np.isfinite(value).all() for value in state(model))
@@ -121,7 +122,7 @@ def test_counts_steps_from_the_beginning_of_the_fit():
 
 def test_counts_steps_over_epochs():
     guard = FiniteGuard("loss")
-    with pytest.warns(UserWarning, match="batch 10, in epoch 1"):
+    with pytest.warns(UserWarning, match=r"batch 10 of `fit` \(epoch 2\)"):
         fit_epochs(guard, data(), data(2))
 
 
@@ -149,7 +150,7 @@ def test_finds_infinite_gradients_of_a_finite_loss():
     model.get_layer("before").set_weights([np.zeros((3, 3)), np.full(3, 100.0)])
     model.compile("sgd", "mse")
     guard = FiniteGuard()
-    with pytest.warns(UserWarning, match="gradient of `before/kernel`.* in step 1"):
+    with pytest.warns(UserWarning, match="gradient of `before/kernel`.* in step 1 "):
         fit(model, *data(), guard)
 
 
@@ -176,14 +177,15 @@ def test_finds_weights_that_hide_behind_a_finite_loss():
     model = keras.Sequential([keras.Input((3,)), hidden, layers.Dense(1)])
     model.compile("sgd", "mse")
     guard = FiniteGuard(every=2)
-    with pytest.warns(UserWarning, match="moving_mean.*by step 6, after step 4"):
+    message = "moving_mean.*infinite after step 6 .*, but finite after step 4"
+    with pytest.warns(UserWarning, match=message):
         fit(model, *data(), Spoil(), guard)
     assert (guard.finding.step, guard.finding.since) == (6, 4)
 
 
 def test_stops_only_after_the_look():
     model, guard = make_model(), FiniteGuard()
-    with pytest.warns(UserWarning, match="Training ends"):
+    with pytest.warns(UserWarning, match="Training stops"):
         history = fit(model, *data(3), guard, epochs=5)
     assert len(history.epoch) == 1
 
@@ -221,7 +223,7 @@ def test_rolls_back_to_the_last_finite_state(every):
     guard = FiniteGuard(action="rollback", every=every)
     plain = make_model()
     plain.optimizer.build(plain.trainable_variables)
-    with pytest.warns(UserWarning, match="went back"):
+    with pytest.warns(UserWarning, match="were restored"):
         fit(model, *data(8), guard)
     if every:
         # The last look before the batch that is spoiled was after step 6.
@@ -263,7 +265,7 @@ def test_counts_steps_on_after_a_rollback():
     with pytest.warns(UserWarning) as told:
         fit_epochs(guard, data(3), data(), data(5))
     first, second = messages(told)
-    assert "batch 3," in first and "batch 21," in second
+    assert "batch 3 " in first and "batch 21 " in second
     assert [reading.step for reading in record.readings] == [8, 16, 24]
 
 
@@ -272,7 +274,7 @@ def test_raises_and_leaves_the_model_as_it_was(when):
     model = make_model()
     if when == "before":
         model.layers[0].kernel.assign(np.full((3, 4), np.nan))
-    with pytest.raises(FloatingPointError, match="not finite"):
+    with pytest.raises(FloatingPointError, match="NaN or infinite"):
         fit(model, *data(3), FiniteGuard(action="raise"))
     assert "apply" not in vars(model.optimizer)
 
@@ -312,7 +314,8 @@ def test_finite_training_is_bit_equal(action):
     fit(model, *data(), guard, epochs=2)
     fit(plain, *data(), epochs=2)
     same(model, plain)
-    assert guard.finding is None and guard.report == "All was finite."
+    assert guard.finding is None
+    assert guard.report == "No NaN or infinity was found."
 
 
 def test_works_beside_another_monitor():
@@ -333,7 +336,7 @@ def test_one_instance_forgets_the_fit_before():
 
 def test_prints_the_report_if_asked(capsys):
     fit(make_model(), *data(), FiniteGuard(verbose=1))
-    assert capsys.readouterr().out == "All was finite.\n"
+    assert capsys.readouterr().out == "No NaN or infinity was found.\n"
 
 
 @pytest.mark.parametrize(
@@ -360,7 +363,7 @@ def test_refuses_wrong_arguments(wrong, message):
 
 @needs_several_optimizers
 def test_refuses_to_roll_back_with_several_optimizers():
-    with pytest.raises(ValueError, match="one learning rate.* Received: optimizer="):
+    with pytest.raises(ValueError, match="single learning rate.* Received: optimizer="):
         fit(make_model(several_optimizers()), *data(), FiniteGuard(action="rollback"))
 
 

@@ -1,4 +1,4 @@
-"""The last two states: a good one is there whatever happens to the other."""
+"""The last two states: one is readable whatever happens to the other."""
 
 import os
 import resource
@@ -35,11 +35,11 @@ def test_a_damaged_file_is_put_aside_and_the_one_before_is_used(files):
     for count in ("", "-2"):
         with open(files.path, "wb") as file:
             file.write(b"garbled")
-        with pytest.warns(RuntimeWarning, match="the one before it is used"):
+        with pytest.warns(RuntimeWarning, match="the previous state is used"):
             assert list(files.read()) == [0]
         with open(f"{files.path}.damaged{count}", "rb") as file:
             assert file.read() == b"garbled"
-    # What was good stays so after the next write.
+    # The readable state is kept by the next write.
     files.write(2)
     assert list(files.read()) == [2, 0]
 
@@ -57,7 +57,7 @@ def test_without_a_good_file_all_stay_and_an_error_says_so(files):
 
 
 class Killed(BaseException):
-    """Stands for a kill: nothing is tidied up after it."""
+    """Simulates a kill: no cleanup code runs."""
 
 
 @pytest.mark.parametrize("kill_at", range(4))
@@ -80,8 +80,8 @@ def test_a_kill_between_any_two_steps_leaves_a_good_state(files, monkeypatch, ki
     else:
         files.write(2)
     monkeypatch.undo()
-    # At once there is the old state, in between the same as the one before, at last
-    # the new one.
+    # First the old state is still the last one, then it is only the previous one, and
+    # finally the new state is the last one.
     assert list(files.read()) == [[1, 0], [1, 0], [1], [2, 1]][kill_at]
     files.write(3)
     assert next(files.read()) == 3
@@ -99,7 +99,7 @@ def test_what_a_killed_process_was_writing_is_cleared_away(files):
 
 @pytest.fixture
 def small_disk():
-    """Let no file become larger than this, as if the disk were full."""
+    """Limit the size of files, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     yield
@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_the_states_before_and_is_told(files, small_disk):
     large = np.zeros(10_000)
     with pytest.raises(OSError, match="File too large"):
         files.write([large])
-    with pytest.warns(RuntimeWarning, match="A test could not be written.*is kept"):
+    with pytest.warns(RuntimeWarning, match="Could not write a test.*is kept"):
         files.write_or_warn([large])
     assert list(files.read()) == [1, 0]
     assert names(files) == ["state.npz", "state.npz.previous"]

@@ -85,7 +85,7 @@ def test_reads_within_the_epoch_if_asked_and_logs_the_same():
 def test_leaves_gradients_that_are_not_finite_out_of_the_norms():
     def fit(places, x, y):
         model, *_ = models["sequential"]()
-        model.compile(clipped(keras.optimizers.SGD(0.1), global_norm=9.0), "mse")
+        model.compile(clipped(keras.optimizers.SGD(0.1), global_clipnorm=9.0), "mse")
         options = {"callbacks": [GradientNormLogger()], **OPTIONS}
         return model.fit(x[places], y[places], **options).history
 
@@ -141,7 +141,7 @@ def test_reports_a_row_for_each_epoch():
     keys = ["grad_norm", "grad_norm_max", "grad_norm_clipped", "clip_rate"]
     assert header == ["epoch", *keys]
     assert rows == [
-        [str(epoch), *(f"{history[key][epoch]:.4g}" for key in keys)]
+        [str(epoch + 1), *(f"{history[key][epoch]:.4g}" for key in keys)]
         for epoch in range(2)
     ]
 

@@ -1,4 +1,4 @@
-"""`Resume`: a training that was interrupted goes on as if nothing had happened."""
+"""`Resume`: an interrupted run continues as if it had not been interrupted."""
 
 import os
 import resource
@@ -57,7 +57,7 @@ def state(model):
 
 
 def check_resumes(folder, save_freq, crashes=(3, 7), others=list, **options):
-    """Crash again and again, and compare what comes of it with a run unharmed."""
+    """Crash several times, and compare the result with an uninterrupted run."""
     plain, history = fit(*others(), **options)
     for batches in crashes:
         with pytest.raises(Stopped):
@@ -88,7 +88,7 @@ def generator():
 
 
 class Shuffled(keras.utils.PyDataset):
-    """Shuffles itself at the end of each epoch, from a state of its own."""
+    """Shuffles its data after each epoch, with its own generator."""
 
     def __init__(self):
         super().__init__()
@@ -121,7 +121,7 @@ def unknown_length():
     tensorflow = pytest.importorskip("tensorflow", reason="TensorFlow is not there")
     dataset = tensorflow.data.Dataset.from_tensor_slices(data())
     dataset = dataset.shuffle(40, seed=5).batch(8)
-    # After a filter, Keras learns how long it is by coming to its end.
+    # After a filter, Keras does not know the length before the end of an epoch.
     return {"x": dataset.filter(lambda *_: True), "shuffle": False}
 
 
@@ -171,7 +171,7 @@ def scheduled():
 
 
 class Twofold(keras.Model):
-    """Nested, with a layer used twice, a variable and an optimizer of its own."""
+    """Nested, with a shared layer, an own variable and a second optimizer."""
 
     def __init__(self):
         super().__init__()
@@ -317,13 +317,13 @@ def test_a_training_that_ended_is_not_repeated(tmp_path, caplog):
     model, resumed = fit(again, Resume(tmp_path), epochs=20)
     assert resumed.epoch == [0] and resumed.history == history.history
     assert again.stop_message == stopper.stop_message
-    assert "Remove" in caplog.text and str(tmp_path) in caplog.text
+    assert "To train again, delete" in caplog.text and str(tmp_path) in caplog.text
     for a, b in zip(state(model), state(first), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_what_ends_a_training_is_done_once(tmp_path):
-    # Keras puts the averages in the place of the weights at each end.
+    # At the end of training, Keras replaces the weights by their averages.
     plain, _ = fit(make=averaging)
     for _ in range(2):
         model, _ = fit(Resume(tmp_path), make=averaging)
@@ -340,7 +340,7 @@ def test_more_epochs_go_on_from_the_end(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_next_fit_begins_where_it_is_told_to(tmp_path):
+def test_the_next_fit_starts_at_its_own_first_epoch(tmp_path):
     with pytest.raises(Stopped):
         fit(CrashAfter(12), Resume(tmp_path))
     model, _ = fit(Resume(tmp_path))
@@ -351,7 +351,7 @@ def test_the_next_fit_begins_where_it_is_told_to(tmp_path):
 
 
 class Failing(keras.callbacks.Callback):
-    """Fails before training begins."""
+    """Fails before training starts."""
 
     def on_train_begin(self, logs=None):
         raise Stopped
@@ -394,7 +394,7 @@ def test_data_need_not_be_drawn_again(tmp_path):
         fit(Resume(tmp_path, replay_data=replay_data), feed=feed, epochs=4)
         for path in os.listdir(tmp_path):
             os.remove(tmp_path / path)
-    # Keras itself looks ahead, by how much depends on threads.
+    # Keras prefetches batches; how many depends on threads.
     _, again, without = counts
     assert again >= 80 and 20 <= without < 60
 
@@ -439,7 +439,7 @@ def test_refuses_the_state_of_another_model(tmp_path):
     other.compile("adam", "mse")
     before = [v.numpy() for v in other.variables]
     files = {p: (tmp_path / p).read_bytes() for p in os.listdir(tmp_path)}
-    with pytest.raises(ValueError, match="of a model like this one.*Received"):
+    with pytest.raises(ValueError, match="same variables.*Received: difference="):
         other.fit(*data(), verbose=0, callbacks=[Resume(tmp_path)])
     for a, b in zip(before, other.variables, strict=True):
         np.testing.assert_array_equal(a, b.numpy())
@@ -452,7 +452,7 @@ def test_a_damaged_file_is_kept_and_the_one_before_it_used(tmp_path):
         fit(CrashAfter(17), Resume(tmp_path))
     last = tmp_path / "state.npz"
     last.write_bytes(last.read_bytes()[:-100])
-    with pytest.warns(RuntimeWarning, match="the one before it is used"):
+    with pytest.warns(RuntimeWarning, match="the previous state is used"):
         model, resumed = fit(Resume(tmp_path))
     assert resumed.history == history.history
     assert (tmp_path / "state.npz.damaged").exists()
@@ -462,7 +462,7 @@ def test_a_damaged_file_is_kept_and_the_one_before_it_used(tmp_path):
 
 def test_a_foreign_file_is_refused_before_training(tmp_path):
     (tmp_path / "state.npz").write_text("mine")
-    with pytest.raises(ValueError, match="damaged or another's.*Received: path="):
+    with pytest.raises(ValueError, match="damaged or of another kind.*Received: path="):
         fit(CrashAfter(1), Resume(tmp_path))
     assert (tmp_path / "state.npz").read_text() == "mine"
 
@@ -474,7 +474,7 @@ def test_a_folder_that_cannot_be_is_refused_before_training(tmp_path):
 
 
 class FullDisk(keras.callbacks.Callback):
-    """Lets no file grow from some epoch on."""
+    """Limits the size of files from the third epoch on."""
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2:
@@ -486,12 +486,12 @@ def test_a_full_disk_keeps_the_last_state_and_training_goes_on(tmp_path):
     plain, history = fit()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        with pytest.warns(RuntimeWarning, match="could not be written.*is kept"):
+        with pytest.warns(RuntimeWarning, match="Could not write.*is kept"):
             model, _ = fit(Resume(tmp_path), FullDisk())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(os.listdir(tmp_path)) == ["state.npz", "state.npz.previous"]
-    # From the state that was kept, training comes to the same end.
+    # A run that resumes from the kept state has the same result.
     for found in (model, fit(Resume(tmp_path))[0]):
         for a, b in zip(state(found), state(plain), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -500,8 +500,11 @@ def test_a_full_disk_keeps_the_last_state_and_training_goes_on(tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"backup_dir": ""}, "`backup_dir` must name a folder.*Received: backup_dir="),
-        ({"backup_dir": None}, "`backup_dir` must name a folder"),
+        (
+            {"backup_dir": ""},
+            "path of a folder.*Received: backup_dir=",
+        ),
+        ({"backup_dir": None}, "`backup_dir` must be the path of a folder"),
         (
             {"save_freq": "batch"},
             "`save_freq` must be 'epoch' or.*Received: save_freq=",
@@ -517,7 +520,7 @@ def test_refuses_wrong_arguments(options, message):
 
 
 class InKerasTests(Resume):
-    """Has the names that Keras's tests look at."""
+    """Has the attributes that Keras's tests read."""
 
     def __init__(self, backup_dir, save_freq="epoch", double_checkpoint=False):
         try:
@@ -531,13 +534,13 @@ class InKerasTests(Resume):
             1
         ]
 
-    def _captured(self):
+    def _current_state(self):
         self._current_epoch, self._last_batch_seen = self._epoch, self._step - 1
-        return super()._captured()
+        return super()._current_state()
 
 
 class Interrupting(keras.callbacks.Callback):
-    """Interrupts, as that of Keras's tests, but once all callbacks were called."""
+    """Interrupts like the callback of Keras's tests, but after all other callbacks."""
 
     def __init__(self, steps_int, epoch_int):
         super().__init__()
@@ -554,13 +557,13 @@ class Interrupting(keras.callbacks.Callback):
             raise RuntimeError("EpochInterruption")
 
 
-@pytest.mark.filterwarnings("ignore:.*is damaged or another's")
+@pytest.mark.filterwarnings("ignore:.*is damaged or of another kind")
 @pytest.mark.parametrize(
     "case",
     cases(
         backup_test,
         "BackupAndRestoreCallbackTest",
-        best_case_step="Keras does the steps again that its weights have in them",
+        best_case_step="Keras repeats steps whose updates its weights already contain",
     ),
 )
 def test_passes_the_tests_of_keras(case, monkeypatch):

@@ -1,4 +1,4 @@
-"""SaturationMonitor: exactly the outputs on a plateau, in hidden layers only."""
+"""SaturationMonitor counts exactly the saturated outputs, in hidden layers only."""
 
 import keras
 import numpy as np
@@ -119,7 +119,8 @@ def test_outputs_of_the_model_and_gated_layers_are_left_out():
     monitor = SaturationMonitor()
     logs = epoch_without_steps(model, monitor)
     assert logs == {} and monitor.unit_shares == {}
-    assert monitor.report == "No hidden layers with plateaus were watched."
+    nothing = "No hidden layer with a saturating activation was monitored."
+    assert monitor.report == nothing
 
 
 @pytest.mark.parametrize("merge, seen", [("concat", True), ("sum", False)])
@@ -150,7 +151,8 @@ def test_is_quiet_unless_asked_and_names_the_worst_units_and_the_remedy():
 def test_warns_once_per_layer_and_fit():
     *data, monitor = saturated(warn_above=0.7)
     for _ in range(2):
-        with pytest.warns(UserWarning, match=r"75% of '\S*tanh' is on .*ReLU") as seen:
+        message = r"Epoch 1: 75% of the outputs of '\S*tanh' are saturated.*ReLU"
+        with pytest.warns(UserWarning, match=message) as seen:
             fit(*data, monitor, epochs=3)
         assert [w.category for w in seen].count(UserWarning) == 1
     *data, monitor = saturated(warn_above=0.75)
@@ -182,7 +184,7 @@ def test_counts_are_exact_where_sums_of_shares_are_not():
         [
             keras.Input((1,)),
             layers.Activation("hard_tanh"),
-            ours.GradientClip(norm=1.0),
+            ours.GradientClip(clipnorm=1.0),
             layers.Dense(1),
         ]
     )
@@ -201,7 +203,7 @@ def test_keeps_the_promises_of_a_callback(data):
 
 def test_refuses_layers_that_match_nothing():
     model, x, y = apart("sequential", BIASES)
-    with pytest.raises(ValueError, match="`layers` is found in no path.*second"):
+    with pytest.raises(ValueError, match="`layers` matches no path.*second"):
         fit(model, x, y, SaturationMonitor(layers="secnd"))
     monitor = SaturationMonitor(layers="sec")
     fit(model, x, y, monitor)

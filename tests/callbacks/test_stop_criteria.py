@@ -1,17 +1,25 @@
-"""Criteria of when to stop, against sequences computed by hand."""
+"""Stop criteria, checked against sequences computed by hand."""
 
 import math
 
 import pytest
 
-from kcomponents.callbacks import GL, PQ, UP, Patience
+from kcomponents.callbacks import (
+    GL,
+    PQ,
+    UP,
+    GeneralizationLoss,
+    Patience,
+    ProgressQuotient,
+    SuccessiveIncreases,
+)
 from kcomponents.callbacks._stop_criterion import Check
 
 CRITERIA = [Patience(2), GL(5), PQ(0.2, strip=2), UP(2, strip=2)]
 
 
 def stop(criterion, scores, losses=None, mode="min"):
-    """Return the place of the check after which to stop, None if there is none."""
+    """Return the index of the check after which to stop, or None."""
     criterion.start(mode)
     best = None
     for place, score in enumerate(scores):
@@ -26,20 +34,20 @@ def stop(criterion, scores, losses=None, mode="min"):
 
 
 @pytest.mark.parametrize("n, place", [(0, 3), (1, 3), (2, 4), (3, 5), (4, None)])
-def test_patience_waits_for_so_many_checks_without_a_better_one(n, place):
+def test_patience_waits_for_n_checks_without_improvement(n, place):
     assert stop(Patience(n), [3.0, 2.0, 1.0, 2.0, 1.5, 1.2, 0.9]) == place
 
 
-def test_patience_counts_anew_only_beyond_the_baseline():
+def test_patience_restarts_only_beyond_the_baseline():
     criterion = Patience(3)
-    # Better than before each time, and never beyond the baseline.
+    # Each score improves, but none beats the baseline.
     found = [criterion.update(Check(s, None, True, False)) for s in (9, 8, 7)]
     assert found == [False] * 3
     assert criterion.update(Check(7, None, False, False))
 
 
 @pytest.mark.parametrize("alpha, place", [(4.9, 2), (5.1, 3), (20.1, 5), (60, None)])
-def test_generalization_loss_is_the_excess_over_the_least_error(alpha, place):
+def test_generalization_loss_is_the_excess_over_the_minimum_error(alpha, place):
     # GL: 0, 0, 5, 20, 0, 50.
     assert stop(GL(alpha), [2.0, 1.0, 1.05, 1.2, 0.8, 1.2]) == place
 
@@ -58,7 +66,7 @@ def test_progress_quotient_is_loss_over_gain_at_the_ends_of_strips(alpha, place)
     assert stop(PQ(alpha, strip=2), scores, losses) == place
 
 
-def test_progress_quotient_stops_where_training_stands_still():
+def test_progress_quotient_stops_if_training_makes_no_progress():
     assert stop(PQ(100, strip=2), [1.0, 2.0], [1.0, 1.0]) == 1
     assert stop(PQ(100, strip=2), [2.0, 2.0, 1.0, 1.0], [1.0] * 4) is None
 
@@ -70,19 +78,19 @@ def test_up_counts_strips_at_whose_ends_the_error_rose(strips, place):
     assert stop(UP(strips, strip=2), scores) == place
 
 
-def test_up_knows_scores_to_maximize():
+def test_up_accepts_scores_to_maximize():
     scores = [1, 5, 1, 4]
     assert stop(UP(1, strip=2), scores, mode="max") == 3
     assert stop(UP(1, strip=2), scores) is None
 
 
-def test_scores_that_are_not_finite_come_as_the_worst():
+def test_scores_that_are_not_finite_are_the_worst():
     assert stop(GL(1000), [1.0, math.inf]) == 1
     assert stop(UP(1, strip=1), [1.0, math.inf]) == 1
 
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=repr)
-def test_goes_on_from_its_state(criterion):
+def test_resumes_from_its_state(criterion):
     scores, losses = [3.0, 2.0, 2.5, 2.4, 2.6, 2.7, 2.9, 3.0], [4.0, 3.0] * 4
     whole = stop(criterion, scores, losses)
     assert whole is not None
@@ -100,7 +108,7 @@ def test_goes_on_from_its_state(criterion):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=repr)
-def test_forgets_when_it_starts(criterion):
+def test_resets_when_it_starts(criterion):
     scores, losses = [3.0, 2.0, 2.5, 2.4, 2.6, 2.7, 2.9, 3.0], [4.0, 3.0] * 4
     first = stop(criterion, scores, losses)
     assert stop(criterion, scores, losses) == first
@@ -116,12 +124,22 @@ def test_forgets_when_it_starts(criterion):
         (lambda: PQ(-1), "`alpha`"),
         (lambda: UP(0), "`strips`"),
         (lambda: UP(1, strip=2.5), "`strip`"),
-        (lambda: GL(1).start("max"), r"GL\(1\) needs an error"),
-        (lambda: PQ(1).start("max"), r"PQ\(1, strip=5\) needs an error"),
+        (lambda: GL(1).start("max"), r"GeneralizationLoss\(1\) needs a score to mini"),
+        (
+            lambda: PQ(1).start("max"),
+            r"ProgressQuotient\(1, strip=5\) needs a score to minimize",
+        ),
         (lambda: stop(GL(1), [-1.0]), "at least 0.* Received: score=-1.0"),
-        (lambda: stop(PQ(1), [1.0]), "needs the loss of training"),
+        (lambda: stop(PQ(1), [1.0]), "needs the training loss"),
     ],
 )
-def test_refuses_what_cannot_be(make, message):
+def test_rejects_invalid_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_names_in_the_paper_are_the_same_classes():
+    assert (GL, PQ, UP) == (GeneralizationLoss, ProgressQuotient, SuccessiveIncreases)
+    assert repr(GL(5)) == "GeneralizationLoss(5)"
+    assert repr(PQ(0.5)) == "ProgressQuotient(0.5, strip=5)"
+    assert repr(UP(2, strip=3)) == "SuccessiveIncreases(2, strip=3)"

@@ -1,4 +1,4 @@
-"""What `EarlyStopping` keeps in files, and its checks within an epoch."""
+"""The files of `EarlyStopping`, and its checks within an epoch."""
 
 import os
 import resource
@@ -43,7 +43,7 @@ def test_the_best_state_can_be_on_disk(tmp_path):
     fit(model, keep, stopper, epochs=20)
     same(state(model), keep.states[stopper.best_epoch])
     assert not hasattr(stopper.best_weights, "values")
-    # It outlives the process: another stopper's file is replaced, not damaged.
+    # The file is kept after training, and can be restored in another model.
     other = make_model()
     stopper.restore(other)
     same(state(other), keep.states[stopper.best_epoch])
@@ -64,7 +64,7 @@ def test_a_state_on_disk_is_that_on_the_device(tmp_path, restore_optimizer):
 
 @pytest.fixture
 def limits():
-    """Put the limit of file sizes back at the end."""
+    """Restore the limit of file sizes afterwards."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield before
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -89,7 +89,7 @@ def test_a_best_state_that_was_removed_is_told(tmp_path):
     fit(model, stopper)
     for name in os.listdir(tmp_path):
         os.remove(tmp_path / name)
-    with pytest.raises(ValueError, match="gone, or is another's.*Received: path="):
+    with pytest.raises(ValueError, match="gone or overwritten.*Received: path="):
         stopper.restore(model)
 
 
@@ -101,7 +101,7 @@ def test_a_foreign_file_is_refused_before_training_and_kept(tmp_path, name):
     stopper = EarlyStopping(restore_best_weights=True, **{name: path})
     model = make_model()
     weights = state(model)
-    with pytest.raises(ValueError, match="damaged or another's.*Received: path="):
+    with pytest.raises(ValueError, match="damaged or of another kind.*Received: path="):
         fit(model, stopper)
     same(state(model), weights)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["mine.npz"]
@@ -117,7 +117,7 @@ def test_a_place_that_takes_no_files_is_refused_before_training(tmp_path, name):
 
 
 def make_plain():
-    """Return a model of which Keras's backup keeps all there is."""
+    """Return a model whose whole state Keras's backup saves."""
     keras.utils.set_random_seed(0)
     hidden = [layers.Dense(8, "relu"), layers.BatchNormalization()]
     model = keras.Sequential([keras.Input((3,)), *hidden, layers.Dense(1, "sigmoid")])
@@ -206,7 +206,7 @@ def test_a_model_that_was_not_resumed_is_refused(tmp_path):
     with pytest.raises(Stopped):
         train(tmp_path, stop_at=4)
     stopper = EarlyStopping(state_path=tmp_path / "stopper.npz")
-    with pytest.raises(ValueError, match="resume the model too.*epochs_saved=5"):
+    with pytest.raises(ValueError, match="too.*epochs_saved=5, first_epoch=1"):
         fit(make_model(), stopper)
 
 
@@ -214,7 +214,7 @@ def test_epochs_that_it_missed_are_told(tmp_path):
     with pytest.raises(Stopped):
         train(tmp_path, stop_at=1)
     stopper = EarlyStopping(state_path=tmp_path / "stopper.npz", patience=99)
-    with pytest.warns(RuntimeWarning, match="list `EarlyStopping` before"):
+    with pytest.warns(RuntimeWarning, match="epochs 3 to 4. List `EarlyStopping`"):
         fit(make_model(), stopper, initial_epoch=4)
     assert stopper.history["epoch"] == [0, 1, 4, 5]
 
@@ -231,7 +231,7 @@ def test_a_damaged_file_is_put_aside_for_the_one_before(tmp_path):
     assert '"epoch": 4' in metadata.read_text()
     with pytest.warns(RuntimeWarning) as told:
         resumed, _ = train(parts)
-    assert "the one before it is used" in str(told[0].message)
+    assert "the previous state is used" in str(told[0].message)
     assert (parts / "stopper.npz.damaged").exists()
     assert resumed.history["epoch"][:3] == [0, 1, 2]
 
@@ -253,7 +253,7 @@ def test_resume_needs_no_file_and_takes_precedence(tmp_path):
     "first, second, message",
     [
         ({"monitor": ["loss", "val_loss"]}, {"monitor": "loss"}, "`monitor` must be"),
-        ({"best": True}, {}, "`best_path` must be what it was"),
+        ({"best": True}, {}, "`best_path` must be the same"),
     ],
 )
 def test_a_state_of_other_arguments_is_refused(tmp_path, first, second, message):
@@ -415,8 +415,8 @@ def test_keeps_the_promises_of_a_callback_with_checks_and_files(tmp_path):
     "options, message",
     [
         ({"check_every": 0}, "`check_every` must be a positive integer"),
-        ({"validation_data": data()}, "Only `check_every` uses `validation_data`"),
-        ({"best_path": "a.npz"}, "give `restore_best_weights=True`"),
+        ({"validation_data": data()}, "`validation_data` needs `check_every`"),
+        ({"best_path": "a.npz"}, "also needs `restore_best_weights=True`"),
     ],
 )
 def test_refuses_wrong_arguments(options, message):
@@ -431,7 +431,7 @@ def test_refuses_checks_without_data():
 
 def test_refuses_data_that_can_be_gone_through_once():
     stopper = EarlyStopping(check_every=2, validation_data=iter([data(8)]))
-    with pytest.raises(ValueError, match="again and again. Received: validation_data="):
+    with pytest.raises(ValueError, match="be a generator. Received: validation_data="):
         fit(make_model(), stopper)
 
 

@@ -1,4 +1,4 @@
-"""The doctor during training: what it records, and that it leaves training alone."""
+"""The doctor during training: what it records, and that training is unaffected."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ def watched(model, *callbacks, x=None, y=None, watching=None, **settings):
 
 
 def rules(watching):
-    return [finding.rule for finding in watching.diagnosis.findings]
+    return [finding.label for finding in watching.diagnosis.findings]
 
 
 def arrays_of(model):
@@ -184,7 +184,7 @@ def test_logs_its_sentence_once_when_something_is_wrong(caplog):
         watching = watched(net("relu"))
     [entry] = caplog.records
     assert entry.getMessage() == watching.diagnosis.sentence
-    assert watching.diagnosis.sentence.startswith("Data, outputs and loss do not fit")
+    assert watching.diagnosis.sentence.startswith("Something in the data or")
 
 
 def test_speaks_before_the_first_step():
@@ -201,7 +201,7 @@ def test_says_what_does_not_fit_before_a_step_fails_of_it(caplog):
     with pytest.raises(Stopped), caplog.at_level(logging.WARNING, "kcomponents"):
         watched(net("relu"), CrashAfter(1))
     [entry] = caplog.records
-    assert entry.getMessage().startswith("Data, outputs and loss do not fit together")
+    assert entry.getMessage().startswith("Something in the data or setup is wrong")
 
 
 def test_stops_a_training_that_is_in_vain():
@@ -224,7 +224,14 @@ def test_asks_rules_of_ones_own_and_outlives_those_that_fail():
     asking = TrainingDoctor(rules=[fails, "dead_relu", finds], stop_on="mine")
     watching = watched(net(), watching=asking)
     assert rules(watching) == ["mine"] and len(watching.record.logs) == 1
-    assert "The rule fails could not be asked" in " ".join(watching.diagnosis.notes)
+    assert "Rule fails was skipped because it raised" in " ".join(
+        watching.diagnosis.notes
+    )
+
+
+def test_all_rules_are_the_default():
+    assert TrainingDoctor().rules == TrainingDoctor(rules=None).rules == doctor.RULES
+    assert TrainingDoctor(rules=[]).rules == ()
 
 
 def test_a_record_goes_on_through_a_loop_of_fits():
@@ -284,7 +291,7 @@ def test_examines_a_model_and_data_without_training():
     model = net("relu")
     before = [v.numpy() for v in model.variables]
     found = TrainingDoctor.examine_now(model, x, y)
-    assert [f.rule for f in found.findings] == ["wrong_loss_or_output_activation"]
+    assert [f.label for f in found.findings] == ["wrong_loss_or_output_activation"]
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
     assert TrainingDoctor.examine_now(net(), x, y).verdict == "healthy"
@@ -325,7 +332,7 @@ def test_what_could_not_be_seen_is_a_note_of_the_diagnosis(monkeypatch):
     monkeypatch.setattr(_backends, "inference", lambda model: broken)
     found = watched(net()).diagnosis
     assert not found.findings
-    assert any("run on its data: There is nothing to call" in n for n in found.notes)
+    assert any("run the model on its data: There is nothing" in n for n in found.notes)
 
 
 class Mystery(keras.losses.Loss):
@@ -338,7 +345,9 @@ class Mystery(keras.losses.Loss):
 def test_is_silent_where_it_cannot_know():
     watching = watched(net(loss=Mystery()))
     assert watching.diagnosis.verdict == "healthy" and not rules(watching)
-    assert any("of a kind of their own" in note for note in watching.diagnosis.notes)
+    assert any(
+        "loss or the targets are custom" in note for note in watching.diagnosis.notes
+    )
 
 
 def test_random_numbers_of_the_model_go_on_as_without_it():
@@ -381,10 +390,13 @@ def test_loss_scaling_and_accumulation_are_survived():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"data": 3}, "`data` must be a pair of inputs and targets. Received: data=3"),
+        ({"data": 3}, r"`data` must be a pair \(x, y\) .* Received: data=3"),
         ({"every": 0}, "`every` must be"),
-        ({"stop_on": ("dead",)}, "`stop_on` must hold labels of rules or verdicts"),
-        ({"rules": ("dead",)}, "`rules` must be among"),
+        (
+            {"stop_on": ("dead",)},
+            "`stop_on` must contain only these verdicts and labels: ",
+        ),
+        ({"rules": ("dead",)}, "`rules` must be functions, or among"),
     ],
 )
 def test_refuses_wrong_arguments(wrong, message):
@@ -394,7 +406,7 @@ def test_refuses_wrong_arguments(wrong, message):
 
 def test_refuses_data_that_do_not_suit_the_model():
     x, y = data()
-    with pytest.raises(ValueError, match="`data` must be inputs and targets that suit"):
+    with pytest.raises(ValueError, match="`data` must be inputs and targets that fit"):
         watched(net(), watching=TrainingDoctor(data=(x[:, :2], y)))
     with pytest.raises(ValueError, match="`model` must be compiled with a loss"):
         TrainingDoctor.examine_now(keras.Sequential([keras.layers.Dense(1)]), x, y)

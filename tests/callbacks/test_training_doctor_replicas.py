@@ -59,7 +59,7 @@ def fit(kind, *callbacks):
     settings = {"epochs": 3, "shuffle": False, "verbose": 0}
     model.fit(**data, **settings, callbacks=list(callbacks))
     variables = [*model.variables, *model.optimizer.variables]
-    rules = [f.rule for c in callbacks for f in c.diagnosis.findings]
+    rules = [f.label for c in callbacks for f in c.diagnosis.findings]
     return {"state": [v.numpy().tolist() for v in variables], "rules": rules}
 
 

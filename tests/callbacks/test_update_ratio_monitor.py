@@ -1,4 +1,4 @@
-"""The update ratios of `UpdateRatioMonitor`, against a training loop by hand."""
+"""The ratios of `UpdateRatioMonitor` equal those of a handwritten training loop."""
 
 import copy
 
@@ -175,7 +175,7 @@ def test_a_kernel_without_any_ratio_is_nan():
     monitor = UpdateRatioMonitor()
     history = fit(model, x, y, monitor)
     assert np.isnan(logged(history)["sequential/last/kernel"])
-    assert monitor.report.splitlines()[-1].split()[-1] == "none"
+    assert monitor.report.splitlines()[-1].split()[-1] == "unknown"
 
 
 def test_steps_that_are_skipped_do_not_count():

@@ -1,4 +1,4 @@
-"""Records made by hand: of a training that goes well, with what a test changes."""
+"""Records made by hand: a healthy run, with changes that make it faulty."""
 
 import copy
 import math
@@ -13,7 +13,7 @@ NAN = math.nan
 
 
 def structure(**changes):
-    """Return facts of a small classifier that is well made."""
+    """Return the structure of a small, correct classifier."""
     dense = {"class": "Dense", "trainable": True, "parameters": 40, "units": 8}
     layers = [
         {"path": "first", "activation": "relu", **dense},
@@ -94,12 +94,12 @@ def _put(found, path, value):
 
 
 def _loss(accuracy):
-    """Return a loss as far below that of a constant prediction."""
+    """Return a loss that is as good as this accuracy."""
     return 1.0986 * (1 - 1.5 * (accuracy - 1 / 3))
 
 
 def values(accuracy, **changes):
-    """Return what a look at a training that goes well has measured."""
+    """Return the values of one reading of a healthy run."""
     found = {
         "gradient_norm": {**dict.fromkeys(KERNELS, 0.1), "all": 0.2},
         "gradient_norm_max": {"all": 0.4},
@@ -121,10 +121,10 @@ def values(accuracy, **changes):
 
 
 def record(accuracies=(0.5, 0.7, 0.9), looks=None, logs=None, **changes):
-    """Return a record of such a training, an epoch for each accuracy.
+    """Return the record of a run with one epoch for each accuracy.
 
-    `looks` changes what each look measured, `logs` adds to each epoch's logs, and
-    `changes` are of the structure, as `data__inputs__0__std`.
+    `looks` changes the values of each reading, `logs` adds to each epoch's logs, and
+    `changes` are changes of the structure, such as `data__inputs__0__std`.
     """
     made = Record(structure(**copy.deepcopy(changes)))
     for epoch, accuracy in enumerate(accuracies):
@@ -135,7 +135,7 @@ def record(accuracies=(0.5, 0.7, 0.9), looks=None, logs=None, **changes):
     return made
 
 
-# What each label is given for: accuracies, looks, logs, structure.
+# Label → accuracies, values of readings, logs, changes of the structure.
 SICK = {
     "loss_nan": ((0.4, 0.33), {"weight_norm": {KERNELS[0]: NAN}}, {}, {}),
     "wrong_loss_or_output_activation": (
@@ -205,7 +205,7 @@ SICK = {
     ),
     "wrong_optimizer_setting": (STUCK, {}, {}, {"optimizer__config__epsilon": 0.5}),
 }
-# What further rules find, which give one of these labels too.
+# The same for further rules, which give one of these labels too.
 SICK_TOO = {
     "sorted_batches": (
         STUCK,
@@ -224,6 +224,6 @@ SICK_TOO = {
 
 
 def sick(name):
-    """Return the record of a training that shows a label, or what a rule finds."""
+    """Return a record with the problem of this label or rule."""
     accuracies, looks, logs, changes = (SICK | SICK_TOO)[name]
     return record(accuracies, looks, logs, **changes)

@@ -1,8 +1,8 @@
-"""Criteria of two published tools, restated on a record, to compare with.
+"""Criteria of two published tools, applied to a record, for comparison.
 
-Each function takes a record and returns the labels that its tool would give. Names of
-thresholds and order are theirs; where one reads what a record does not hold, the
-nearest number in it stands in, and a comment says so.
+Each function takes a record and returns the labels that its tool would give, with the
+tool's thresholds. A comment marks where a record lacks the number that the tool reads
+and the nearest one is used.
 """
 
 import math
@@ -12,7 +12,7 @@ RELUS = "relu", "relu6"
 
 
 def umlaut(record):
-    """Return what UMLAUT's heuristics find.
+    """Return the labels that UMLAUT's heuristics give.
 
     Reference: Schoop, Huang & Hartmann, "UMLAUT: debugging deep learning programs using
     program structure and model behavior", 2021, https://doi.org/10.1145/3411764.3445538
@@ -24,7 +24,7 @@ def umlaut(record):
     loss = structure.get("loss")
     loss = loss if isinstance(loss, dict) else {}
     logits = (loss.get("config") or {}).get("from_logits")
-    # The name of the last layer, not its activation, is what it looks at.
+    # It checks the name of the last layer, not its activation.
     named = layers and "softmax" in layers[-1]["path"].lower()
     if not named and not logits and "rossentropy" in str(loss.get("class")):
         found.add("wrong_loss_or_output_activation")
@@ -59,7 +59,7 @@ def umlaut(record):
 
 
 def autotrainer(record):
-    """Return what AutoTrainer's detectors find.
+    """Return the labels that AutoTrainer's detectors give.
 
     Reference: Zhang et al., "AutoTrainer: an automatic DNN training problem detection
     and repair system", 2021, https://doi.org/10.1109/ICSE43902.2021.00043
@@ -83,14 +83,14 @@ def autotrainer(record):
     if gains and max(gains) < 0.01 and best < 0.6:
         found |= {"slow_learning", "not_learning"}
     for facts in (record.structure.get("data") or {}).get("inputs") or []:
-        # It looks at the mean of each layer; here at what goes in.
+        # It checks the mean of each layer's outputs; here, that of the inputs.
         if abs(facts.get("mean", 0.0)) >= 10:
             found.add("unnormalized_input")
     return found
 
 
 def _by_strings(record):
-    """Return what the names of loss and activation say beside the output's width."""
+    """Return labels by the loss, the output activation and its number of units."""
     outputs = (record.structure.get("data") or {}).get("outputs") or []
     for output in outputs:
         units, kind = output.get("units"), output.get("activation")
@@ -114,7 +114,7 @@ def _by_gradients(record, looks, best):
             found.add("vanishing_gradient")
         if ratio > 70:
             found.add("exploding_gradient")
-    # It counts gradients that are exactly 0; those of dead units are.
+    # It counts gradients of exactly 0, which dead units have.
     dead = looks[-1].values.get("dead_units", {}).values()
     if dead and sum(dead) / len(dead) >= 0.7:
         found.add("dead_relu")

@@ -1,6 +1,6 @@
-"""Run programs, sick and well, under the doctor, and count what it says of them.
+"""Run faulty and healthy programs under the doctor and count its hits.
 
-Half of the programs were put aside before the rules were tuned: `--half held_out`.
+Half of the programs are held out; the rules were not tuned on them: `--half held_out`.
 From the root of the repository: `python -m tests.doctor.table`.
 """
 
@@ -22,7 +22,7 @@ HALVES = {"development": (False,), "held_out": (True,), "all": (False, True)}
 
 
 def examine(program):
-    """Run one program and return what each tool says of it, as plain values."""
+    """Run one program and return the labels of each tool, as plain values."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     doctor, begin = TrainingDoctor(), time.perf_counter()
@@ -34,7 +34,7 @@ def examine(program):
         "half": "held_out" if held_out(program.name) else "development",
         "accepted": sorted(program.accepted),
         "verdict": found.verdict,
-        "ours": [finding.rule for finding in found.findings],
+        "ours": [finding.label for finding in found.findings],
         "umlaut": sorted(umlaut(doctor.record)),
         "autotrainer": sorted(autotrainer(doctor.record)),
         "seconds": round(seconds, 2),
@@ -43,7 +43,7 @@ def examine(program):
 
 
 def is_right(row, tool):
-    """Tell an accepted label for a sick program, silence for a healthy one."""
+    """Return whether a tool gave an accepted label, or none to a healthy program."""
     found = set(row[tool])
     return bool(found & set(row["accepted"])) if row["accepted"] else not found
 
@@ -70,7 +70,7 @@ def _share(count, of):
 
 
 def by_label(rows):
-    """Return a table of programs for which each label is accepted, and of hits."""
+    """Return a table of hits by accepted label."""
     lines = [f"{'accepted label':<34}{'programs':>9}{'named':>7}{'any right':>10}"]
     for label in LABELS:
         wanted = [row for row in rows if label in row["accepted"]]
@@ -81,7 +81,7 @@ def by_label(rows):
 
 
 def differences(files):
-    """Return the programs of which files of results, one a backend, say others."""
+    """Return the programs whose results differ between backends, one file each."""
     said = {}
     for path in files:
         for line in path.read_text().splitlines():
@@ -119,7 +119,7 @@ def main(argv=None):
         print(differences(args.differences))
         return
     load()
-    # What is found stands in the table.
+    # The findings are in the table, so the log is not needed.
     logging.getLogger("kcomponents").setLevel(logging.ERROR)
     chosen = [
         program

@@ -1,4 +1,4 @@
-"""Facts, scores and simple models, beside their definitions in numpy."""
+"""Facts, scores and simple models, compared with numpy."""
 
 import math
 

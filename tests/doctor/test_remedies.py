@@ -1,4 +1,4 @@
-"""Remedies speak of the layer that was found."""
+"""Remedies have code for the layer of the finding."""
 
 import keras
 import pytest
@@ -12,11 +12,11 @@ VARIABLES = "variables__0__shape"
 
 
 def remedy(**changes):
-    """Return the code for a first layer whose units are dead."""
+    """Return the code of the remedy for dead units in the first layer."""
     accuracies, looks, logs, others = DEAD
     looks = {**looks, "dead_units": {"first": 0.9, "second": 0.1}}
     made = record(accuracies, looks, logs, **{**others, **changes})
-    [found] = [f for f in examine(made).findings if f.rule == "dead_relu"]
+    [found] = [f for f in examine(made).findings if f.label == "dead_relu"]
     assert found.where == "first"
     return found.remedies[0].code
 

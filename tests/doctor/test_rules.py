@@ -1,4 +1,4 @@
-"""Rules on outputs, labels and splits: each thing they tell apart."""
+"""Rules on outputs, labels and splits: each of their checks."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def target(**changes):
 
 
 def told(made, label):
-    found = [f for f in examine(made).findings if f.rule == label]
+    found = [f for f in examine(made).findings if f.label == label]
     return found[0].evidence[0] if found else None
 
 
@@ -38,17 +38,17 @@ AMOUNTS = {
     **target(integer=False, min=-3.0, max=3.0, mean=0.0, std=1.0, values=None),
 }
 WRONG = {
-    "always gives 1": output(units=1),
+    "is always 1": output(units=1),
     "a single unit": output(units=1, activation="linear"),
-    "compares each unit with that integer": output(loss="CategoricalCrossentropy"),
-    "takes integer labels": ONE_HOT,
+    "output's 3 units with that integer": output(loss="CategoricalCrossentropy"),
+    "expects integer labels": ONE_HOT,
     "compares each target with many outputs": {**AMOUNTS, OUTPUT + "shape": [10, 1]},
     "`from_logits` is not set": output(activation="relu"),
     "gives independent ones": output(activation="sigmoid"),
-    "questions of yes or no": {**ONE_HOT, OUTPUT + "loss": "BinaryCrossentropy"},
+    "yes/no questions": {**ONE_HOT, OUTPUT + "loss": "BinaryCrossentropy"},
     "a second time": output(from_logits=True),
-    "gives only values from 0 to 1": {**AMOUNTS, OUTPUT + "activation": "sigmoid"},
-    "Rows of a softmax sum to 1": {
+    "only gives values from 0 to 1": {**AMOUNTS, OUTPUT + "activation": "sigmoid"},
+    "Softmax outputs sum to 1": {
         **AMOUNTS,
         **output(activation="softmax", units=2, shape=[2]),
         **target(shape=[2], row_sum_min=-2.0, row_sum_max=3.0),
@@ -80,30 +80,30 @@ def test_outputs_that_fit_their_loss_are_not(number):
 def test_losses_of_another_task_are_told_where_they_do_harm():
     numbers = {**ONE_HOT, **output(task="categorical", loss="MeanSquaredError")}
     assert told(record((0.5, 0.8, 0.9), **numbers), WRONG_OUTPUT) is None
-    assert "loss for numbers" in told(record(STUCK, **numbers), WRONG_OUTPUT)
+    assert "is a regression loss" in told(record(STUCK, **numbers), WRONG_OUTPUT)
     classes = AMOUNTS | target(integer=True, values=[0.0, 1.0, 2.0], counts=[1, 1, 1])
     accuracy = {"accuracy": (0.2, 0.2, 0.3)}
     made = record((0.5, 0.8, 0.9), logs=accuracy, **classes)
-    assert "takes them for amounts" in told(made, WRONG_OUTPUT)
+    assert "treats them as quantities" in told(made, WRONG_OUTPUT)
     twice = {"layers__2__class": "Activation"}
-    assert "has cut off already" in told(record(STUCK, **twice), WRONG_OUTPUT)
+    assert "already limits the values" in told(record(STUCK, **twice), WRONG_OUTPUT)
     apart = {"layers__1__activation": "linear", "layers__1__parameters": 9}
     assert told(record(STUCK, **twice, **apart), WRONG_OUTPUT) is None
     hidden = {"layers__0__activation": "softmax"}
-    assert "a hidden layer" in told(record(STUCK, **hidden), WRONG_OUTPUT)
+    assert "Hidden layer first applies" in told(record(STUCK, **hidden), WRONG_OUTPUT)
 
 
 WRONG_OUTPUT = "wrong_loss_or_output_activation"
 LABELS = {
-    "are NaN or infinite": target(nonfinite=3),
+    "Targets contain NaN or infinity (3 values)": target(nonfinite=3),
     "All targets are the same": target(std=0.0, max=0.0),
-    "for labels 0 to 2": target(max=3.0),
-    "some rows of the targets sum to 0": {
+    "allows labels 0 to 2": target(max=3.0),
+    "some rows of the targets sum to 0, not 1": {
         **ONE_HOT,
         **output(loss="CategoricalCrossentropy"),
         **target(row_sum_min=0.0, one_hot=False),
     },
-    "they go from 1 to 2": {
+    "they range from 1 to 2": {
         **output(loss="BinaryCrossentropy", units=1, activation="sigmoid", shape=[1]),
         **target(min=1.0, max=2.0),
     },
@@ -117,20 +117,20 @@ def test_labels_that_no_output_can_give_are_told_before_training(words):
 
 def test_labels_that_do_not_belong_to_their_inputs_are_told():
     noise = output(reachable={"linear": 0.0, "best": 0.01})
-    assert "do not seem to belong" in told(record(STUCK, **noise), "label_problem")
+    assert "seem unrelated" in told(record(STUCK, **noise), "label_problem")
     rare = noise | output(baseline_accuracy=0.95)
     assert told(record((0.95,) * 3, **rare), "label_problem") is None
     twins = record(STUCK, data__outputs__0__contradictions=0.4)
-    assert "occurs with other labels" in told(twins, "label_problem")
+    assert "a sample with another label" in told(twins, "label_problem")
 
 
 VALID = {"rows": 90, "inputs": [], "outputs": []}
 SPLITS = {
-    "are training rows": {"in_training": 0.9},
-    "belong to classes that training never sees": {
+    "are also in the training data": {"in_training": 0.9},
+    "never occur in the training data": {
         "outputs": [{"shape": [], "rows": 90, "values": [7.0], "counts": [90]}]
     },
-    "those of the training data": {
+    "Validation inputs are on another scale": {
         "inputs": [{"mean": 120.0, "std": 70.0, "rows": 90, "dtype": "float32"}]
     },
 }
@@ -144,7 +144,7 @@ def test_validation_data_of_another_kind_is_told(words):
 
 def test_rows_beyond_the_training_range_are_told_where_validation_suffers():
     other = VALID | {"outside": 0.9}
-    for accuracies, label in (((0.9,) * 3, None), ((0.5,) * 3, "lie where training")):
+    for accuracies, label in (((0.9,) * 3, None), ((0.5,) * 3, "outside the range")):
         logs = {"val_accuracy": accuracies, "val_loss": (1.0, 1.0, 1.0)}
         made = record((0.5, 0.8, 0.9), logs=logs, data__validation=other)
         found = told(made, "data_split_problem")
@@ -153,7 +153,7 @@ def test_rows_beyond_the_training_range_are_told_where_validation_suffers():
 
 def test_sorted_rows_that_are_never_shuffled_are_told():
     changes = {"data__sorted": 0.97, "fit__shuffle": False}
-    assert "batch is of one class" in told(
+    assert "most batches hold a single class" in told(
         record(STUCK, **changes), "data_split_problem"
     )
     assert (
@@ -164,7 +164,7 @@ def test_sorted_rows_that_are_never_shuffled_are_told():
 
 def test_inputs_that_are_all_the_same_are_told():
     same = {INPUT + "min": 0.0, INPUT + "max": 0.0, INPUT + "std": 0.0}
-    assert "the same number" in told(record(STUCK, **same), "unnormalized_input")
+    assert "the same value" in told(record(STUCK, **same), "unnormalized_input")
 
 
 def test_what_everybody_sees_is_told_however_many_causes_there_are():
@@ -175,7 +175,7 @@ def test_what_everybody_sees_is_told_however_many_causes_there_are():
     }
     lost = {"weight_norm": {"first/kernel": float("nan")}}
     found = examine(record(STUCK, lost, **causes)).findings
-    assert len(found) == 3 and found[-1].rule == "loss_nan"
+    assert len(found) == 3 and found[-1].label == "loss_nan"
 
 
 def test_gradients_that_are_collected_and_never_applied_are_told():
@@ -189,10 +189,10 @@ def test_gradients_that_are_collected_and_never_applied_are_told():
 def test_what_a_layer_is_made_of_is_no_layer_without_an_activation():
     linear = {"layers__0__activation": "linear", "layers__0__path": "maxout/linear"}
     made = record((0.5,) * 4, **linear)
-    assert "one linear map" in told(made, "missing_activation")
+    assert "act as one linear layer" in told(made, "missing_activation")
     outer = {"path": "maxout", "class": "MaxoutDense", "activation": "maxout"}
     made.structure["layers"].insert(0, outer)
     assert told(made, "missing_activation") is None
-    # A model within a model is one behind the other all the same.
+    # Layers of a nested model still count.
     outer["class"] = "Sequential"
-    assert "one linear map" in told(made, "missing_activation")
+    assert "act as one linear layer" in told(made, "missing_activation")

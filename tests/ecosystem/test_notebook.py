@@ -46,7 +46,7 @@ def test_it_shows_every_finding_with_what_shows_it_and_what_helps(label):
     texts = read(found).texts
     assert texts[0] == found.sentence
     for finding in found.findings:
-        assert {finding.rule, *finding.evidence} <= set(texts)
+        assert {finding.label, *finding.evidence} <= set(texts)
         for remedy in finding.remedies:
             assert remedy.reason in texts
             assert not remedy.code or remedy.code in texts
@@ -55,7 +55,7 @@ def test_it_shows_every_finding_with_what_shows_it_and_what_helps(label):
 
 def test_a_healthy_training_is_a_sentence_without_a_table():
     page = read(examine(record()))
-    assert "Nothing is wrong with this training." in page.texts
+    assert "No problems found." in page.texts
     assert "table" not in [tag for tag, _ in page.tags]
 
 
@@ -81,4 +81,4 @@ def test_what_the_doctor_says_in_fit_is_shown():
     doctor = TrainingDoctor()
     net().fit(x * float("nan"), y, verbose=0, callbacks=[doctor])
     assert doctor.diagnosis.sentence in read(doctor.diagnosis).texts
-    assert doctor.diagnosis.findings[0].rule in read(doctor.diagnosis).texts
+    assert doctor.diagnosis.findings[0].label in read(doctor.diagnosis).texts

@@ -96,7 +96,7 @@ def test_keeps_the_promises_of_an_initializer(grouping):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"initializer": None, "num_pieces": 2}, "must be given"),
+        ({"initializer": None, "num_pieces": 2}, "must not be None"),
         ({"initializer": "zeros", "num_pieces": 0}, "num_pieces=0"),
         ({"initializer": "zeros", "num_pieces": True}, "num_pieces=True"),
         ({"initializer": "zeros", "num_pieces": 2, "grouping": "stride"}, "'strided'"),
@@ -109,5 +109,5 @@ def test_rejects_wrong_arguments(arguments, message):
 
 @pytest.mark.parametrize("shape", [(3, 5), ()])
 def test_rejects_a_shape_it_cannot_divide(shape):
-    with pytest.raises(ValueError, match="must divide the last axis"):
+    with pytest.raises(ValueError, match="must divide the size of the last axis"):
         PerPiece("he_normal", 2)(shape)

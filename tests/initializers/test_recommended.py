@@ -125,7 +125,9 @@ def test_keeps_the_promises_of_an_initializer(activation):
     ],
 )
 def test_rejects_what_it_does_not_know_and_names_what_is_near(activation, near):
-    with pytest.raises(ValueError, match=f"No initializer.*{near}.*Received"):
+    with pytest.raises(
+        ValueError, match=f"no recommended initializer.*{near}.*Received"
+    ):
         recommended_for(activation)
 
 

@@ -19,7 +19,7 @@ CASES = {
     "MaxoutConv3D": ({"filters": 3, "kernel_size": 2}, (2, 4, 4, 4, 2)),
     "PReLU": ({}, IMAGE),
     "RReLU": ({}, (2, 3, 4)),
-    "GradientClip": ({"norm": 1.0}, (2, 4)),
+    "GradientClip": ({"clipnorm": 1.0}, (2, 4)),
     "PreActivationResidual": ({"filters": 8, "strides": 2}, IMAGE),
     "PreActivationResidual, dense": ({"filters": 4}, (2, 4)),
 }

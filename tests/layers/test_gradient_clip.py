@@ -24,21 +24,21 @@ def clipped(layer, upstream):
 
 def test_changes_nothing_on_the_way_forward():
     x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
-    layer = GradientClip(norm=1e-3, value=1e-3)
+    layer = GradientClip(clipnorm=1e-3, clipvalue=1e-3)
     for run in (layer, compiled(layer)):
         np.testing.assert_array_equal(ops.convert_to_numpy(run(x)), x)
 
 
 def test_value_bounds_each_entry():
     np.testing.assert_allclose(
-        clipped(GradientClip(value=0.35), UPSTREAM), np.clip(UPSTREAM, -0.35, 0.35)
+        clipped(GradientClip(clipvalue=0.35), UPSTREAM), np.clip(UPSTREAM, -0.35, 0.35)
     )
 
 
 def test_norm_scales_each_sample_down_and_none_up():
     expected = UPSTREAM / [[2.5], [1], [1]]
     np.testing.assert_allclose(
-        clipped(GradientClip(norm=2), UPSTREAM), expected, rtol=1e-6
+        clipped(GradientClip(clipnorm=2), UPSTREAM), expected, rtol=1e-6
     )
 
 
@@ -46,18 +46,18 @@ def test_norm_runs_over_all_axes_but_the_batch():
     upstream = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")
     norms = np.sqrt((upstream**2).sum((1, 2, 3), keepdims=True))
     np.testing.assert_allclose(
-        clipped(GradientClip(norm=0.1), upstream), 0.1 * upstream / norms, rtol=1e-5
+        clipped(GradientClip(clipnorm=0.1), upstream), 0.1 * upstream / norms, rtol=1e-5
     )
 
 
 def test_a_sample_of_one_number_has_its_size_for_norm():
-    slope = clipped(GradientClip(norm=2), np.array([3, -1, 0], "float32"))
+    slope = clipped(GradientClip(clipnorm=2), np.array([3, -1, 0], "float32"))
     np.testing.assert_allclose(slope, [2, -1, 0])
 
 
 def test_with_both_bounds_the_entries_are_clipped_first():
     expected = np.array([[1, -1, 0]]) / np.sqrt(2)
-    layer = GradientClip(norm=1, value=1)
+    layer = GradientClip(clipnorm=1, clipvalue=1)
     np.testing.assert_allclose(clipped(layer, UPSTREAM[:1]), expected, rtol=1e-6)
 
 
@@ -66,7 +66,7 @@ def test_norm_neither_overflows_nor_vanishes(dtype):
     big = {"float16": 6e4, "float32": 3e38}[dtype]
     small = {"float16": 6e-5, "float32": 1e-30}[dtype]
     upstream = np.array([[big, big], [small, -small]], "float32")
-    slope = clipped(GradientClip(norm=1, dtype=dtype), upstream)
+    slope = clipped(GradientClip(clipnorm=1, dtype=dtype), upstream)
     np.testing.assert_allclose(slope[0], [np.sqrt(0.5)] * 2, rtol=1e-3)
     np.testing.assert_allclose(slope[1], upstream[1], rtol=1e-2)
 
@@ -75,15 +75,15 @@ def test_infinity_is_bounded_and_nan_stays():
     inf, nan = np.inf, np.nan
     upstream = np.array([[inf, 1], [inf, -inf], [nan, 0], [2, 0]], "float32")
     half = np.sqrt(0.5)
-    by_norm = clipped(GradientClip(norm=1), upstream)
+    by_norm = clipped(GradientClip(clipnorm=1), upstream)
     np.testing.assert_allclose(by_norm[[0, 1, 3]], [[1, 0], [half, -half], [1, 0]])
-    by_value = clipped(GradientClip(value=1), upstream)
+    by_value = clipped(GradientClip(clipvalue=1), upstream)
     np.testing.assert_allclose(by_value[[0, 1, 3]], [[1, 1], [1, -1], [1, 0]])
     assert np.isnan(by_norm[2, 0]) and np.isnan(by_value[2, 0])
 
 
 def test_clips_the_gradient_of_rows_that_were_looked_up():
-    layer = GradientClip(norm=1)
+    layer = GradientClip(clipnorm=1)
 
     def value(x):
         return ops.sum(ops.take(layer(x), np.array([0, 0, 2]), axis=0))
@@ -96,10 +96,10 @@ def test_clips_the_gradient_of_rows_that_were_looked_up():
 class ClippedCell(keras.layers.Layer):
     """`state = 2 * state + input`, with the gradient of the state clipped."""
 
-    def __init__(self, norm=None, value=None, **kwargs):
+    def __init__(self, clipnorm=None, clipvalue=None, **kwargs):
         super().__init__(**kwargs)
         self.state_size = self.output_size = 2
-        self.clip = GradientClip(norm, value)
+        self.clip = GradientClip(clipnorm, clipvalue)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(shape=(2, 2), initializer="identity")
@@ -126,8 +126,8 @@ def by_norm(bound):
 
 
 BOUNDS = [
-    ({"value": 3.0}, lambda g: np.clip(g, -3, 3)),
-    ({"norm": 3.0}, by_norm(3.0)),
+    ({"clipvalue": 3.0}, lambda g: np.clip(g, -3, 3)),
+    ({"clipnorm": 3.0}, by_norm(3.0)),
 ]
 
 
@@ -157,7 +157,7 @@ def test_clips_the_gradient_of_the_state_at_every_step(bounds, clip, unroll):
 def test_a_recurrent_layer_with_it_trains_compiled(jit_compile, unroll):
     x = np.random.default_rng(0).normal(size=(4, 5, 2)).astype("float32")
     upstream = np.array([[1, 0.1], [0.2, -0.3], [-2, 2], [1, 1]], "float32")
-    recurrent = keras.layers.RNN(ClippedCell(value=3.0), unroll=unroll)
+    recurrent = keras.layers.RNN(ClippedCell(clipvalue=3.0), unroll=unroll)
     model = keras.Sequential([keras.Input((5, 2)), recurrent])
     model.compile(
         keras.optimizers.SGD(1.0),
@@ -170,7 +170,7 @@ def test_a_recurrent_layer_with_it_trains_compiled(jit_compile, unroll):
     np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["norm", "value"])
+@pytest.mark.parametrize("name", ["clipnorm", "clipvalue"])
 @pytest.mark.parametrize("bound", [0, -1, np.nan, np.inf, "1", True])
 def test_rejects_a_bound_that_bounds_nothing(name, bound):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
@@ -178,9 +178,9 @@ def test_rejects_a_bound_that_bounds_nothing(name, bound):
 
 
 def test_rejects_no_bound_at_all():
-    with pytest.raises(ValueError, match="`norm`, `value` or both"):
+    with pytest.raises(ValueError, match="`clipnorm`, `clipvalue` or both"):
         GradientClip()
 
 
 def test_keeps_the_promises_of_a_layer():
-    check_layer(GradientClip, {"norm": 1, "value": 0.5}, input_shape=(2, 3, 4))
+    check_layer(GradientClip, {"clipnorm": 1, "clipvalue": 0.5}, input_shape=(2, 3, 4))

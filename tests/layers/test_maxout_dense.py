@@ -225,7 +225,7 @@ def test_the_quantizers_chosen_are_saved(tmp_path):
         ({"units": "4"}, "units='4'"),
         ({"units": 4, "num_pieces": 0}, "num_pieces=0"),
         ({"units": 4, "grouping": "stride"}, "'strided'"),
-        ({"units": 4, "kernel_initializer": None}, "must be given"),
+        ({"units": 4, "kernel_initializer": None}, "must not be None"),
         ({"units": 4, "activation": "relu"}, "activation"),
     ],
     ids=str,

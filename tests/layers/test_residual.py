@@ -291,8 +291,8 @@ def test_rejects_wrong_arguments(arguments):
 @pytest.mark.parametrize(
     ("arguments", "shape", "rule"),
     [
-        ({"strides": 2}, (2, 8), "nothing to stride over"),
-        ({"dilation_rate": 2}, (2, 8), "nothing to stride over"),
+        ({"strides": 2}, (2, 8), "without spatial axes"),
+        ({"dilation_rate": 2}, (2, 8), "without spatial axes"),
         ({}, (8,), "two to five axes"),
         ({}, (1, 1, 1, 1, 1, 1), "two to five axes"),
         ({}, (2, 4, None), "channels of the input must be known"),

@@ -83,7 +83,7 @@ def fit(policy="float32", optimizer="sgd", **arguments):
     optimizer = keras.optimizers.get(
         {"class_name": optimizer, "config": {"learning_rate": 0.1, **arguments}}
     )
-    optimizer = clipped(optimizer, global_norm=0.1)
+    optimizer = clipped(optimizer, global_clipnorm=0.1)
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, 16.0)
     model.compile(optimizer, "mse")
@@ -104,7 +104,7 @@ def on_tensorflow():
     def moved(mode, optimizer, first, second, steps=1, **bounds):
         with strategy.scope():
             variable = keras.Variable(np.zeros(first.shape, "float32"))
-            optimizer = clipped(optimizer, **(bounds or {"global_norm": 1.0}))
+            optimizer = clipped(optimizer, **(bounds or {"global_clipnorm": 1.0}))
             optimizer.build([variable])
 
         def replica():
@@ -138,7 +138,9 @@ def on_tensorflow():
         mode: {
             "orthogonal": moved(mode, sgd(), *pair),
             "broken": moved(mode, sgd(weight_decay=0.1), *broken),
-            "zeroed": moved(mode, sgd(), *broken, global_norm=1.0, nonfinite="zero"),
+            "zeroed": moved(
+                mode, sgd(), *broken, global_clipnorm=1.0, nonfinite="zero"
+            ),
             "sparse": moved(
                 mode, keras.optimizers.Adagrad(1.0), slices(3.0, 0.0), slices(0.0, 4.0)
             ),

@@ -26,7 +26,7 @@ class Clipping(type):
 def wrapped(optimizer):
     if optimizer is None or any(getattr(optimizer, name) for name in CLIPS):
         return optimizer
-    return clipped(optimizer, global_norm=1e6)
+    return clipped(optimizer, global_clipnorm=1e6)
 
 
 @pytest.mark.parametrize("case", cases(optimizer_test))

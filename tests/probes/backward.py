@@ -1,4 +1,4 @@
-"""Gradients and updates by each backend's own tools, without a trainer of Keras."""
+"""Gradients and updates with the functions of each backend, without `fit`."""
 
 import keras
 
@@ -63,9 +63,9 @@ def _jax(model, forward):
             scaled, found = forward(data)
         return scaled, (found, [scope.get_current_value(v) for v in others])
 
-    # Compiled, for eager JAX compiles each loop and branch anew at each call.
+    # Compiled, because eager JAX compiles each loop and branch again at each call.
     differentiate = jax.jit(jax.grad(objective, has_aux=True))
-    # Within `apply` the branches of the loss scaling would leave traced values behind.
+    # `apply` would leave traced values of the loss scaling in the variables.
     stateless_apply = jax.jit(optimizer.stateless_apply)
 
     def backward(data):

@@ -1,10 +1,10 @@
-"""The `train_step` that Keras's guides show how to write, on the running backend."""
+"""The custom `train_step` of the Keras guides, for the current backend."""
 
 import keras
 
 
 def train_step_of_the_guide():
-    """Return the methods that a `keras.Model` subclass overrides, by their names."""
+    """Return the methods that the subclass of `keras.Model` overrides, by name."""
     methods = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     return methods[keras.backend.backend()]()
 
@@ -75,8 +75,8 @@ def _jax():
         for metric in self.metrics:
             start = len(new_metrics)
             own = metrics_variables[start : start + len(metric.variables)]
-            told = (loss,) if metric.name == "loss" else (y, y_pred)
-            own = metric.stateless_update_state(own, *told)
+            given = (loss,) if metric.name == "loss" else (y, y_pred)
+            own = metric.stateless_update_state(own, *given)
             logs[metric.name] = metric.stateless_result(own)
             new_metrics += own
         return logs, (trainable, non_trainable, optimizer_variables, new_metrics)

@@ -1,7 +1,7 @@
-"""Small models, one for each way to build one in Keras: `models[name]()`.
+"""Small models, one for each way to build a model in Keras: `models[name]()`.
 
-Each maker returns a built, uncompiled model with the `x` and `y` of 8 samples; the loss
-"mse" fits them all. Weights are drawn from a fixed seed, names are fixed.
+Each function returns a built, uncompiled model and `x` and `y` with 8 samples for the
+loss "mse". The seed of the weights and the names are fixed.
 """
 
 import keras
@@ -14,7 +14,7 @@ SAMPLES = 8
 
 
 def normal(*shape):
-    """Return numbers of the given shape for all samples, the same at each call."""
+    """Return samples of the given shape, the same at each call."""
     generator = np.random.default_rng(sum(shape))
     return generator.normal(size=(SAMPLES, *shape)).astype("float32")
 
@@ -49,7 +49,7 @@ def functional():
 
 
 class Subclassed(keras.Model):
-    """Hidden layers in a list, as many models written by hand have them."""
+    """A subclassed model with its hidden layers in a list."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -141,7 +141,7 @@ def embedding():
         ],
         name="embedding",
     )
-    # Fewer indices than places: each batch has some twice, some rows get none.
+    # Fewer indices than positions, so some embeddings are used twice, others never.
     x = np.random.default_rng(0).integers(0, 5, size=(SAMPLES, 5)).astype("int32")
     return model, x, normal(1)
 

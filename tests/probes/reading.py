@@ -1,4 +1,4 @@
-"""What the tests of probes share: statistics of every source, and a callback."""
+"""Shared by the tests of probes: statistics of every source, and a callback."""
 
 import keras
 import numpy as np
@@ -64,7 +64,7 @@ class Reader(keras.callbacks.Callback):
 
 
 def squares(arrays):
-    """Return path → squared norm, with 0 for what is not there."""
+    """Return path → squared norm."""
     return {path: float(np.square(a).sum()) for path, a in arrays.items()}
 
 
@@ -82,7 +82,7 @@ def near(found, expected, what="", rtol=1e-5, atol=1e-9):
 
 
 def expected_of(steps):
-    """Return what the statistics of gradients and updates must be over these steps."""
+    """Return the expected statistics of gradients and updates over these steps."""
     done = [step for step in steps if not step.skipped]
     totals = [sum(squares(step.gradients).values()) for step in done]
     moved = [

@@ -1,7 +1,7 @@
-"""A training loop by hand: what each optimizer step of `fit` does, as numpy arrays.
+"""A handwritten training loop that returns each optimizer step as numpy arrays.
 
-`steps` trains a model as `fit` would, with the backend's own derivatives, and keeps
-what a probe is to report. The formulas for clipping stand here once more on purpose.
+`steps` trains a model as `fit` does, with the gradients of the backend, and keeps the
+values that a probe should report. Clipping is implemented here again on purpose.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ __all__ = ["Step", "models", "steps"]
 
 @dataclasses.dataclass
 class Step:
-    """One update of the weights, or one batch that the loss scaling skipped.
+    """One update of the weights, or one batch skipped by the loss scaling.
 
     Attributes:
         gradients: `{variable path: array}`, unscaled, before clipping, the mean over
@@ -46,7 +46,7 @@ class Step:
 
 @dataclasses.dataclass
 class Gradient:
-    """A gradient as the optimizer gets it: on TensorFlow perhaps rows with indices."""
+    """A gradient as the optimizer gets it, on TensorFlow possibly sparse."""
 
     values: np.ndarray
     indices: np.ndarray | None = None
@@ -56,7 +56,7 @@ class Gradient:
         return dataclasses.replace(self, values=function(self.values))
 
     def dense(self):
-        """Return one array, the rows of each index summed."""
+        """Return one array, with the rows of equal indices summed."""
         if self.indices is None:
             return self.values
         array = np.zeros((self.length, *self.values.shape[1:]))
@@ -66,7 +66,7 @@ class Gradient:
 
 @dataclasses.dataclass
 class Batch:
-    """What one batch gave: unscaled gradients by path, and the weights before it."""
+    """One batch: unscaled gradients by path, and the weights before it."""
 
     gradients: dict
     before: dict
@@ -132,7 +132,7 @@ def _mean(path, batches):
 
 
 def _trainer(model, settings, watch):
-    """Return what trains on one batch, and tells of it and whether it was applied."""
+    """Return a function of a batch that trains and returns a `Batch` and if applied."""
 
     def forward(data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -234,5 +234,5 @@ def _tensor(values):
 
 
 def _array(tensor):
-    # A copy: what a variable hands out may change with it.
+    # A copy, because the array may share memory with the variable.
     return np.array(ops.convert_to_numpy(tensor)).astype("float64")

@@ -1,4 +1,4 @@
-"""What a watched training compiled is let go of when it ends."""
+"""Functions and graphs compiled for a monitored run are freed after it."""
 
 import gc
 import weakref
@@ -46,7 +46,7 @@ def test_a_watched_fit_leaves_no_graph_behind():
     # Layers with gradients of their own, and in a branch the clipped step.
     layers = [keras.Input((3,)), keras.layers.Dense(4), PReLU(), keras.layers.Dense(2)]
     model = keras.Sequential(layers)
-    model.compile(clipped(keras.optimizers.SGD(), global_norm=1.0), "mse")
+    model.compile(clipped(keras.optimizers.SGD(), global_clipnorm=1.0), "mse")
     graphs, step = [], model.train_step
 
     def train_step(data):

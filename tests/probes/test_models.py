@@ -1,4 +1,4 @@
-"""What a probe measures in each form of model equals a training loop by hand."""
+"""For each kind of model, a probe measures the same as a handwritten loop."""
 
 import contextlib
 
@@ -64,9 +64,9 @@ def test_readings_equal_a_loop_by_hand(name):
 
     model, x, y = compiled(name)
     reader = Reader()
-    # The guide of Keras for JAX computes the loss where no variable may change.
+    # The Keras guide for JAX computes the loss outside of a stateless scope.
     unseen = name == "custom_train_step" and BACKEND == "jax"
-    warning = pytest.warns(UserWarning, match="loss of this model cannot be watched")
+    warning = pytest.warns(UserWarning, match="loss of this model cannot be measured")
     with warning if unseen else contextlib.nullcontext():
         model.fit(x, y, batch_size=4, shuffle=False, verbose=0, callbacks=[reader])
     for statistic, expected in expected_of(replayed).items():
@@ -120,7 +120,7 @@ def test_two_models_that_share_a_layer_do_not_mix():
         model.compile("sgd", "mse", jit_compile=BACKEND == "jax")
 
     class Other(keras.callbacks.Callback):
-        """Trains the second model in the middle of the first one's training."""
+        """Trains the second model while the first one is training."""
 
         def on_epoch_begin(self, epoch, logs=None):
             second.fit(np.ones((8, 2)), np.ones((8, 1)), verbose=0)

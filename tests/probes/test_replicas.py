@@ -1,7 +1,7 @@
-"""Probes on several devices: what they measure is that of the global batch.
+"""Probes on several devices measure the global batch.
 
-Devices are split before the backend starts, hence in a process of its own: this file,
-run as a script, prints its answers as JSON.
+Virtual devices must be created before the backend starts, so the fits run in another
+process: this file, run as a script, prints the results as JSON.
 """
 
 import functools
@@ -83,7 +83,7 @@ def fit(case):
         # that two devices would train differently.
         optimizer = keras.optimizers.SGD(0.1, global_clipnorm=100.0)
     elif case == "clipped by ours":
-        optimizer = clipped(optimizer, global_norm=0.1)
+        optimizer = clipped(optimizer, global_clipnorm=0.1)
     elif case == "loss scale":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, 64.0)
     model.compile(optimizer, "mse")

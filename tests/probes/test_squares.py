@@ -1,4 +1,4 @@
-"""Squared norms of many tensors: exact, and few operations for many variables."""
+"""Squared norms of many tensors are exact, and take few operations."""
 
 import keras
 import numpy as np

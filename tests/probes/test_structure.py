@@ -1,4 +1,4 @@
-"""The facts on a model are plain, complete, and the same before and after training."""
+"""`structure` is plain, complete, and the same before and after training."""
 
 import json
 import types
@@ -151,7 +151,7 @@ def test_schedules_stand_as_class_and_config():
     schedule = keras.optimizers.schedules.CosineDecay(0.5, 10)
     for optimizer in (
         keras.optimizers.SGD(schedule),
-        clipped(keras.optimizers.SGD(schedule), norm=1.0),
+        clipped(keras.optimizers.SGD(schedule), clipnorm=1.0),
     ):
         found = facts(small(optimizer=optimizer))["optimizer"]
         rate = found["config"]["learning_rate"]
@@ -167,9 +167,9 @@ def test_clipping_is_shown_whoever_does_it():
     keras_own = keras.optimizers.SGD(global_clipnorm=2.0)
     found = facts(small(optimizer=keras_own))["optimizer"]
     assert found["clip"] == {"global_clipnorm": 2.0}
-    ours = clipped(keras.optimizers.SGD(), norm=1.0, agc=0.01)
+    ours = clipped(keras.optimizers.SGD(), clipnorm=1.0, agc=0.01)
     found = facts(small(optimizer=ours))["optimizer"]
-    assert found["clip"] == {"norm": 1.0, "agc": 0.01}
+    assert found["clip"] == {"clipnorm": 1.0, "agc": 0.01}
 
 
 def test_the_optimizer_inside_loss_scaling_is_described():

@@ -1,4 +1,4 @@
-"""Training is left as it is: weights, files, counts, whatever happens in between."""
+"""Probes do not affect training: weights, files and counts stay the same."""
 
 import copy
 import gc
@@ -46,7 +46,7 @@ def same(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=0, atol=0 if BACKEND == "torch" else 1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The loss of this model cannot be watched")
+@pytest.mark.filterwarnings("ignore:The loss of this model cannot be measured")
 @pytest.mark.parametrize("name", KINDS)
 def test_a_probed_model_trains_as_without(name):
     watched, x, y = compiled(name)
@@ -156,7 +156,7 @@ def test_files_written_in_the_middle_load_into_an_untouched_model(tmp_path, opti
         "loss scale": lambda: keras.optimizers.LossScaleOptimizer(
             keras.optimizers.Adam(0.01), 8.0
         ),
-        "clipped": lambda: clipped(keras.optimizers.Adam(0.01), global_norm=1.0),
+        "clipped": lambda: clipped(keras.optimizers.Adam(0.01), global_clipnorm=1.0),
     }
     saved = {}
     for side in ("watched", "plain"):
@@ -229,7 +229,7 @@ def test_a_layer_inside_a_map_is_named_and_the_rest_works():
     model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
     model.compile("sgd", "mse", jit_compile=BACKEND == "jax")
     reader = Reader()
-    with pytest.warns(UserWarning, match="cannot be watched: .*inner"):
+    with pytest.warns(UserWarning, match="cannot be measured: .*inner"):
         model.fit(np.ones((4, 4)), np.ones((4, 1)), verbose=0, callbacks=[reader])
     assert "outer" in reader.values["sums"]
     assert not [site for site in reader.values["sums"] if "inner" in site]

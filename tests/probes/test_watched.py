@@ -1,4 +1,4 @@
-"""Which layers are watched, under which names, and how users choose among them."""
+"""Which layers are watched, under which paths, and how to select them."""
 
 import functools
 
@@ -243,8 +243,8 @@ def test_regular_expressions_choose_among_paths(include, chosen):
         ([], "at least one.*layers=\\[\\]"),
         (3, "at least one.*layers=3"),
         (["first", None], "at least one"),
-        ("(", "must be a regular expression: .*layers='\\('"),
-        ("modul/first", "found in no path. Did you mean one of 'model/first'"),
+        ("(", "must be a valid regular expression: .*layers='\\('"),
+        ("modul/first", "matches no path. Did you mean one of 'model/first'"),
         (["first", "xyz"], "'model/block/first'.*layers='xyz'"),
     ],
 )
@@ -254,5 +254,5 @@ def test_refuses_what_chooses_nothing(include, message):
 
 
 def test_the_refusal_names_the_argument():
-    with pytest.raises(ValueError, match="`include` is found in no path. Received"):
+    with pytest.raises(ValueError, match="`include` matches no path. Received"):
         select([], "kernel", name="include")

@@ -7,8 +7,7 @@ import clipped_rnn
 import keras
 import numpy as np
 import pytest
-import recipe_clipping
-import recipe_recurrent
+from lib import clipping, recurrent
 
 
 def run(folder, *arguments):
@@ -31,7 +30,7 @@ def test_text_is_learned_with_and_without_clipping(tmp_path, capsys):
     assert clipped["clip_rate"] == 1.0 and len(clipped["norms"]) == 8
     # The same net meets the same batch first.
     assert clipped["norms"][0] == pytest.approx(plain["norms"][0], rel=1e-4)
-    alphabet = set(recipe_recurrent.text()[1])
+    alphabet = set(recurrent.text()[1])
     for result in found:
         assert len(result["sample"]) == 7 and set(result["sample"]) <= alphabet
     printed = capsys.readouterr().out
@@ -64,23 +63,23 @@ def test_what_is_applied_obeys_the_threshold(tmp_path, arguments, largest):
 def test_the_best_model_can_be_loaded_and_scores_what_was_told(tmp_path):
     arguments = ["--task", "vowels", "--cell", "rnn", "--activation", "prelu"]
     [result] = run(tmp_path, *arguments, "--clip", "global", "--epochs", "3")
-    task = recipe_recurrent.task("vowels", None, 10, 8, 4, 0)
+    task = recurrent.task("vowels", None, 10, 8, 4, 0)
     model = keras.saving.load_model(tmp_path / "clipped_rnn/vowels_rnn_global_0.keras")
     loss, _ = model.evaluate(*task.validation, batch_size=1000, verbose=0)
     assert loss == pytest.approx(result["best"], rel=1e-4)
 
 
 def test_lanes_of_a_text_go_on_from_batch_to_batch():
-    x, y = recipe_recurrent.lanes(np.arange(50), length=4, batch=3)
+    x, y = recurrent.lanes(np.arange(50), length=4, batch=3)
     assert x.shape == y.shape == (12, 4) and (y == x + 1).all()
     for lane in range(3):
         assert (x[lane::3].ravel() == np.arange(16) + 16 * lane).all()
-    first, _ = recipe_recurrent.lanes(np.arange(50), 4, 3, most=1)
+    first, _ = recurrent.lanes(np.arange(50), 4, 3, most=1)
     assert (first == x[:3]).all()
 
 
 def test_a_window_of_a_series_is_to_tell_what_comes_next():
-    x, y = recipe_recurrent.windows(np.arange(6.0), 3)
+    x, y = recurrent.windows(np.arange(6.0), 3)
     assert x[..., 0].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     assert y.tolist() == [[3], [4], [5]]
 
@@ -123,7 +122,7 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path, monkeypatch):
 
 def test_other_settings_do_not_go_on_from_a_state():
     def digest(**settings):
-        return recipe_clipping.digest(argparse.Namespace(**settings))
+        return clipping.digest(argparse.Namespace(**settings))
 
     begun = digest(rate=0.1, epochs=3, seeds=5)
     assert begun == digest(rate=0.1, epochs=9, seeds=1)
@@ -132,7 +131,7 @@ def test_other_settings_do_not_go_on_from_a_state():
 
 def result(clip, final, constant=1.0):
     """Return the least that a verdict needs."""
-    diverged = final is None or final > recipe_clipping.FAR * constant
+    diverged = final is None or final > clipping.FAR * constant
     return {"clip": clip, "final": final, "diverged": diverged}
 
 

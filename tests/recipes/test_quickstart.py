@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import quickstart
-import recipe_data
+from lib.data import images
 
 from kcomponents.doctor import Diagnosis, Finding, Remedy
 
@@ -26,10 +26,10 @@ def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
     assert "points). Of the last layer's gradient norm" in printed
     assert before["verdict"] == "not_learning" and after["verdict"] == "healthy"
     assert "vanishing_gradient" in before["findings"]
-    assert "Nothing is wrong with this training." in printed
+    assert "No problems found." in printed
     for page in ("sigmoid.html", "with_kcomponents.html"):
         assert (tmp_path / page).read_text().startswith("<!DOCTYPE html>")
-    assert "Of what the doctor proposes" not in printed
+    assert "Best of" not in printed
     # What makes the difference: the gradient does not get to the sigmoid net's start.
     for row, low, high in ((before, 0, 0.1), (after, 0.1, 100)):
         first, last = (row["grad_norms"][place][-1] for place in ("first", "last"))
@@ -37,7 +37,7 @@ def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
 
 
 def arguments_of(folder, trials):
-    """Return what the search for a cure is told, for a net that is quickly trained."""
+    """Return arguments of the search, for a small network and one epoch."""
     return argparse.Namespace(
         depth=6, width=32, epochs=1, seed=0, trials=trials, results=folder
     )
@@ -49,27 +49,28 @@ SICK = Diagnosis("not_learning", (FINDING,))
 
 
 def test_what_the_doctor_proposes_is_searched(tmp_path, capsys):
-    quickstart.cure(SICK, recipe_data.images(), arguments_of(tmp_path, 2))
+    quickstart.cure(SICK, images(), arguments_of(tmp_path, 2))
     printed = capsys.readouterr().out
-    assert "2 trials of 1 epochs found hidden_activation = prelu best: " in printed
+    assert "Best of 2 short trials (1 epochs): hidden_activation=prelu, " in printed
     assert (tmp_path / "search.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_without_the_libraries_of_a_search_it_says_how(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_tuner", None)
-    quickstart.cure(SICK, recipe_data.images(), arguments_of(tmp_path, 2))
-    assert "pip install kcomponents[tuning]" in capsys.readouterr().out
+    quickstart.cure(SICK, images(), arguments_of(tmp_path, 2))
+    how = 'Skipping the search: run `pip install "kcomponents[tuning]"` to enable it.'
+    assert how in capsys.readouterr().out
 
 
 def test_where_nothing_is_proposed_nothing_is_searched(tmp_path, capsys):
-    data = recipe_data.images()
+    data = images()
     quickstart.cure(Diagnosis("healthy", ()), data, arguments_of(tmp_path, 2))
-    assert "There is no search among the remedies: " in capsys.readouterr().out
+    assert "Skipping the search: There is nothing" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "relu", "prelu", "maxout"])
 def test_a_remedy_changes_the_net_and_nothing_else(tmp_path, kind):
-    data, args = recipe_data.images(), arguments_of(tmp_path, 0)
+    data, args = images(), arguments_of(tmp_path, 0)
     model = quickstart.cured_net(args, data, kind, residual=True)
     assert model.output_shape == (None, 10)
     plain = quickstart.cured_net(args, data)
@@ -79,7 +80,7 @@ def test_a_remedy_changes_the_net_and_nothing_else(tmp_path, kind):
 
 
 def test_the_shipped_digits_are_all_there():
-    (x, y), (x_val, y_val) = recipe_data.images()
+    (x, y), (x_val, y_val) = images()
     assert x.shape == (8000, 784) and x_val.shape == (2000, 784)
     assert x.min() == 0 and x.max() == 1 and x.dtype == "float32"
     assert set(y) == set(y_val) == set(range(10))
@@ -88,7 +89,7 @@ def test_the_shipped_digits_are_all_there():
 def test_a_file_of_ones_own_is_split_and_scaled(tmp_path):
     path = tmp_path / "mine.npz"
     np.savez(path, x=np.full((20, 4, 4, 3), 7.0), y=np.arange(20) % 2)
-    (x, y), (x_val, y_val) = recipe_data.images(path)
+    (x, y), (x_val, y_val) = images(path)
     assert x.shape == (16, 48) and x_val.shape == (4, 48) and len(y_val) == 4
     assert x.max() == 1
 

@@ -3,9 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from optimizers import RATES, STARTS
-from recipe_landscapes import landscapes
-from recipe_rules import RULES
+from optimizers import RATES, RULES, STARTS, landscapes
 
 
 @pytest.mark.parametrize("name", list(RATES))

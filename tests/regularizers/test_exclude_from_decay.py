@@ -114,5 +114,5 @@ def test_rejects_an_unbuilt_model_and_a_rule_that_matches_nothing():
         exclude_from_decay(optimizer, make(), keep="kernals")
     frozen = make()
     frozen.trainable = False
-    with pytest.raises(ValueError, match="trainable weight to decay"):
+    with pytest.raises(ValueError, match="match a trainable weight"):
         exclude_from_decay(optimizer, frozen)

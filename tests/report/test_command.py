@@ -45,7 +45,7 @@ def test_several_records_become_one_page(run, capsys, tmp_path):
     records.sick()[1].save(other)
     both = [str(run), str(other)]
     assert main(["report", *both, "--output", str(path)]) == 0
-    assert "2 trainings side by side" in path.read_text("utf-8")
+    assert "2 runs side by side" in path.read_text("utf-8")
     assert main(["report", *both]) == 0
     text = capsys.readouterr().out
     assert "== run ==" in text and "== other ==" in text
@@ -79,7 +79,7 @@ def one_line(capsys):
     "content, words",
     [
         (None, "No file"),
-        (b"", "no whole line"),
+        (b"", "empty or truncated"),
         (b"loss: 3\n", "cannot be read"),
         (b'{"version": 2, "structure": {}}\n', "version"),
         (b"[1, 2]\n", "version"),
@@ -101,6 +101,28 @@ def test_what_is_no_record_gives_one_line_and_status_2(
 def test_a_folder_is_no_record(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     assert "not a folder" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["-o", "x.pdf"],
+        ["-o", "x.json"],
+        ["--json", "-o", "x.html"],
+        ["--json", "-o", "x.txt"],
+    ],
+)
+def test_an_output_of_another_kind_is_refused_before_any_work(more, tmp_path, capsys):
+    # The record is not even looked for.
+    assert main(["report", str(tmp_path / "none.jsonl"), *more]) == 2
+    told = one_line(capsys)
+    assert "must end in" in told and f"output={more[-1]!r}" in told
+
+
+@pytest.mark.parametrize("name", ["page", "page.htm", "PAGE.HTML"])
+def test_a_page_may_have_these_names(name, run, tmp_path):
+    assert main(["report", str(run), "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_a_record_named_twice_is_refused(run, capsys):

@@ -33,7 +33,7 @@ def test_only_settings_that_differ_are_shown():
 
 
 def test_equal_settings_are_called_so():
-    assert "None of the settings" in compare([slow(), slow()])
+    assert "All settings in the records are the same" in compare([slow(), slow()])
 
 
 def test_the_curves_lie_over_each_other():
@@ -92,7 +92,7 @@ def test_fewer_than_two_are_refused():
 
 @pytest.mark.parametrize("names", [["a"], ["a", "a"], ["a", "b", "c"], "ab"])
 def test_names_that_do_not_fit_are_refused(names):
-    with pytest.raises(ValueError, match="`names` must be 2 names, all different"):
+    with pytest.raises(ValueError, match="`names` must be 2 unique names"):
         compare([slow(), slow()], names)
 
 

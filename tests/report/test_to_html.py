@@ -133,7 +133,7 @@ def test_a_layer_at_rest_is_seen():
     for epoch in range(3):
         values = {"net/a/kernel": 0.0, "net/b/kernel": 1e-3}
         record.add(Reading(epoch, epoch + 1, {"update_ratio": values}))
-    assert "A value of 0 lies at the foot." in to_html(examine(record), record)
+    assert "Values of 0 are drawn at the bottom." in to_html(examine(record), record)
 
 
 def test_ids_are_unique_and_every_link_finds_one(sick_page, monstrous_page):
@@ -180,14 +180,14 @@ def test_settings_of_matplotlib_do_not_matter(sick_page):
 
 
 def test_many_layers_are_thinned(monstrous_page):
-    assert "8 of 200 are shown, the most extreme ones." in monstrous_page
+    assert "The 8 most extreme of 200 are shown." in monstrous_page
     plot = re.search(r'id="all-gradients.*?</svg>', monstrous_page, re.DOTALL)[0]
     assert 10 <= plot.count("<text") <= 30
 
 
 def test_a_page_without_numbers_says_what_is_missing():
     page = to_html(examine(Record()), Record())
-    assert "No epoch has ended" in page and "no readings" in page
+    assert "No epoch has finished" in page and "no measurements" in page
     assert 'class="plot"' not in page
 
 

@@ -18,7 +18,7 @@ def test_everything_of_a_finding_is_told():
     diagnosis, record = records.sick()
     text = " ".join(to_text(diagnosis, record).split())
     for finding in diagnosis.findings:
-        assert finding.rule in text and finding.where in text
+        assert finding.label in text and finding.where in text
         assert all(sentence in text for sentence in finding.evidence)
         assert all(remedy.reason in text for remedy in finding.remedies)
     assert all(note in text for note in diagnosis.notes)
@@ -70,7 +70,7 @@ def test_a_name_cannot_command_the_terminal():
 
 def test_an_empty_record_says_what_is_missing():
     text = to_text(examine(Record()), Record())
-    assert "No epoch has ended" in text
+    assert "No epoch has finished" in text
 
 
 def test_without_a_diagnosis_the_record_is_examined():

@@ -295,7 +295,7 @@ REFUSED = {
     "Supervised mode needs `y`.*Received: y=None": SUPERVISED,
     "Supervised mode needs.*loss=None": SUPERVISED | {"y": LABELS, "loss": None},
     "Supervised mode needs.*head=": SUPERVISED | {"y": LABELS, "head": None},
-    "no decoder": SUPERVISED | {"y": LABELS, "decoder": lambda shape: None},
+    "`decoder` must be None": SUPERVISED | {"y": LABELS, "decoder": lambda shape: None},
     "`corruption` must be.*below 1.*=1.0": {"corruption": 1},
     "`corruption` must be.*at least 0.*=-0.1": {"corruption": -0.1},
     "`validation_split` must be": {"validation_split": 1.5},
@@ -306,11 +306,11 @@ REFUSED = {
     "must have a layer with trainable.*'rest'": {"layers": [layers.ReLU(name="rest")]},
     "must have a layer": {"layers": keras.Sequential([layers.Dense(2)])},
     "`layers` must be a list": {"layers": layers.Dense(2)},
-    "has its head in it": {
+    "`head` must be None": {
         "layers": keras.Sequential(hidden(2, 2)),
         "head": layers.Dense(1),
     },
-    "no quantities": {"layers": [layers.Embedding(3, 2)]},
+    "cannot reconstruct": {"layers": [layers.Embedding(3, 2)]},
     "`x` must be an array.*type='list'": {"x": [[1.0, 2.0]]},
     "`x` must be an array.*shape=\\(96,\\)": {"x": X[:, 0]},
     "`x` must be an array.*at least one": {"x": X[:0]},

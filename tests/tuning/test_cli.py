@@ -43,7 +43,7 @@ def test_a_search_is_run_looked_at_checked_and_told(file, tmp_path, capsys):
     assert search("status", folder) == 0
     assert capsys.readouterr().out.startswith("2/2 trials")
     assert search("verify", folder) == 0
-    assert "Nothing is wrong" in capsys.readouterr().out
+    assert "No problems found" in capsys.readouterr().out
     assert search("report", folder, "-o", tmp_path / "page.html") == 0
     assert "search run" in (tmp_path / "page.html").read_text()
 
@@ -92,7 +92,7 @@ def test_verify_finds_what_is_damaged(file, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["run", "none.py"], "no such file"),
+        (["run", "none.py"], "does not exist"),
         (["run", "empty.py"], "a function `build`"),
         (["run", "searched_by_a_test.py", "--max-trials", "0"], "max_trials=0"),
         (["run", "searched_by_a_test.py", "--workers", "0"], "workers=0"),
@@ -109,10 +109,12 @@ def test_verify_finds_what_is_damaged(file, tmp_path, capsys):
         ),
         (["run", "searched_by_a_test.py", "--sampler", "none"], "sampler"),
         (["run", "searched_by_a_test.py", "--objective", "f1"], "f1"),
-        (["worker", "searched_by_a_test.py"], "no journal"),
-        (["status", "nowhere"], "no journal"),
-        (["report", "nowhere"], "no journal"),
-        (["stop", "nowhere"], "no journal"),
+        (["worker", "searched_by_a_test.py"], "no search journal"),
+        (["status", "nowhere"], "no search journal"),
+        (["report", "nowhere"], "no search journal"),
+        (["stop", "nowhere"], "no search journal"),
+        (["run", "none.py", "-o", "page.pdf"], "must end in .html"),
+        (["report", "nowhere", "-o", "page.json"], "must end in .html"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value),
 )

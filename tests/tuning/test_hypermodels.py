@@ -127,7 +127,7 @@ def test_the_state_of_other_cells_chooses_its_activation():
         RecurrentHyperModel((4, 2), 3, **SMALL), cell="gru", activation="relu"
     )
     assert model.layers[1].activation is keras.activations.relu
-    with pytest.raises(ValueError, match="functions only"):
+    with pytest.raises(ValueError, match="functions, not layers"):
         RecurrentHyperModel((4, 2), 3, activation=("prelu",))
     only = RecurrentHyperModel((4, 2), 3, cell="irnn")
     assert "activation" not in explore(only).values

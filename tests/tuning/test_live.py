@@ -86,7 +86,7 @@ def test_the_summary_has_the_sentence_and_the_best_five():
     rows = told.split("\n\n")[1].splitlines()
     assert [row[:1] for row in rows] == [" ", "1", "2", "3", "4", "5"]
     assert "0.9719 ± 0.0018   2      +0.015 to +0.0282" in rows[1]
-    assert "cannot be told apart" in rows[5]
+    assert "one seed only" in rows[5]
     assert max(map(len, told.splitlines())) <= 80
 
 

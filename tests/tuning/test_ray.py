@@ -83,7 +83,7 @@ def test_more_gpus_than_the_cluster_has_are_refused(tmp_path, cluster):
 
 
 def test_a_node_that_does_not_reach_the_store_says_so(tmp_path):
-    with pytest.raises(ValueError, match="folder that they share.*database"):
+    with pytest.raises(ValueError, match="folder that all nodes share.*database"):
         Worker().work(b"", str(tmp_path / "journal.log"))
 
 

@@ -393,7 +393,7 @@ DIFFERENT = [
     lambda: mlp(optimizer=optimizers.SGD(0.1, momentum=0.5)),
     lambda: mlp(optimizer=optimizers.SGD(0.1, clipnorm=1.0)),
     lambda: mlp(optimizer=optimizers.SGD(0.1, clipnorm=2.0)),
-    lambda: mlp(optimizer=clipped(optimizers.SGD(0.1), norm=1.0)),
+    lambda: mlp(optimizer=clipped(optimizers.SGD(0.1), clipnorm=1.0)),
     lambda: mlp(optimizer=optimizers.LossScaleOptimizer(optimizers.SGD(0.1))),
     lambda: mlp(optimizer=optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 9))),
     lambda: mlp(optimizer=optimizers.SGD(optimizers.schedules.CosineDecay(0.2, 9))),

@@ -1,6 +1,9 @@
 """Search: keras-tuner's interface, every trial kept, each failure a reason."""
 
+import dataclasses
 import functools
+import inspect
+import logging
 
 import keras
 import keras_tuner
@@ -9,6 +12,8 @@ import optuna
 import pytest
 
 from kcomponents import tuning
+from kcomponents.tuning._engine.arguments import INSTEAD, OF_ORACLE, OF_TUNER
+from kcomponents.tuning._engine.settings import Settings
 from tests.tuning.small import build, data, run, search_of
 
 once = pytest.mark.skipif(
@@ -96,6 +101,28 @@ def test_a_search_that_is_gone_on_with_is_what_it_would_have_been(tmp_path):
 
 
 @once
+@pytest.mark.parametrize("level", [optuna.logging.DEBUG, optuna.logging.ERROR])
+def test_a_search_is_quiet_and_leaves_the_logging_of_optuna_alone(tmp_path, level):
+    logged, before = [], optuna.logging.get_verbosity()
+    handler = logging.Handler()
+    handler.emit = logged.append
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    optuna.logging.set_verbosity(level)
+    try:
+        search = run(search_of(tmp_path, max_trials=3, repeats=1))
+        search.report()
+        assert optuna.logging.get_verbosity() == level
+        assert logged == []
+        # Studies of the user's own are logged as ever.
+        optuna.create_study()
+        assert len(logged) == (level == optuna.logging.DEBUG)
+    finally:
+        optuna.logging.set_verbosity(before)
+        logger.removeHandler(handler)
+
+
+@once
 def test_without_a_seed_one_is_drawn_and_kept(tmp_path):
     first = run(search_of(tmp_path, max_trials=2, seed=None))
     later = run(search_of(tmp_path, max_trials=2, seed=None))
@@ -107,6 +134,9 @@ def test_every_trial_tells_what_it_took(tmp_path):
     assert set(trial["curves"]) == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert [len(curve) for curve in trial["curves"].values()] == [2] * 4
     assert trial["score"] == max(trial["curves"]["val_accuracy"])
+    # Epochs count from 1.
+    best = trial["curves"]["val_accuracy"].index(trial["score"]) + 1
+    assert trial["best_epoch"] == best
     assert trial["parameters"] == 4 * 8 + 8 + 8 * 2 + 2
     assert trial["seconds"] > 0
     assert trial["peak_memory"] > 1e6
@@ -329,7 +359,7 @@ def test_the_weights_of_the_best_few_are_kept(tmp_path):
     kept = {path.name for path in (tmp_path / "untitled_project").glob("trial_*")}
     best = search.oracle.get_best_trials(2)
     assert kept == {f"trial_{trial.trial_id}" for trial in best}
-    with pytest.raises(ValueError, match="only the best few"):
+    with pytest.raises(ValueError, match="only the best trials"):
         search.get_best_models(5)
 
 
@@ -363,7 +393,7 @@ def test_several_executions_are_averaged(tmp_path):
 @once
 def test_a_space_without_a_choice_is_refused(tmp_path):
     search = search_of(tmp_path, lambda hp: build_plain(), "val_loss")
-    with pytest.raises(ValueError, match="a choice"):
+    with pytest.raises(ValueError, match="define a hyperparameter"):
         run(search)
 
 
@@ -392,6 +422,74 @@ def test_wrong_settings_are_refused_before_anything_is_built(tmp_path, wrong):
 
     with pytest.raises(ValueError, match=f"{name}.*Received: {name}="):
         search_of(tmp_path, made, **wrong)
+
+
+def test_every_argument_is_in_the_signature_with_its_default():
+    found = inspect.signature(tuning.Search).parameters
+    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
+    of_keras_tuner = {}
+    for kind in (keras_tuner.Oracle, keras_tuner.Tuner):
+        of_keras_tuner |= inspect.signature(kind).parameters
+    for name in (*OF_ORACLE[1:], *OF_TUNER):
+        defaults[name] = of_keras_tuner[name].default
+    assert {name: found[name].default for name in defaults} == defaults
+    others = {"hypermodel", "objective", "unknown"}
+    assert set(found) == {*defaults, *others}
+    assert all(p.annotation is not inspect.Parameter.empty for p in found.values())
+
+
+def test_no_argument_of_keras_tuner_is_forgotten():
+    tuners = keras_tuner.RandomSearch, keras_tuner.BayesianOptimization
+    tuners += keras_tuner.Hyperband, keras_tuner.GridSearch, keras_tuner.Tuner
+    theirs = set().union(*(inspect.signature(kind).parameters for kind in tuners))
+    ours = set(inspect.signature(tuning.Search).parameters)
+    assert theirs - ours - {"kwargs"} == INSTEAD.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("worker", "Did you mean `workers`"),
+        ("samplers", "Did you mean `sampler`"),
+        ("directry", "Did you mean `directory`"),
+        ("qqq", r"See `help\(Search\)`"),
+        ("max_epochs", "Pass `epochs`"),
+        ("max_retries_per_trial", "Use `max_retries`"),
+    ],
+)
+def test_an_unknown_argument_is_refused_with_a_hint(tmp_path, name, hint):
+    match = f"Unknown argument `{name}`. {hint}.* Received: {name}=2"
+    with pytest.raises(ValueError, match=match):
+        search_of(tmp_path, **{name: 2})
+    assert not list(tmp_path.iterdir())
+
+
+@once
+def test_arguments_of_keras_tuner_have_their_effect(tmp_path):
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("learning_rate", 0.01)
+    search = search_of(
+        tmp_path,
+        objective="val_loss",
+        hyperparameters=hp,
+        tune_new_entries=False,
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        metrics=["mae"],
+        max_model_size=10**6,
+        project_name="mine",
+        tuner_id="me",
+    )
+    model = search._build_hypermodel(search.oracle.get_space())
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    assert model.loss == "sparse_categorical_crossentropy"
+    assert [space.name for space in search.oracle.get_space().space] == [
+        "learning_rate"
+    ]
+    assert search.max_model_size == 10**6 and search.tuner_id == "me"
+    assert search.project_dir == str(tmp_path / "mine")
+    with pytest.raises(ValueError, match="hyperparameters"):
+        search_of(tmp_path, tune_new_entries=False)
 
 
 @once
@@ -435,12 +533,10 @@ def test_a_search_can_be_forgotten(tmp_path):
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        ValueError, match=r"a file that can be written.*Received: store"
-    ):
+    with pytest.raises(ValueError, match=r"a writable file.*Received: store"):
         search_of(tmp_path, store=str(tmp_path / "file" / "journal.log"))
     (tmp_path / "text.log").write_text("This is\nno journal.\n")
-    with pytest.raises(ValueError, match="no journal"):
+    with pytest.raises(ValueError, match="not a search journal"):
         search_of(tmp_path, store=str(tmp_path / "text.log"))
 
 
@@ -449,7 +545,7 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path):
     [
         ("sqlite:///a.db", "several processes"),
         ("no://where", "store"),
-        ("postgresql://nobody@127.0.0.1:1/none", "in reach"),
+        ("postgresql://nobody@127.0.0.1:1/none", "Cannot connect"),
     ],
 )
 def test_a_database_that_cannot_serve_is_refused(tmp_path, url, match):
@@ -516,7 +612,7 @@ def test_a_model_that_keras_cannot_save_is_searched_all_the_same(tmp_path, caplo
         return model
 
     search = run(search_of(tmp_path, made, max_trials=2, pruner="none"))
-    assert "The best model is not in a file" in caplog.text
+    assert "Could not save the best model" in caplog.text
     x, y = data()[1]
     found = search.get_best_models()[0].evaluate(x, y, verbose=0, return_dict=True)
     assert found["accuracy"] == pytest.approx(max(told(search, "score")), abs=1e-6)

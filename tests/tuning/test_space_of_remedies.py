@@ -1,4 +1,4 @@
-"""The doctor's remedies as a space: merged, encoded, none of them forced."""
+"""The doctor's remedies as a search space: merged, encoded, none forced."""
 
 import keras_tuner
 import pytest
@@ -13,7 +13,7 @@ def remedy(setting, *values):
 
 
 def finding(*remedies):
-    return Finding("rule", "", ("Seen.",), "medium", remedies)
+    return Finding("label", "", ("Seen.",), "medium", remedies)
 
 
 def outcomes(settings):
@@ -84,7 +84,7 @@ def test_only_the_settings_that_were_asked_for_are_taken():
     "given", [Diagnosis("healthy", (), ()), [], [remedy("data")], finding()]
 )
 def test_where_nothing_is_to_be_cured_there_is_no_space(given):
-    with pytest.raises(ValueError, match="nothing to cure"):
+    with pytest.raises(ValueError, match="nothing to search"):
         tuning.space(given)
 
 

@@ -29,15 +29,25 @@ def results_of(*trials, direction="max", **changed):
     return made_results.around(made, objective=objective, epochs=10) | changed
 
 
+@pytest.mark.parametrize(
+    ("freedom", "expected"),
+    # From a printed table of Student's t, two-sided, 95%.
+    [(1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (30, 2.042), (120, 1.980)],
+)
+def test_quantiles_are_those_of_student(freedom, expected):
+    assert t_quantile(freedom) == pytest.approx(expected, abs=5e-4)
+
+
 @pytest.mark.parametrize("freedom", [1, 1.05, 1.3, 2, 2.7, 5, 30, 300, 9999.5])
-def test_quantiles_are_those_of_student(freedom):
+def test_95_percent_of_student_lies_between_the_quantiles(freedom):
     stats = pytest.importorskip("scipy.stats")
-    expected = stats.t.ppf(0.975, freedom)
-    assert t_quantile(freedom) == pytest.approx(expected, rel=2e-4)
+    t = t_quantile(freedom)
+    inside = stats.t.cdf(t, freedom) - stats.t.cdf(-t, freedom)
+    assert inside == pytest.approx(0.95, rel=1e-9)
 
 
 def test_quantiles_end_at_those_of_the_normal_distribution():
-    assert t_quantile(1e12) == pytest.approx(1.959964, rel=2e-4)
+    assert t_quantile(1e12) == pytest.approx(1.959963985, rel=1e-9)
 
 
 def test_one_degree_of_freedom_is_the_distribution_of_cauchy():
@@ -52,7 +62,7 @@ def test_the_interval_is_that_of_welch(sizes):
     test = stats.ttest_ind(first, second, equal_var=False)
     expected = test.confidence_interval(0.95)
     found = welch_interval(first, second)
-    assert found == pytest.approx((expected.low, expected.high), rel=1e-3)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-9)
 
 
 @pytest.mark.parametrize("first", [[0.5], [0.5, 0.5], []])
@@ -134,18 +144,18 @@ def test_a_positive_gain_is_better_whatever_the_direction(direction):
     pair = (high, low) if direction == "max" else (low, high)
     known = two_sided(direction, *pair)
     gain = of.gain(known, of.winner(known))
-    assert gain.mean == pytest.approx(0.79) and gain.is_told_apart
+    assert gain.mean == pytest.approx(0.79) and gain.is_significant
     assert 0 < gain.interval[0] < gain.mean < gain.interval[1]
     worst = of.difference(known, of.baseline(known), of.winner(known))
     assert worst.interval == pytest.approx((-gain.interval[1], -gain.interval[0]))
 
 
-def test_what_overlaps_or_has_one_seed_is_not_told_apart():
+def test_what_overlaps_or_has_one_seed_is_not_significant():
     close = two_sided("max", [0.9, 0.8, 0.7], [0.85, 0.75, 0.65])
-    assert not of.gain(close, of.winner(close)).is_told_apart
+    assert not of.gain(close, of.winner(close)).is_significant
     single = two_sided("max", [0.9], [0.1, 0.2, 0.3])
     gain = of.gain(single, of.winner(single))
-    assert gain.interval is None and not gain.is_told_apart
+    assert gain.interval is None and not gain.is_significant
 
 
 def test_configurations_with_several_seeds_stand_before_lucky_ones():
@@ -239,7 +249,7 @@ def test_importance_finds_what_matters_though_it_is_inactive_at_times():
 
 
 def test_importance_says_why_there_is_none(monkeypatch):
-    assert "it takes 10" in importance(made_results.empty())[1]
+    assert "10 are needed" in importance(made_results.empty())[1]
     same = results_of(*((str(n), "search", None, n, 0.5) for n in range(12)))
     assert importance(same) == (None, "All scores are the same.")
     scores = (n / 12 for n in range(12))

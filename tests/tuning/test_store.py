@@ -74,7 +74,7 @@ def test_facts_that_a_reader_changes_stay_as_they_were(tmp_path):
 
 def test_a_search_that_is_not_there_is_refused(tmp_path):
     store_at(tmp_path)
-    with pytest.raises(ValueError, match=r"no search of this name.*name='other'"):
+    with pytest.raises(ValueError, match=r"no search with this name.*name='other'"):
         Store(tmp_path / "journal.log", "other")
 
 

@@ -142,7 +142,7 @@ def test_without_inputs_and_without_data_nothing_can_be_tried():
         model.compile("sgd", "mse")
         return model
 
-    with pytest.raises(ValueError, match="give `x`"):
+    with pytest.raises(ValueError, match="Pass `x`"):
         validate(build)
     x, y = np.zeros((3, 4), "float32"), np.zeros((3, 2), "float32")
     assert validate(build, x, y) == [{}]

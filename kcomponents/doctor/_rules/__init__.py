@@ -1,4 +1,4 @@
-"""The rules, in the order in which they are asked: causes before symptoms."""
+"""The rules, in the order in which they run: causes before symptoms."""
 
 from kcomponents.doctor._rules.finite import exploding_gradient, loss_nan
 from kcomponents.doctor._rules.generalization import overfitting

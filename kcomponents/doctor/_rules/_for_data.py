@@ -1,10 +1,10 @@
-"""Remedies for data: what to change in inputs, targets and how they are fed."""
+"""Remedies for the data: inputs, targets, and the loss that reads them."""
 
 from kcomponents.doctor._remedy import Remedy
 
 
 def output_and_loss(output):
-    """Return the activation and loss that suit the targets of an output."""
+    """Return remedies for an output whose activation and loss contradict."""
     kept = output["activation"] == "linear" and not output["from_logits"]
     if kept and str(output["loss"]).endswith("Crossentropy") and output["units"] > 1:
         return _fitting(output), _logits(output["loss"])
@@ -15,7 +15,7 @@ def _logits(loss):
     return Remedy(
         "from_logits",
         (True,),
-        "The loss then applies the softmax or sigmoid by itself, in a stable form.",
+        "The loss then applies softmax or sigmoid itself, in a stable form.",
         f"loss = keras.losses.{loss}(from_logits=True)",
     )
 
@@ -41,19 +41,19 @@ def _pair(activation, loss, units):
     return Remedy(
         "output_activation_and_loss",
         ((activation, loss),),
-        "This output gives what the loss takes and the targets are.",
+        "This output matches the loss and the targets.",
         f'outputs = keras.layers.Dense({units}, activation="{activation}")(x)\n'
         f'model.compile(optimizer="adam", loss="{loss}")',
     )
 
 
 def labels(output):
-    """Return how to look at labels, and to number them."""
+    """Return how to inspect the labels and number them from 0."""
     return (
         Remedy(
-            "labels",
+            "check_labels",
             (),
-            "Look at some rows with their labels, and number classes from 0.",
+            "Check some samples with their labels, and number the classes from 0.",
             "values, y = numpy.unique(y, return_inverse=True)\n"
             "print(len(values), numpy.bincount(y))",
         ),
@@ -61,13 +61,13 @@ def labels(output):
 
 
 def split():
-    """Return how to split data."""
+    """Return how to shuffle before a split."""
     return (
         Remedy(
-            "validation_data",
+            "shuffle_before_split",
             (),
-            "`validation_split` takes the last rows: shuffle inputs and labels "
-            "together before, and scale both parts alike.",
+            "`validation_split` takes the last samples: shuffle inputs and labels "
+            "together first, and scale both parts the same way.",
             "order = numpy.random.default_rng(0).permutation(len(x))\n"
             "x, y = x[order], y[order]",
         ),
@@ -75,13 +75,13 @@ def split():
 
 
 def scale_inputs(facts):
-    """Return a layer that scales inputs."""
+    """Return a layer that normalizes the inputs."""
     if facts["min"] >= 0 and 100 < facts["max"] <= 255 and len(facts["shape"]) > 1:
         return (
             Remedy(
                 "input_scaling",
                 ("rescaling", "normalization"),
-                "Pixels from 0 to 1 suit the usual first weights.",
+                "Default initializers expect small inputs: scale pixels to [0, 1].",
                 "x = keras.layers.Rescaling(1 / 255)(inputs)",
             ),
         )
@@ -89,19 +89,19 @@ def scale_inputs(facts):
         Remedy(
             "input_scaling",
             ("normalization", "batch_normalization"),
-            "Columns of mean 0 and deviation 1 suit the usual first weights.",
+            "Default initializers expect inputs with mean 0 and standard deviation 1.",
             "scale = keras.layers.Normalization()\nscale.adapt(x_train)",
         ),
     )
 
 
 def scale_targets():
-    """Return how to train on scaled targets."""
+    """Return how to train on normalized targets."""
     return (
         Remedy(
             "target_scaling",
-            ("standard",),
-            "A net reaches values around 0 and 1 soon, large ones late or never.",
+            ("normalization",),
+            "A network learns targets near 0 and 1 quickly, large ones slowly.",
             "mean, std = y_train.mean(0), y_train.std(0)\n"
             "model.fit(x_train, (y_train - mean) / std)\n"
             "predictions = model.predict(x) * std + mean",
@@ -110,12 +110,12 @@ def scale_targets():
 
 
 def finite_inputs():
-    """Return how to get rid of NaN in data."""
+    """Return how to drop samples that hold NaN or infinity."""
     return (
         Remedy(
-            "inputs",
+            "drop_nonfinite_samples",
             (),
-            "One NaN in a batch makes all weights NaN.",
+            "One NaN in a batch makes the loss NaN, and then every weight.",
             "good = numpy.isfinite(x).reshape(len(x), -1).all(1)\n"
             "x, y = x[good], y[good]",
         ),
@@ -123,12 +123,12 @@ def finite_inputs():
 
 
 def balance():
-    """Return weights for rare classes."""
+    """Return class weights for imbalanced classes."""
     return (
         Remedy(
             "class_weight",
             ("balanced",),
-            "Each class then counts alike in the loss, however rare it is.",
+            "Rare classes then count as much as frequent ones; watch the recall.",
             "counts = numpy.bincount(y)\n"
             "weights = dict(enumerate(len(y) / (len(counts) * counts)))\n"
             "model.fit(x, y, class_weight=weights)",

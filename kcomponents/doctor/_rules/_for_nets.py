@@ -1,4 +1,4 @@
-"""Remedies for nets: what to change in their layers."""
+"""Remedies for the model: what to change in its layers."""
 
 from kcomponents.doctor._remedy import Remedy
 from kcomponents.doctor._rules._for_steps import lower_rate
@@ -6,7 +6,7 @@ from kcomponents.doctor._rules._same_layer import same_layer, units
 
 
 def initializers(case, path):
-    """Return initializers that keep signals at their scale."""
+    """Return initializers that keep the scale of signals from layer to layer."""
     names = [la["activation"] for la in case.layers if la["activation"]]
     kind = "relu" if "relu" in names else "tanh" if "tanh" in names else "sigmoid"
     name = "he_normal" if kind == "relu" else "glorot_uniform"
@@ -14,7 +14,7 @@ def initializers(case, path):
         Remedy(
             "kernel_initializer",
             (name, "lsuv"),
-            "Signals keep their scale from layer to layer, and units differ.",
+            "Signals keep their scale from layer to layer, and all units differ.",
             f'start = kcomponents.initializers.recommended_for("{kind}")\n'
             f"layer = {same_layer(case, path)}, "
             f'activation="{kind}", kernel_initializer=start)',
@@ -23,12 +23,13 @@ def initializers(case, path):
 
 
 def vanishing(case, path):
-    """Return what lets gradients through deep nets."""
+    """Return activations and shortcuts that pass gradients through deep networks."""
     return (
         Remedy(
             "hidden_activation",
             ("relu", "prelu", "maxout"),
-            "Their slope is 1 where they fire; that of a sigmoid is at most 1/4.",
+            "ReLU, PReLU and Maxout have slope 1 for active units; a sigmoid's is at "
+            "most 1/4.",
             'start = kcomponents.initializers.recommended_for("prelu")\n'
             f"layer = {same_layer(case, path)}, kernel_initializer=start)\n"
             "activation = kcomponents.layers.PReLU()",
@@ -36,31 +37,31 @@ def vanishing(case, path):
         Remedy(
             "residual",
             (True,),
-            "Around each block the gradient passes by unchanged.",
+            "A shortcut around each block passes the gradient on unchanged.",
             f"x = kcomponents.layers.PreActivationResidual({units(case, path)})(x)",
         ),
     )
 
 
 def recurrent():
-    """Return what carries gradients through many steps."""
+    """Return layers that carry gradients through many time steps."""
     return (
         Remedy(
             "recurrent_layer",
             ("lstm", "gru", "irnn"),
-            "Their state passes from step to step unchanged, if nothing is written.",
+            "These layers carry state and gradients over many time steps.",
             "layer = keras.layers.LSTM(32)",
         ),
     )
 
 
 def dead(case, path):
-    """Return what keeps rectifiers alive."""
+    """Return activations without a flat side, and lower learning rates."""
     return (
         Remedy(
             "hidden_activation",
             ("prelu", "leaky_relu"),
-            "They have a slope on the left side too, so that no unit dies.",
+            "PReLU and LeakyReLU also have a slope below 0, so no unit dies.",
             f"layer = {same_layer(case, path)})\n"
             "activation = kcomponents.layers.PReLU()",
         ),
@@ -69,12 +70,12 @@ def dead(case, path):
 
 
 def saturated(case, path):
-    """Return what brings activations off their plateaus."""
+    """Return normalization and activations that do not saturate."""
     return (
         Remedy(
             "normalization",
             ("batch_normalization", "layer_normalization"),
-            "Inputs of mean 0 and deviation 1 are where the slope is.",
+            "Normalized inputs stay where the activation is steep, around 0.",
             "x = keras.layers.BatchNormalization()(x)\n"
             'x = keras.layers.Activation("tanh")(x)',
         ),
@@ -88,62 +89,62 @@ def activation(case, path):
         Remedy(
             "hidden_activation",
             ("relu", "prelu", "maxout"),
-            "Without one, however many layers are one linear map.",
+            "Without an activation in between, two layers act as one linear layer.",
             f'layer = {same_layer(case, path)}, activation="relu")',
         ),
     )
 
 
 def less_regularized():
-    """Return milder penalties."""
+    """Return weaker dropout and regularizers."""
     return (
         Remedy(
             "dropout",
             (0.2, 0.0),
-            "First let the training error get good, then hold it back.",
+            "First get the training error low, then add regularization.",
             "x = keras.layers.Dropout(0.2)(x)",
         ),
         Remedy(
             "l2",
             (1e-4, 0.0),
-            "A penalty must stay small beside the loss.",
+            "The regularization loss must stay small compared to the rest of the loss.",
             "regularizer = kcomponents.regularizers.L2(1e-4)",
         ),
     )
 
 
 def one_batch():
-    """Return the first thing to try with a net that learns nothing."""
+    """Return the first thing to try with a model that learns nothing."""
     return (
         Remedy(
-            "data",
+            "overfit_one_batch",
             (),
-            "A net that cannot learn 16 rows by heart has an error in it; one that can "
-            "lacks signal, size or time.",
+            "A model that cannot memorize 16 samples has a bug; one that can needs "
+            "better data, more units or more epochs.",
             "model.fit(x[:16], y[:16], epochs=500)",
         ),
     )
 
 
 def unfreeze():
-    """Return how to let weights be trained."""
+    """Return how to unfreeze the weights."""
     return (
         Remedy(
             "trainable",
             (True,),
-            "Frozen weights stay what they are; compile again after the change.",
+            "Frozen weights are never updated; compile again after unfreezing them.",
             "model.trainable = True\nmodel.compile(optimizer, loss)",
         ),
     )
 
 
 def larger():
-    """Return a larger net."""
+    """Return a larger model."""
     return (
         Remedy(
             "units",
             (64, 128),
-            "More units, and one layer more, can follow more of the data.",
+            "More units and one more layer can fit more complex data.",
             'x = keras.layers.Dense(128, activation="relu")(x)\n'
             'x = keras.layers.Dense(128, activation="relu")(x)',
         ),
@@ -151,25 +152,26 @@ def larger():
 
 
 def overfitting():
-    """Return what helps where the validation error is bad."""
+    """Return remedies for a validation error far above the training error."""
     return (
         Remedy(
             "early_stopping",
             (True,),
-            "It stops where the validation loss is least, and brings that state back.",
+            "Stops when the validation loss no longer improves, and restores the best "
+            "weights.",
             "stopper = kcomponents.callbacks.EarlyStopping(\n"
             "    patience=5, restore_best_weights=True\n)",
         ),
         Remedy(
             "dropout",
             (0.3, 0.5),
-            "No unit can rely on a single other one.",
+            "Units cannot rely on any single other unit.",
             "x = keras.layers.Dropout(0.3)(x)",
         ),
         Remedy(
             "l2",
             (1e-4, 1e-3),
-            "Large weights, which single rows need, cost something.",
+            "Penalizes the large weights needed to memorize single samples.",
             "kcomponents.regularizers.apply(model, kcomponents.regularizers.L2(1e-4))",
         ),
     )

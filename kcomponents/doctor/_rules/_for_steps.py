@@ -1,36 +1,36 @@
-"""Remedies for steps: what to change in the optimizer and how long it runs."""
+"""Remedies for the optimizer: its settings, and how long it runs."""
 
 from kcomponents.doctor._remedy import Remedy
 
 
 def finite():
-    """Return what keeps a training finite."""
+    """Return how to keep loss and weights finite."""
     return (
         Remedy(
             "nonfinite",
             ("skip",),
-            "Steps whose gradient is not finite are left out, large ones cut.",
+            "Skips steps whose gradient is NaN or infinite, and clips large gradients.",
             "optimizer = kcomponents.optimizers.clipped(\n"
-            "    keras.optimizers.Adam(1e-3), global_norm=1.0\n)",
+            "    keras.optimizers.Adam(1e-3), global_clipnorm=1.0\n)",
         ),
         Remedy(
             "from_logits",
             (True,),
-            "A loss that takes logits has no logarithm of 0.",
+            "A loss computed from logits never takes the logarithm of 0.",
             "loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
         ),
     )
 
 
 def clipping(case):
-    """Return a bound for gradients."""
+    """Return gradient clipping, and lower learning rates."""
     return (
         Remedy(
             "global_clipnorm",
             (1.0, 0.1),
-            "A step along a cut gradient keeps its direction and not its length.",
+            "Clipping shortens a large gradient and keeps its direction.",
             f"optimizer = kcomponents.optimizers.clipped(\n"
-            f"    {_optimizer(case)}, global_norm=1.0\n)",
+            f"    {_optimizer(case)}, global_clipnorm=1.0\n)",
         ),
         *lower_rate(case),
     )
@@ -51,7 +51,7 @@ def lower_rate(case):
         Remedy(
             "learning_rate",
             (_round(first), _round(first / 10)),
-            "Shorter steps do not jump over the minimum.",
+            "A smaller learning rate stops overshooting the minimum.",
             f"optimizer = {_optimizer(case, _round(first))}",
         ),
     )
@@ -66,7 +66,7 @@ def raise_rate(case):
         Remedy(
             "learning_rate",
             (_round(first), _round(first * 10)),
-            "Longer steps get there in the epochs at hand.",
+            "A larger learning rate gets there within your epochs.",
             f"optimizer = {_optimizer(case, _round(first))}",
         ),
     )
@@ -77,41 +77,41 @@ def _round(rate):
 
 
 def optimizer_defaults(case):
-    """Return the optimizer with its defaults."""
+    """Return the optimizer with its default settings."""
     kind = case.optimizer.get("class", "Adam")
     usual = 0.01 if kind == "SGD" else 1e-3
     return (
         Remedy(
             "optimizer",
             (kind.lower(),),
-            "The defaults of an optimizer suit most trainings.",
+            "The optimizer's default settings work for most models.",
             f"optimizer = keras.optimizers.{kind}(learning_rate={usual})",
         ),
     )
 
 
 def calmer(case):
-    """Return what calms a loss that goes up and down."""
+    """Return lower learning rates and a larger batch."""
     size = case.fit.get("batch_size") or 32
     return (
         *lower_rate(case),
         Remedy(
             "batch_size",
             (max(32, 2 * size),),
-            "Gradients of more rows differ less from step to step.",
+            "With larger batches, gradients vary less from step to step.",
             f"model.fit(x, y, batch_size={max(32, 2 * size)})",
         ),
     )
 
 
 def longer(case):
-    """Return more epochs, and steps that go further."""
+    """Return more epochs, and higher learning rates."""
     epochs = 5 * (case.fit.get("epochs") or len(case.losses) or 10)
     return (
         Remedy(
             "epochs",
             (epochs,),
-            "It was still getting better; let early stopping say when it no longer is.",
+            "Train longer; early stopping ends the run when the loss stops improving.",
             "stopper = kcomponents.callbacks.EarlyStopping(\n"
             '    monitor="loss", patience=20, restore_best_weights=True\n)\n'
             f"model.fit(x, y, epochs={epochs}, callbacks=[stopper])",

@@ -1,23 +1,23 @@
-"""The layer that a finding is about, as code that a remedy can go on from."""
+"""Code that creates the layer of a finding again, for a remedy to change."""
 
 RANKS = {"Conv1D": 3, "Conv2D": 4, "Conv3D": 5}
 
 
 def same_layer(case, path):
-    """Return the call that makes such a layer, without its closing bracket."""
+    """Return the call that creates the layer, without the closing parenthesis."""
     dense = f"keras.layers.Dense({units(case, path)}"
     return _convolution(case, _layer(case, path)) or dense
 
 
 def units(case, path):
-    """Return how many units a layer has, or a usual number of them."""
+    """Return the number of units of a layer, 64 where it is not known."""
     found = _layer(case, path).get("units")
-    # A record that was made elsewhere may hold anything.
+    # A record from another program may hold anything.
     return found if type(found) is int else 64
 
 
 def _layer(case, path):
-    """Return the facts of the layer at a path, which may be that of its kernel."""
+    """Return the facts of the layer at a path, or of the layer that owns a kernel."""
     above = [la for la in case.layers if f"{path}/".startswith(f"{la['path']}/")]
     return max(above, key=lambda la: len(la["path"]), default={})
 

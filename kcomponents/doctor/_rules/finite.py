@@ -1,7 +1,8 @@
-"""Rules on numbers that are no longer finite, or on their way there."""
+"""Rules on NaN, infinity and exploding gradients."""
 
 import math
 
+from kcomponents.doctor._data_words import counted
 from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_data, _for_steps
 
@@ -12,21 +13,22 @@ def loss_nan(case):
     """Find a loss or weights that are NaN or infinite."""
     inputs = [f for f in case.inputs if f.get("nonfinite")]
     if inputs:
-        seen = f"{inputs[0]['nonfinite']} values of the inputs are NaN or infinite."
-        wanted = _for_data.finite_inputs()
-        return [Finding("loss_nan", inputs[0]["name"], (seen,), "high", wanted)]
+        count = counted(inputs[0]["nonfinite"], "value")
+        seen = f"The inputs contain NaN or infinity ({count})."
+        remedies = _for_data.finite_inputs()
+        return [Finding("loss_nan", inputs[0]["name"], (seen,), "high", remedies)]
     if not case.nonfinite:
         return []
-    told = []
+    evidence = []
     lost = [e["epoch"] for e in case.record.logs if not _finite(e.get("loss", 0.0))]
     if lost:
-        told.append(f"The loss is not finite from epoch {lost[0] + 1} on.")
+        evidence.append(f"The loss is NaN or infinite from epoch {lost[0] + 1} on.")
     broken = [p for p, norm in case.last("weight_norm").items() if not _finite(norm)]
     if broken:
-        told.append(f"Weights that are not finite: {', '.join(broken[:3])}.")
-    if not told:
-        told.append("What the model puts out is not finite.")
-    return [Finding("loss_nan", "", tuple(told), "high", _for_steps.finite())]
+        evidence.append(f"These weights are NaN or infinite: {', '.join(broken[:3])}.")
+    if not evidence:
+        evidence.append("The model's outputs are NaN or infinite.")
+    return [Finding("loss_nan", "", tuple(evidence), "high", _for_steps.finite())]
 
 
 def exploding_gradient(case):
@@ -43,18 +45,25 @@ def exploding_gradient(case):
     targets = [output["target"] for output in case.outputs]
     large = any(max(abs(t.get("mean", 0)), t.get("std", 0)) > 15 for t in targets)
     if large and not case.nonfinite:
-        # Errors of that size have such gradients.
+        # Large targets make large errors, and these have large gradients.
         return []
     recurrent = bool(case.holds(*RECURRENT))
     if not (leaps or huge or (recurrent and case.nonfinite)):
         return []
-    told = [f"The largest gradient norm of a step was {largest:.3g}."]
-    if leaps:
-        told.append(f"The usual one was {usual:.3g}.")
+    peak = max(largest, *norms)
+    evidence = (
+        f"Gradients explode: the gradient norm reached {peak:.3g} in one step (usually "
+        f"{usual:.3g})."
+    )
+    if not (leaps or huge):
+        evidence = (
+            "Values became NaN or infinite in a recurrent network, where gradients "
+            f"grow over time steps (largest finite gradient norm {peak:.3g})."
+        )
     sure = case.nonfinite or case.fails
     severity = "high" if sure and (recurrent or huge) else "medium"
-    wanted = _for_steps.clipping(case)
-    return [Finding("exploding_gradient", "", tuple(told), severity, wanted)]
+    remedies = _for_steps.clipping(case)
+    return [Finding("exploding_gradient", "", (evidence,), severity, remedies)]
 
 
 def _finite(value):

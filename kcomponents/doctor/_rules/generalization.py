@@ -1,4 +1,4 @@
-"""Rules on what was learned being of use for other data."""
+"""Rule on the gap between training and validation data."""
 
 import math
 
@@ -7,7 +7,7 @@ from kcomponents.doctor._rules import _for_nets
 
 
 def overfitting(case):
-    """Find a validation error far above that of training, or one that keeps rising."""
+    """Find a validation error that keeps rising or is far above the training error."""
     losses = case.val_losses
     if len(losses) < 3 or case.nonfinite or not all(map(math.isfinite, losses)):
         return []
@@ -23,15 +23,16 @@ def overfitting(case):
         harm = gap > 0.35 or (gap > 0.2 and rises)
     if not harm:
         return []
-    told = [
+    evidence = [
         f"The validation loss is {losses[-1]:.3g}, the training loss "
         f"{case.losses[-1]:.3g}.",
-        f"It was best in epoch {losses.index(best) + 1}, with {best:.3g}.",
+        f"The validation loss was lowest in epoch {losses.index(best) + 1}: "
+        f"{best:.3g}.",
     ]
     if gap is not None:
-        told.append(
-            f"Of the way from a constant prediction to no error, {gap:.0%} is lost on "
-            "the validation data."
+        evidence.append(
+            f"{gap:.0%} of the improvement over a constant prediction is lost on "
+            "validation data."
         )
-    wanted = _for_nets.overfitting()
-    return [Finding("overfitting", "", tuple(told), "high", wanted)]
+    remedies = _for_nets.overfitting()
+    return [Finding("overfitting", "", tuple(evidence), "high", remedies)]

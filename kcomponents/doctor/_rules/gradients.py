@@ -1,4 +1,4 @@
-"""Rules on gradients and units that let nothing through."""
+"""Rules on vanishing gradients, dead and saturated units, missing activations."""
 
 import math
 
@@ -7,7 +7,7 @@ from kcomponents.doctor._rules import _for_nets
 
 WEIGHTED = "Conv", "Dense", "DepthwiseConv", "SeparableConv"
 MODELS = "Sequential", "Functional", "Model"
-# These keep a linear map linear.
+# Layers without an activation: they keep a linear map linear.
 LINEAR = {
     "AveragePooling1D",
     "AveragePooling2D",
@@ -23,7 +23,7 @@ LINEAR = {
 
 
 def vanishing_gradient(case):
-    """Find gradients that shrink on their way to the first layers."""
+    """Find gradients that shrink on their way back to the first layers."""
     if not case.harm or case.nonfinite:
         return []
     paths = [path for path in case.kernels if case.over("gradient_norm", path)]
@@ -35,32 +35,42 @@ def vanishing_gradient(case):
     late = _middle([norms[path] for path in paths[-third:]])
     if not late or not math.isfinite(late) or early > 0.02 * late:
         return _through_time(case)
-    told = (
-        f"The gradient of a weight in the first layers is {early / late:.2g} of that "
-        f"in the last ones ({early:.2g} against {late:.2g})."
+    evidence = (
+        f"Gradients vanish: a weight in the first layers gets {_fraction(early, late)} "
+        f"of the gradient of one in the last layers ({early:.2g} vs {late:.2g})."
     )
     squashed = [la for la in case.layers if la["activation"] in ("sigmoid", "tanh")]
     severity = "high" if early < 0.002 * late and squashed else "medium"
-    wanted = _for_nets.vanishing(case, paths[0])
-    return [Finding("vanishing_gradient", paths[0], (told,), severity, wanted)]
+    remedies = _for_nets.vanishing(case, paths[0])
+    return [Finding("vanishing_gradient", paths[0], (evidence,), severity, remedies)]
+
+
+def _fraction(early, late):
+    """Return how many times smaller the first gradient is, as `1/4,000`."""
+    if early < 1e-7 * late:
+        return "almost none"
+    return f"1/{float(f'{late / early:.2g}'):,.0f}"
 
 
 def _through_time(case):
-    """Find plain recurrent nets over so many steps that little comes back."""
+    """Find plain recurrent layers over so many time steps that gradients vanish."""
     plain = [la for la in case.layers if la["activation"] in ("sigmoid", "tanh")]
     plain = [la for la in plain if la["class"] == "SimpleRNN"]
     steps = max([i["shape"][0] for i in case.inputs if i["shape"]], default=0)
     if not plain or steps < 10:
         return []
     kind, path = plain[0]["activation"], plain[0]["path"]
-    told = f"Gradients come back to {path} through {steps} steps of {kind}."
+    evidence = (
+        f"Gradients vanish over time: in layer {path} they pass back through {steps} "
+        f"time steps, and {kind} shrinks them in each."
+    )
     severity = "medium" if kind == "sigmoid" else "low"
-    wanted = _for_nets.recurrent()
-    return [Finding("vanishing_gradient", path, (told,), severity, wanted)]
+    remedies = _for_nets.recurrent()
+    return [Finding("vanishing_gradient", path, (evidence,), severity, remedies)]
 
 
 def _per_weight(case, path):
-    """Return the usual gradient of one weight of a kernel."""
+    """Return the median gradient per weight of a kernel."""
     found = case.over("gradient_norm", path)
     return _middle(found) / math.sqrt(math.prod(case.kernels[path]))
 
@@ -70,7 +80,7 @@ def _middle(values):
 
 
 def dead_relu(case):
-    """Find layers most of whose rectifiers never fire."""
+    """Find layers in which most ReLU units output 0 for every sample."""
     if not case.harm:
         return []
     shares = case.last("dead_units")
@@ -78,17 +88,20 @@ def dead_relu(case):
     if not dead:
         return []
     worst = max(dead, key=lambda path: dead[path])
-    told = [f"{dead[worst]:.0%} of the units of {worst} fire for no row of an epoch."]
+    evidence = [
+        f"{dead[worst]:.0%} of the units in layer {worst} are dead: they output 0 for "
+        "every sample of an epoch."
+    ]
     first = case.over("dead_units", worst)
     if first and first[0] < dead[worst] - 0.2:
-        told.append(f"In the first epoch it was {first[0]:.0%}.")
+        evidence.append(f"In the first epoch, {first[0]:.0%} were dead.")
     severity = "high" if dead[worst] > 0.8 else "medium"
-    wanted = _for_nets.dead(case, worst)
-    return [Finding("dead_relu", worst, tuple(told), severity, wanted)]
+    remedies = _for_nets.dead(case, worst)
+    return [Finding("dead_relu", worst, tuple(evidence), severity, remedies)]
 
 
 def saturated_activation(case):
-    """Find hidden layers whose outputs are on the plateaus of their activation."""
+    """Find hidden layers whose outputs lie where the activation is flat."""
     if not case.harm:
         return []
     paths = case.last("saturated")
@@ -97,22 +110,22 @@ def saturated_activation(case):
     if not flat:
         return []
     worst = max(flat, key=lambda path: flat[path])
-    told = (
-        f"{flat[worst]:.0%} of what {worst} puts out is on a plateau, where the slope "
-        "is next to 0."
+    evidence = (
+        f"{flat[worst]:.0%} of the outputs of layer {worst} are saturated: the "
+        "activation is flat there, so almost no gradient passes."
     )
     severity = "high" if flat[worst] > 0.75 else "medium"
-    wanted = _for_nets.saturated(case, worst)
-    return [Finding("saturated_activation", worst, (told,), severity, wanted)]
+    remedies = _for_nets.saturated(case, worst)
+    return [Finding("saturated_activation", worst, (evidence,), severity, remedies)]
 
 
 def missing_activation(case):
-    """Find layers with weights one after the other and nothing between them."""
+    """Find layers with weights that follow each other without an activation."""
     if not case.harm:
         return []
     skill = case.worst
     if skill and skill.goal and skill.linear > skill.goal - 0.08:
-        # A linear model would do.
+        # A linear model reaches as much.
         return []
     weighted, found = None, None
     for layer in _whole(case.layers):
@@ -121,24 +134,26 @@ def missing_activation(case):
             found = found or weighted
             weighted = layer if activation == "linear" else None
         elif kind not in LINEAR:
-            # What is not known may be anything.
+            # An unknown layer may hold an activation.
             weighted = None
     if not found:
         return []
-    told = (
-        f"{found['path']} has no activation, and nothing follows it before the next "
-        "layer with weights: the two make one linear map."
+    evidence = (
+        f"Layer {found['path']} has no activation before the next layer with weights, "
+        "so the two act as one linear layer."
     )
     alone = not any(
         la["activation"] not in (None, "linear", "softmax", "sigmoid")
         for la in case.layers[:-1]
     )
     severity = "high" if alone else "medium"
-    wanted = _for_nets.activation(case, found["path"])
-    return [Finding("missing_activation", found["path"], (told,), severity, wanted)]
+    remedies = _for_nets.activation(case, found["path"])
+    return [
+        Finding("missing_activation", found["path"], (evidence,), severity, remedies)
+    ]
 
 
 def _whole(layers):
-    """Return layers without those that another layer, no model, is made of."""
+    """Return the layers without those inside another layer; models are opened."""
     made = tuple(f"{la['path']}/" for la in layers if la["class"] not in MODELS)
     return [layer for layer in layers if not layer["path"].startswith(made)]

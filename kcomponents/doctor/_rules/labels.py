@@ -1,5 +1,6 @@
-"""Rules on labels, and on how they were split."""
+"""Rules on labels and on the split into training and validation data."""
 
+from kcomponents.doctor._data_words import counted
 from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_data
 from kcomponents.doctor._scores import BINARY, CATEGORICAL, SPARSE
@@ -8,24 +9,27 @@ LABELS, SPLIT = "label_problem", "data_split_problem"
 
 
 def label_problem(case):
-    """Find labels that no output can give, or that hold nothing to learn."""
+    """Find labels that are out of range, all the same, or NaN."""
     found = []
     for output in case.outputs:
         target = output["target"]
         if "std" not in target:
             continue
         for check in (_not_numbers, _of_one_kind, _out_of_range):
-            told = check(output, target)
-            if told:
-                wanted = _for_data.labels(output)
-                found.append(Finding(LABELS, output["name"], (told,), "high", wanted))
+            evidence = check(output, target)
+            if evidence:
+                remedies = _for_data.labels(output)
+                found.append(
+                    Finding(LABELS, output["name"], (evidence,), "high", remedies)
+                )
                 break
     return found
 
 
 def _not_numbers(output, target):
     if target.get("nonfinite"):
-        return f"{target['nonfinite']} targets are NaN or infinite."
+        count = counted(target["nonfinite"], "value")
+        return f"Targets contain NaN or infinity ({count})."
     return None
 
 
@@ -34,7 +38,7 @@ def _of_one_kind(output, target):
         return f"All targets are the same: {target['min']:.4g}."
     still = [s == 0 for s in target.get("column_std", [])]
     if target.get("one_hot") and still and all(still):
-        return "All targets are of one and the same class."
+        return "All targets belong to the same class."
     return None
 
 
@@ -42,76 +46,79 @@ def _out_of_range(output, target):
     units = output["units"]
     if output["loss"] in SPARSE and (target["max"] >= units or target["min"] < 0):
         return (
-            f"Labels go from {target['min']:.0f} to {target['max']:.0f}, but the "
-            f"output has {units} units, for labels 0 to {units - 1}."
+            f"Labels range from {target['min']:.0f} to {target['max']:.0f}, but an "
+            f"output with {counted(units, 'unit')} allows labels 0 to {units - 1}."
         )
     if output["loss"] in CATEGORICAL and target.get("row_sum_min", 1) < 0.5:
         return (
-            "CategoricalCrossentropy expects one class a row, but some rows of the "
-            f"targets sum to {target['row_sum_min']:.3g}."
+            f"{output['loss']} expects one class per sample, but some rows of the "
+            f"targets sum to {target['row_sum_min']:.3g}, not 1."
         )
     if output["loss"] in BINARY and (target["max"] > 1 or target["min"] < 0):
         return (
-            f"BinaryCrossentropy takes targets from 0 to 1, but they go from "
+            f"{output['loss']} expects targets from 0 to 1, but they range from "
             f"{target['min']:.4g} to {target['max']:.4g}."
         )
     return None
 
 
 def contradictory_labels(case):
-    """Find equal inputs with different labels, and labels that belong to other rows."""
+    """Find equal inputs with different labels, and labels unrelated to the inputs."""
     if not case.fails:
         return []
     for output in case.outputs:
         share = output.get("contradictions") or 0.0
         if share > 0.2:
-            told = (
-                f"{share:.0%} of the rows have an input that occurs with other labels."
+            evidence = (
+                f"{share:.0%} of the samples have the same inputs as a sample with "
+                "another label."
             )
-            wanted = _for_data.labels(output)
-            return [Finding(LABELS, output["name"], (told,), "high", wanted)]
+            remedies = _for_data.labels(output)
+            return [Finding(LABELS, output["name"], (evidence,), "high", remedies)]
     skill = case.worst
     known = skill and skill.output.get("reachable")
     wide = [len(i["shape"]) for i in case.inputs]
     rows = case.data.get("sampled") or 0
-    # Of sequences, and of rare classes, simple models tell little.
+    # Simple models say little about sequences and about rare classes.
     rare = (skill.output.get("baseline_accuracy") or 0.0) > 0.85 if skill else True
     plain = max(wide, default=9) != 2 and not rare
     if known and known["best"] < 0.08 and rows >= 80 and plain:
-        told = (
-            "Inputs and labels do not seem to belong together: neither the net nor "
-            "linear models nor nearest neighbors do better than a constant."
+        evidence = (
+            "Inputs and labels seem unrelated: neither the model nor linear models nor "
+            "nearest neighbors do better than a constant prediction."
         )
-        wanted = _for_data.labels(skill.output)
-        return [Finding(LABELS, skill.name, (told,), "medium", wanted)]
+        remedies = _for_data.labels(skill.output)
+        return [Finding(LABELS, skill.name, (evidence,), "medium", remedies)]
     return []
 
 
 def sorted_batches(case):
-    """Find rows that are sorted by their labels and are never shuffled."""
+    """Find samples that are sorted by label and never shuffled."""
     skill, alike = case.worst, case.data.get("sorted") or 0.0
     size, rows = case.fit.get("batch_size"), case.data.get("rows") or 0
     if not case.harm or not skill or not skill.classifies or case.fit.get("shuffle"):
         return []
     if alike < 0.9 or not size or rows < 2 * size:
         return []
-    told = (
-        f"Rows are sorted by label ({alike:.0%} have that of the row before), and with "
-        "`shuffle=False` each batch is of one class."
+    evidence = (
+        f"Samples are sorted by label ({alike:.0%} have the same label as the previous "
+        "sample), and with `shuffle=False` most batches hold a single class."
     )
-    return [Finding(SPLIT, "shuffle", (told,), "high", _for_data.split())]
+    return [Finding(SPLIT, "shuffle", (evidence,), "high", _for_data.split())]
 
 
 def data_split_problem(case):
-    """Find validation data that is of another kind than the training data, or in it."""
+    """Find validation data that differs from the training data or repeats it."""
     other = case.data.get("validation")
     if not other or not case.inputs:
         return []
     checks = _other_classes, _other_scale, _other_range, _the_same_rows
-    told = [text for check in checks if (text := check(case, other))]
-    if not told:
+    evidence = [text for check in checks if (text := check(case, other))]
+    if not evidence:
         return []
-    return [Finding(SPLIT, "validation_data", tuple(told), "high", _for_data.split())]
+    return [
+        Finding(SPLIT, "validation_data", tuple(evidence), "high", _for_data.split())
+    ]
 
 
 def _other_classes(case, other):
@@ -125,15 +132,15 @@ def _other_classes(case, other):
         new = sum(share for label, share in valid.items() if label not in train)
         if rows >= 20 and (far > 0.5 or new > 0.2):
             return (
-                f"The classes of the validation data are not those of the training "
-                f"data: {far:.0%} of the labels would have to be others, and "
-                f"{new:.0%} belong to classes that training never sees."
+                "Training and validation data have different classes: the class "
+                f"frequencies differ by {far:.0%}, and {new:.0%} of the validation "
+                "labels never occur in the training data."
             )
     return None
 
 
 def _shares(target):
-    """Return label → share of the rows."""
+    """Return label → share of the samples."""
     if target.get("one_hot"):
         return dict(enumerate(target["column_mean"]))
     values = target.get("values")
@@ -153,15 +160,15 @@ def _other_scale(case, other):
         ratio = (valid["std"] or 1e-12) / (train["std"] or 1e-12)
         if shift > 5 or ratio > 20 or ratio < 0.05:
             return (
-                f"Inputs of the validation data have mean {valid['mean']:.3g} and "
-                f"standard deviation {valid['std']:.3g}, those of the training data "
-                f"{train['mean']:.3g} and {train['std']:.3g}."
+                "Validation inputs are on another scale: mean "
+                f"{valid['mean']:.3g} and standard deviation {valid['std']:.3g}, but "
+                f"{train['mean']:.3g} and {train['std']:.3g} in the training data."
             )
     return None
 
 
 def _other_range(case, other):
-    """Tell rows that lie where training has none, as of data that were sorted."""
+    """Find values outside the training range, as after a split of sorted data."""
     if case.gap is None or case.gap < 0.15:
         return None
     share, what = max(
@@ -169,7 +176,10 @@ def _other_range(case, other):
         (other.get("targets_outside") or 0.0, "targets"),
     )
     if share > 0.5:
-        return f"{share:.0%} of the {what} for validation lie where training has none."
+        return (
+            f"{share:.0%} of the validation {what} lie outside the range of the "
+            "training data."
+        )
     return None
 
 
@@ -178,5 +188,5 @@ def _the_same_rows(case, other):
     distinct = case.inputs[0].get("distinct", 0)
     few = distinct < 0.5 * case.inputs[0].get("rows", 0) or distinct < 20
     if share > 0.2 and not few:
-        return f"{share:.0%} of the rows of the validation data are training rows."
+        return f"{share:.0%} of the validation samples are also in the training data."
     return None

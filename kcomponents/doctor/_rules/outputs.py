@@ -1,18 +1,20 @@
-"""Rules on outputs, losses and targets that do not fit together."""
+"""Rule on outputs, losses and targets that contradict each other."""
+
+import math
 
 from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_data
 from kcomponents.doctor._scores import BINARY, CATEGORICAL, REGRESSION, SPARSE
 
 RULE = "wrong_loss_or_output_activation"
-# Activation → what it can put out.
+# Activation → lowest and highest output.
 RANGES = {
     "hard_sigmoid": (0, 1),
-    "relu": (0, float("inf")),
+    "relu": (0, math.inf),
     "relu6": (0, 6),
     "sigmoid": (0, 1),
     "softmax": (0, 1),
-    "softplus": (0, float("inf")),
+    "softplus": (0, math.inf),
     "softsign": (-1, 1),
     "tanh": (-1, 1),
 }
@@ -21,21 +23,23 @@ ENTROPIES = BINARY | CATEGORICAL | SPARSE
 
 
 def wrong_output(case):
-    """Find outputs whose width, activation, loss and targets contradict each other."""
+    """Find outputs whose units, activation, loss and targets contradict each other."""
     found = []
     for output in case.outputs:
         for check in CHECKS:
-            told = check(output)
-            if told:
-                wanted = _for_data.output_and_loss(output)
-                found.append(Finding(RULE, output["name"], (told,), "high", wanted))
+            evidence = check(output)
+            if evidence:
+                remedies = _for_data.output_and_loss(output)
+                found.append(
+                    Finding(RULE, output["name"], (evidence,), "high", remedies)
+                )
                 break
     return found
 
 
 def _one_unit_softmax(output):
     if output["activation"] == "softmax" and output["units"] == 1:
-        return "Softmax over a single unit always gives 1, whatever the input is."
+        return "The output is a softmax over a single unit, so it is always 1."
     return None
 
 
@@ -43,22 +47,22 @@ def _one_unit_of_classes(output):
     single = output["units"] == 1 and output["loss"] in CATEGORICAL | SPARSE
     if single:
         return (
-            f"{output['loss']} compares classes, but the output has a single unit, "
-            "so there is nothing to choose from."
+            f"{output['loss']} needs one unit per class, but the output has a single "
+            "unit."
         )
     return None
 
 
 def _labels_as_numbers(output):
-    """Find integer labels of several classes that are spread over several units."""
+    """Find integer labels that the loss compares with each of several units."""
     target = output["target"]
     if output["units"] < 2 or not target.get("integer") or "std" not in target:
         return None
     flat = target["shape"] in ([], [1]) and output.get("shape") not in ([], [1])
     if flat and output["loss"] in (CATEGORICAL | BINARY | REGRESSION):
         return (
-            f"Targets are one integer a row, the output has {output['units']} units, "
-            f"and {output['loss']} compares each unit with that integer."
+            f"Each target is one integer, and {output['loss']} compares each of the "
+            f"output's {output['units']} units with that integer."
         )
     return None
 
@@ -67,15 +71,12 @@ def _rows_for_sparse(output):
     target = output["target"]
     if output["loss"] in SPARSE and target.get("one_hot") and output["units"] > 1:
         if target["shape"] == output.get("shape"):
-            return (
-                "Targets are one-hot rows, but SparseCategoricalCrossentropy takes "
-                "integer labels."
-            )
+            return f"Targets are one-hot, but {output['loss']} expects integer labels."
     return None
 
 
 def _other_shape(output):
-    """Find targets that are spread over outputs of another shape."""
+    """Find targets that the loss broadcasts to outputs of another shape."""
     target, shape = output["target"], output.get("shape")
     if (
         output["loss"] not in REGRESSION | BINARY
@@ -83,12 +84,12 @@ def _other_shape(output):
         or "std" not in target
     ):
         return None
-    wanted, given = ([n for n in s if n != 1] for s in (shape, target["shape"]))
-    if wanted == given:
+    shapes = [[n for n in s if n != 1] for s in (shape, target["shape"])]
+    if shapes[0] == shapes[1]:
         return None
     return (
-        f"A row of targets has shape {tuple(target['shape'])}, one of outputs "
-        f"{tuple(shape)}: the loss compares each target with many outputs."
+        f"A target has shape {tuple(target['shape'])}, an output {tuple(shape)}: the "
+        "loss broadcasts them and compares each target with many outputs."
     )
 
 
@@ -97,7 +98,7 @@ def _entropy_of_no_probability(output):
     if output["loss"] in ENTROPIES and unbounded and not output["from_logits"]:
         return (
             f"{output['loss']} expects probabilities, but the output's activation is "
-            f"{output['activation']}, and `from_logits` is not set."
+            f"{output['activation']} and `from_logits` is not set."
         )
     return None
 
@@ -107,19 +108,19 @@ def _entropy_of_wrong_kind(output):
     if output["loss"] in CATEGORICAL | SPARSE and not output["from_logits"]:
         if output["activation"] in ("sigmoid", "hard_sigmoid") and units > 1:
             return (
-                f"{output['loss']} expects shares of classes that sum to 1, but a "
-                f"{output['activation']} on {units} units gives independent ones."
+                f"{output['loss']} expects class probabilities that sum to 1, but "
+                f"{output['activation']} over {units} units gives independent ones."
             )
     if output["loss"] in BINARY and units > 2 and output["activation"] == "softmax":
         if target.get("one_hot"):
             return (
-                f"BinaryCrossentropy takes the {units} units of a softmax for "
-                f"{units} questions of yes or no, though one class of them is right."
+                f"{output['loss']} treats the {units} softmax units as {units} yes/no "
+                "questions, but each sample has exactly one class."
             )
     if output["loss"] in CATEGORICAL and target.get("row_sum_max", 1) > 1.5:
         return (
-            "CategoricalCrossentropy expects one class a row, but rows of the targets "
-            f"sum to up to {target['row_sum_max']:.3g}."
+            f"{output['loss']} expects one class per sample, but some rows of the "
+            f"targets sum to {target['row_sum_max']:.3g}, not 1."
         )
     return None
 
@@ -128,8 +129,8 @@ def _logits_twice(output):
     squashed = output["activation"] in ("softmax", "sigmoid")
     if output["loss"] in ENTROPIES and output["from_logits"] and squashed:
         return (
-            f"The output applies {output['activation']}, and `from_logits=True` lets "
-            "the loss apply it a second time."
+            f"The output already applies {output['activation']}, and "
+            "`from_logits=True` makes the loss apply it a second time."
         )
     return None
 
@@ -141,23 +142,24 @@ def _targets_out_of_reach(output):
     sums = target.get("row_sum_min", 1), target.get("row_sum_max", 1)
     if output["activation"] == "softmax" and max(abs(s - 1) for s in sums) > 0.1:
         return (
-            f"Rows of a softmax sum to 1, but those of the targets to {sums[0]:.3g} up "
-            f"to {sums[1]:.3g}."
+            "Softmax outputs sum to 1, but rows of the targets sum to between "
+            f"{sums[0]:.3g} and {sums[1]:.3g}."
         )
-    low, high = RANGES.get(output["activation"], (-float("inf"), float("inf")))
+    low, high = RANGES.get(output["activation"], (-math.inf, math.inf))
     room = 0.05 * (target["max"] - target["min"])
-    # A little beyond, as by noise, does no harm.
+    # Noise slightly out of range does no harm.
     beyond = target["max"] > high + room or target["min"] < low - room
     if beyond and not _few_beyond(target, low, high):
+        limits = f"at least {low}" if high == math.inf else f"from {low} to {high}"
         return (
-            f"Targets go from {target['min']:.3g} to {target['max']:.3g}, but "
-            f"{output['activation']} gives only values from {low} to {high}."
+            f"Targets range from {target['min']:.3g} to {target['max']:.3g}, but "
+            f"{output['activation']} only gives values {limits}."
         )
     return None
 
 
 def _few_beyond(target, low, high):
-    """Tell targets of which only the edge of their spread is out of reach."""
+    """Tell whether all but the outermost targets are within reach."""
     inner_low = target["mean"] - 2 * target["std"]
     inner_high = target["mean"] + 2 * target["std"]
     return inner_low >= low and inner_high <= high

@@ -2,18 +2,19 @@
 
 import math
 
+from kcomponents.doctor._data_words import counted
 from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_steps
 
 HIGH, LOW = "learning_rate_too_high", "learning_rate_too_low"
 SETTING = "wrong_optimizer_setting"
-# Above and below these few trainings go well.
+# Optimizers whose usual learning rates differ from those of Adam.
 PLAIN = {"SGD"}
 SLOW_BY_DEFAULT = {"Adadelta", "Adagrad"}
 
 
 def usual_rates(case):
-    """Return the lowest and highest rate that is usual for the optimizer."""
+    """Return the lowest and the highest usual learning rate of the optimizer."""
     kind = case.optimizer.get("class")
     if kind in PLAIN:
         momentum = (case.optimizer.get("config") or {}).get("momentum") or 0.0
@@ -25,45 +26,47 @@ def usual_rates(case):
 
 
 def learning_rate_too_high(case):
-    """Find steps that jump over what they look for."""
+    """Find a learning rate so high that steps overshoot the minimum."""
     if not case.harm:
         return []
-    told, rate = [], case.rate
+    evidence, rate = [], case.rate
     if rate is not None and rate > usual_rates(case)[1]:
-        told.append(f"The learning rate of {_kind(case)} is {rate:.3g}.")
+        evidence.append(_unusual_rate(case))
     early = sorted(_ratios(case, first=True).values())
     ratio = early[len(early) // 2] if early else None
     if ratio is not None and ratio > 0.05:
-        told.append(f"Each step changes kernels by {ratio:.1%} of their size.")
-    told += _leaps(case)
-    if not told:
+        evidence.append(_update(ratio))
+    evidence += _leaps(case)
+    if not evidence:
         return []
-    if len(told) < 2 and not (ratio and ratio > 0.2) and not case.nonfinite:
+    if len(evidence) < 2 and not (ratio and ratio > 0.2) and not case.nonfinite:
         severity = "low"
     else:
-        severity = "high" if len(told) > 1 else "medium"
+        severity = "high" if len(evidence) > 1 else "medium"
     return [
-        Finding(HIGH, "optimizer", tuple(told), severity, _for_steps.lower_rate(case))
+        Finding(
+            HIGH, "optimizer", tuple(evidence), severity, _for_steps.lower_rate(case)
+        )
     ]
 
 
 def _leaps(case):
-    """Return what the losses say of steps that are too long."""
+    """Return sentences on losses that jump, rise or become NaN."""
     losses = [loss for loss in case.losses if math.isfinite(loss)]
     starts = [loss for loss in (case.over("batch_loss_min")[:1]) if math.isfinite(loss)]
     largest = [loss for loss in case.over("batch_loss_max") if math.isfinite(loss)]
-    told = []
+    evidence = []
     begin = _before(case)
     if begin and largest and max(largest) > 20 * begin:
-        told.append(
-            f"The loss of a batch leapt to {max(largest):.3g}, from {begin:.3g} before "
-            "training."
+        evidence.append(
+            f"The loss of a batch jumped to {max(largest):.3g}, from {begin:.3g} "
+            "before training."
         )
     elif len(losses) > 1 and losses[-1] > 1.5 * losses[0] > 0:
-        told.append(f"The loss rose from {losses[0]:.3g} to {losses[-1]:.3g}.")
+        evidence.append(f"The loss rose from {losses[0]:.3g} to {losses[-1]:.3g}.")
     elif case.nonfinite and not starts:
-        told.append("The loss left what can be counted within the first epoch.")
-    return told
+        evidence.append("The loss became NaN or infinite within the first epoch.")
+    return evidence
 
 
 def _before(case):
@@ -73,38 +76,40 @@ def _before(case):
 
 
 def learning_rate_too_low(case):
-    """Find weights that hardly move."""
+    """Find a learning rate so low that weights hardly change."""
     if not case.harm or case.nonfinite or not case.steps:
         return []
-    told, rate = [], case.rate
+    evidence, rate = [], case.rate
     low = rate is not None and 0 < rate < usual_rates(case)[0]
     if low:
-        told.append(f"The learning rate of {_kind(case)} is {rate:.3g}.")
-    # Of the kernel that moves most: the others may get little gradient.
+        evidence.append(_unusual_rate(case))
+    # The kernel that changes most: others may just get a small gradient.
     ratio = max(_ratios(case).values(), default=None)
     if ratio == 0:
-        # No gradient, so that no rate would help.
+        # Without a gradient no learning rate helps.
         return []
     if ratio is not None and ratio < 2e-4 and ratio * case.steps < 0.05:
-        told.append(
-            f"In all {case.steps} steps together kernels moved by at most "
-            f"{ratio * case.steps:.2%} of their size."
+        evidence.append(
+            f"In {counted(case.steps, 'step')}, kernels changed by at most "
+            f"{100 * ratio * case.steps:.2g}% of their norm."
         )
     elif ratio is not None and ratio < 2e-5:
-        told.append(f"Each step changes kernels by {ratio:.1e} of their size.")
+        evidence.append(_update(ratio))
     falls = _falls_steadily(case.losses)
-    if told and falls:
-        told.append("The loss falls all the time, by little.")
-    if not told:
+    if evidence and falls:
+        evidence.append("The loss falls steadily but very slowly.")
+    if not evidence:
         return []
-    severity = "high" if len(told) > 1 else "medium"
+    severity = "high" if len(evidence) > 1 else "medium"
     return [
-        Finding(LOW, "optimizer", tuple(told), severity, _for_steps.raise_rate(case))
+        Finding(
+            LOW, "optimizer", tuple(evidence), severity, _for_steps.raise_rate(case)
+        )
     ]
 
 
 def _ratios(case, first=False):
-    """Return the update ratio of each kernel, early or over the whole training."""
+    """Return the update ratio of each kernel, in the first epochs or overall."""
     found = {}
     for path in case.kernels:
         ratios = [r for r in case.over("update_ratio", path) if math.isfinite(r)]
@@ -121,37 +126,38 @@ def _falls_steadily(losses):
 
 
 def wrong_optimizer_setting(case):
-    """Find settings with which an optimizer cannot work."""
+    """Find optimizer settings that prevent learning."""
     config = case.optimizer.get("config") or {}
-    told, sure = [], False
+    evidence, sure = [], False
     if case.rate is not None and case.rate <= 0:
-        told.append(
-            f"The learning rate is {case.rate:.3g}, so that nothing is learned."
-        )
+        evidence.append(f"The learning rate is {case.rate:.3g}; it must be above 0.")
         sure = True
     momentum = config.get("momentum")
     if isinstance(momentum, float) and momentum >= 1:
-        told.append(f"A momentum of {momentum:.3g} lets old steps grow without end.")
+        evidence.append(
+            f"The momentum is {momentum:.3g}; it must be below 1, or steps grow "
+            "without bound."
+        )
         sure = True
     batches = sum(case.over("batches"))
     window = case.structure.get("gradient_accumulation_steps") or 1
     if batches and not case.steps and window > 1:
-        told.append(
-            f"In {batches:.0f} batches the optimizer made no step; it collects the "
-            f"gradients of {window} before each."
+        evidence.append(
+            f"The optimizer made no step in {batches:.0f} batches: "
+            f"`gradient_accumulation_steps` is {window}."
         )
         sure = True
     if case.harm:
-        told += _unusual(case, config)
-    if not told:
+        evidence += _unusual(case, config)
+    if not evidence:
         return []
     severity = "high" if sure or case.harm else "medium"
-    wanted = _for_steps.optimizer_defaults(case)
-    return [Finding(SETTING, "optimizer", tuple(told), severity, wanted)]
+    remedies = _for_steps.optimizer_defaults(case)
+    return [Finding(SETTING, "optimizer", tuple(evidence), severity, remedies)]
 
 
 def _unusual(case, config):
-    told = []
+    evidence = []
     bounds = {
         "epsilon": (0.0, 0.02),
         "beta_1": (0.0, 0.98),
@@ -164,18 +170,24 @@ def _unusual(case, config):
     for name, (low, high) in bounds.items():
         value = config.get(name)
         if isinstance(value, float | int) and not low <= value < high:
-            told.append(f"{name} is {value:.4g}.")
+            usual = f"at least {low}" if value < low else f"below {high}"
+            evidence.append(f"The optimizer's {name} is {value:.4g} (usual: {usual}).")
     norms = [n for n in case.over("gradient_norm") if math.isfinite(n)]
-    usual = sorted(norms)[len(norms) // 2] if norms else 0.0
+    median = sorted(norms)[len(norms) // 2] if norms else 0.0
     for name, bound in (case.optimizer.get("clip") or {}).items():
-        if isinstance(bound, float | int) and bound < 0.01 * usual:
-            told.append(
-                f"{name} is {bound:.3g}, far below the usual gradient norm {usual:.3g}."
+        if isinstance(bound, float | int) and bound < 0.01 * median:
+            evidence.append(
+                f"The optimizer's {name} is {bound:.3g}, far below the median gradient "
+                f"norm of {median:.3g}."
             )
     schedule = config.get("learning_rate")
     if isinstance(schedule, dict) and _ends_early(schedule, case.steps):
-        told.append("The schedule of the learning rate ends long before the training.")
-    return told
+        decay = (schedule.get("config") or {}).get("decay_steps")
+        evidence.append(
+            f"The learning rate schedule decays too early: decay_steps is {decay}, but "
+            f"the run has {case.steps} steps."
+        )
+    return evidence
 
 
 def _ends_early(schedule, steps):
@@ -189,5 +201,16 @@ def _ends_early(schedule, steps):
     return rate is None and steps > 3 * given
 
 
-def _kind(case):
-    return case.optimizer.get("class", "the optimizer")
+def _update(ratio):
+    return (
+        f"Each step changes kernels by {100 * ratio:.2g}% of their norm (usual: 0.1%)."
+    )
+
+
+def _unusual_rate(case):
+    kind = case.optimizer.get("class", "the optimizer")
+    low, high = (f"{bound:.2g}" for bound in usual_rates(case))
+    return (
+        f"The learning rate of {kind} is {case.rate:.3g} (usual: between {low} and "
+        f"{high})."
+    )

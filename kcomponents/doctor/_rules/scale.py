@@ -5,7 +5,7 @@ from kcomponents.doctor._rules import _for_data
 
 
 def unnormalized_input(case):
-    """Find inputs of a scale that keeps a net from learning."""
+    """Find inputs that are too large, too small, or on very different scales."""
     if not case.harm or case.normalized:
         return []
     found = []
@@ -19,38 +19,45 @@ def unnormalized_input(case):
         )
         stds = [s for s in facts.get("column_std", []) if s > 1e-9]
         ratio = max(stds) / min(stds) if len(stds) > 1 else 1.0
-        told = []
+        evidence = []
         if facts["min"] == facts["max"] and facts["rows"] > 1:
-            told.append(f"All inputs are the same number, {facts['min']:.4g}.")
+            evidence.append(f"All inputs have the same value, {facts['min']:.4g}.")
         elif size > 15:
-            told.append(
-                f"Inputs go from {facts['min']:.4g} to {facts['max']:.4g}, and no "
-                "layer scales them before the first weights."
+            evidence.append(
+                f"Inputs range from {facts['min']:.4g} to {facts['max']:.4g}, and no "
+                "layer normalizes them."
             )
         elif ratio > 100 and size > 5:
-            told.append(f"Columns differ in scale by a factor of {ratio:.3g}.")
-        elif size < 0.02 and facts["max"] > facts["min"]:
-            told.append(
-                f"Inputs are tiny: from {facts['min']:.3g} to {facts['max']:.3g}."
+            evidence.append(
+                f"Input columns differ in scale by a factor of {ratio:,.0f}."
             )
-        if told:
+        elif size < 0.02 and facts["max"] > facts["min"]:
+            evidence.append(
+                f"Inputs are tiny: they range from {facts['min']:.3g} to "
+                f"{facts['max']:.3g}."
+            )
+        if evidence:
             severity = "high" if size > 40 or size < 0.02 else "medium"
-            wanted = _for_data.scale_inputs(facts)
+            remedies = _for_data.scale_inputs(facts)
             found.append(
                 Finding(
-                    "unnormalized_input", facts["name"], tuple(told), severity, wanted
+                    "unnormalized_input",
+                    facts["name"],
+                    tuple(evidence),
+                    severity,
+                    remedies,
                 )
             )
     return found
 
 
 def _is_ids(case, facts):
-    """Tell whole numbers that an embedding looks up."""
+    """Tell whether an input holds ids for an `Embedding`."""
     return facts.get("integer") and bool(case.holds("Embedding"))
 
 
 def unnormalized_target(case):
-    """Find targets of a regression too large, or too small, to get at."""
+    """Find regression targets that are too large or vary too little."""
     if not case.harm:
         return []
     found = []
@@ -60,16 +67,16 @@ def unnormalized_target(case):
             continue
         size = max(abs(target["mean"]), target["std"])
         if size > 15 or 0 < target["std"] < 0.01:
-            told = (
+            evidence = (
                 f"Targets have mean {target['mean']:.4g} and standard deviation "
-                f"{target['std']:.4g}, but a net starts with outputs around 1."
+                f"{target['std']:.4g}, but an untrained network predicts values near 0."
             )
             severity = "high" if size > 50 or target["std"] < 0.01 else "medium"
             found.append(
                 Finding(
                     "unnormalized_target",
                     output["name"],
-                    (told,),
+                    (evidence,),
                     severity,
                     _for_data.scale_targets(),
                 )

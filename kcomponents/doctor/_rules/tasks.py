@@ -1,4 +1,4 @@
-"""Rules on outputs that could work, and with which a training came to harm."""
+"""Rule on losses and activations of another task, reported if training suffers."""
 
 from kcomponents.doctor._finding import Finding
 from kcomponents.doctor._rules import _for_data
@@ -10,18 +10,18 @@ SQUASHED = "softmax", "sigmoid"
 
 
 def loss_of_another_task(case):
-    """Find losses and activations that are unusual for what is to be learned."""
+    """Find a loss or an activation that suits another task."""
     for output in case.outputs:
-        told = _classes_as_amounts(case, output)
-        if not told and (case.fails or case.short):
-            told = (
+        evidence = _classes_as_amounts(case, output)
+        if not evidence and (case.fails or case.short):
+            evidence = (
                 _numbers_for_classes(output)
                 or _questions_for_classes(output)
                 or _activation_twice(case)
             )
-        if told:
-            wanted = _for_data.output_and_loss(output)
-            return [Finding(RULE, output["name"], (told,), "medium", wanted)]
+        if evidence:
+            remedies = _for_data.output_and_loss(output)
+            return [Finding(RULE, output["name"], (evidence,), "medium", remedies)]
     return []
 
 
@@ -31,12 +31,12 @@ def _numbers_for_classes(output):
         return None
     if output["activation"] in SQUASHED:
         return (
-            f"{output['loss']} is a loss for numbers; on classes it is flat where the "
-            "output is surely wrong, so that learning stands still."
+            f"{output['loss']} is a regression loss; after {output['activation']} it "
+            "is flat for confident wrong predictions, so learning stalls."
         )
     return (
-        f"{output['loss']} is a loss for numbers, and an output with "
-        f"{output['activation']} gives no probabilities."
+        f"{output['loss']} is a regression loss, but the targets are classes, and a "
+        f"{output['activation']} output gives no probabilities."
     )
 
 
@@ -44,46 +44,45 @@ def _questions_for_classes(output):
     if output["task"] == "categorical" and output["loss"] in BINARY:
         if output["units"] > 2:
             return (
-                "BinaryCrossentropy asks each unit for a yes or no, though one class "
-                f"of {output['units']} is right."
+                f"{output['loss']} treats the {output['units']} units as yes/no "
+                "questions, but each sample has exactly one class."
             )
     return None
 
 
 def _classes_as_amounts(case, output):
-    """Find class numbers that are learned as if 3 were more than 2."""
+    """Find class numbers that a regression loss treats as quantities."""
     values = output["target"].get("values") or []
     last = case.record.logs[-1] if case.record.logs else {}
-    counted = [last[key] for key in ACCURACIES if key in last]
+    shown = [last[key] for key in ACCURACIES if key in last]
     few = output["task"] == "regression" and 2 < len(values) <= 20
-    if few and counted and counted[0] < 0.6:
+    if few and shown and shown[0] < 0.6:
         return (
-            f"Targets are {len(values)} whole numbers and accuracy is counted, as of "
-            f"classes, but {output['loss']} takes them for amounts; {counted[0]:.0%} "
-            "are right."
+            f"Targets look like {len(values)} classes, with accuracy as a metric, but "
+            f"{output['loss']} treats them as quantities; accuracy is {shown[0]:.0%}."
         )
     return None
 
 
 def _activation_twice(case):
-    """Find a last activation that gets what another one has cut off."""
+    """Find a last activation on top of another one, or softmax in a hidden layer."""
     kept = [la for la in case.layers if la["activation"] not in (None, "linear")]
     if len(kept) < 2 or kept[-1]["activation"] not in SQUASHED:
         return None
     *_, before, last = kept
     bare = last["class"] in ("Activation", "Softmax")
-    # With weights of its own in between, or behind, it is another layer's activation.
+    # With weights in between, the earlier activation belongs to another layer.
     after = case.layers[case.layers.index(before) + 1 :]
     weighted = [layer for layer in after if layer["parameters"] and layer is not last]
     if bare and not weighted and before["activation"] in ("relu", *SQUASHED):
         return (
-            f"{last['path']} applies {last['activation']} to what "
-            f"{before['activation']} has cut off already."
+            f"Layer {last['path']} applies {last['activation']} on top of "
+            f"{before['activation']}, which already limits the values."
         )
     inner = [la for la in kept[:-1] if la["activation"] == "softmax"]
     if inner and not case.holds("MultiHeadAttention"):
         return (
-            f"{inner[0]['path']}, a hidden layer, applies softmax: of all its units "
-            "one alone can be near 1."
+            f"Hidden layer {inner[0]['path']} applies softmax, so only one of its "
+            "units can be close to 1."
         )
     return None

@@ -1,7 +1,7 @@
-"""What a layer must know of the backend it runs on."""
+"""Settings of the layers that depend on the backend."""
 
 import keras
 
-# A compiler that fuses the whole step makes plain operations the faster ones, and
-# keeps a gradient made by hand out of the fusion.
+# Whether gradients written by hand are faster. JAX compiles the whole step, and its
+# compiler can fuse plain operations but not such gradients.
 GRADIENTS_BY_HAND = keras.backend.backend() != "jax"

@@ -1,4 +1,4 @@
-"""Axes in one manner: epochs below, few lines, numbers that can be told apart."""
+"""Axes of all plots: epochs on the x axis, few grid lines, distinct tick labels."""
 
 import math
 
@@ -9,7 +9,7 @@ MOST_TICKS = 5
 
 
 def epochs_below(axes, span):
-    """Put whole epochs on the axis below, from the first to the last of them."""
+    """Set up the x axis: whole epochs, from the first to the last."""
     first, last = span
     room = max((last - first) * 0.02, 0.02) if last > first else 0.5
     axes.set_xlim(first - room, last + room)
@@ -29,29 +29,29 @@ def _whole_ticks(first, last):
 
 
 def linear_axis(axes, values):
-    """Put plain numbers on the axis at the left, around these values."""
+    """Set up a linear y axis around these values."""
     low, high = min(values), max(values)
     room = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
-    # A loss that is nearly 0 at the end reads best above a line at 0.
+    # Start at 0 if the values come close to it.
     floor = 0.0 if 0 <= low < 0.4 * high else low - room
     axes.set_ylim(floor, high + room)
     ticks = _nice_ticks(floor, high + room)
-    axes.set_yticks(ticks, _told_apart(ticks))
+    axes.set_yticks(ticks, _distinct(ticks))
     _finish(axes)
 
 
 def share_axis(axes):
-    """Put shares from none to all on the axis at the left."""
+    """Set up a y axis from 0% to 100%."""
     axes.set_ylim(-0.02, 1.04)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     _finish(axes)
 
 
 def log_axis(axes, values):
-    """Put powers of ten on the axis at the left; values of 0 lie at its foot.
+    """Set up a logarithmic y axis; values of 0 are drawn at its lower end.
 
     Returns:
-        The number at the foot.
+        The number at the lower end.
     """
     positive = [value for value in values if value > 0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
@@ -72,7 +72,7 @@ def log_axis(axes, values):
 
 
 def no_axis(axes):
-    """Leave the axis at the left without numbers, where there are none to show."""
+    """Set up a y axis without ticks, for a plot without numbers."""
     axes.set_ylim(0, 1)
     axes.set_yticks([])
 
@@ -90,7 +90,7 @@ def _nice_ticks(low, high):
     return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _told_apart(ticks):
+def _distinct(ticks):
     for digits in range(1, 9):
         shown = [number(float(tick), digits) for tick in ticks]
         if len(set(shown)) == len(shown):

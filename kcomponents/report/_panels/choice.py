@@ -1,4 +1,4 @@
-"""Which pictures there are, and which of them shows what a finding says."""
+"""The plots of a report, and the choice of one for a finding."""
 
 from kcomponents.report._panels.curves import loss_curves, metric_curves
 from kcomponents.report._panels.heat_map import gradient_map
@@ -18,7 +18,7 @@ PANELS = {
     "updates": update_ratios,
     "weights": weight_norms,
 }
-# Rule → the pictures that show it, the best first. All others are seen in the loss.
+# Label of a finding → the plots that show it, the best first; the default is loss.
 SHOWN_BY = {
     "bad_initialization": ("gradients", "weights"),
     "class_imbalance": ("metrics",),
@@ -35,7 +35,7 @@ SHOWN_BY = {
 
 
 def panels_of(record):
-    """Return every panel that the record has numbers for."""
+    """Return all panels that the record has numbers for."""
     return [
         panel
         for kind, make in PANELS.items()
@@ -44,11 +44,11 @@ def panels_of(record):
 
 
 def panel_for(record, finding, number):
-    """Return the panel that shows a finding best, the place concerned marked, or None.
+    """Return the panel for a finding, with its layer highlighted, or None.
 
-    `number` is that of the finding on the page, so that ids stay different.
+    `number` is the finding's number on the page, which keeps ids unique.
     """
-    for kind in (*SHOWN_BY.get(finding.rule, ()), "loss"):
+    for kind in (*SHOWN_BY.get(finding.label, ()), "loss"):
         found = PANELS[kind](record, finding.where, f"finding{number}-{kind}")
         if found:
             return found[0]

@@ -12,20 +12,20 @@ RATES = {"learning_rate", "lr"}
 
 
 def loss_curves(record, where, key):
-    """Return the panel of losses beside that of the best constant prediction."""
+    """Return the loss panel, with the loss of the best constant prediction."""
     series = log_series(record)
     if not {"loss", "val_loss"} & set(series):
         return []
     known = part(record.structure, "data", "baseline_loss")
     baseline = known if is_finite(known) else None
-    note = "The mean over each epoch."
+    note = "Mean over each epoch."
     if baseline is not None:
-        note = "The best constant prediction is what a model must at least beat."
+        note = "Mean over each epoch. A model should beat the best constant prediction."
     return [_curves(record, "loss", "Loss", note, key, baseline)]
 
 
 def metric_curves(record, where, key):
-    """Return a panel for each metric, its training and validation values together."""
+    """Return a panel for each metric, with its training and validation values."""
     series = log_series(record)
     plain = dict.fromkeys(name.removeprefix("val_") for name in series)
     asked = [name for name in plain if name != "loss" and name not in RATES]
@@ -36,7 +36,7 @@ def metric_curves(record, where, key):
         title = title[:1].upper() + title[1:]
         left = len(asked) - MOST_METRICS
         last = count == MOST_METRICS - 1 and left > 0
-        note = f"{left} more metrics are left out." if last else ""
+        note = f"{left} more metrics are not shown." if last else ""
         found.append(_curves(record, name, title, note, f"{key}{count}", baseline))
     return found
 
@@ -67,12 +67,12 @@ def _curves(record, name, title, note, key, baseline):
 
 
 def _best(values):
-    """Return the mark of the lowest validation loss, if it is not the last."""
+    """Return a marker at the best validation loss, unless it is the last one."""
     known = {epoch: v for epoch, v in values.items() if is_finite(v)}
     if not known:
         return []
     best = min(known, key=lambda epoch: known[epoch])
     if best == list(values)[-1]:
         return []
-    label = f"lowest, epoch {best}"
+    label = f"best validation loss (epoch {best:,})"
     return [Line(label, "", {best: known[best]}, SERIES[1], point=(best,))]

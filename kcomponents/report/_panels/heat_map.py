@@ -1,4 +1,4 @@
-"""Gradient norms of all layers over epochs, as colors."""
+"""Heat map of the gradient norms of all layers over epochs."""
 
 import math
 
@@ -9,13 +9,13 @@ from kcomponents.report._panels.panel import Key, Panel
 from kcomponents.report._svg import BAD, INK, drawing
 from kcomponents.report._words import labels, number, room
 
-COLOURS = "viridis"
+COLORS = "viridis"
 MOST_LABELS = 20
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 24, 132, 380
 
 
 def gradient_map(record, where, key):
-    """Return the panel of gradient norms, a row for each layer from the input on."""
+    """Return the panel of gradient norms: one row per layer, the input at the top."""
     series = of.by_layer(of.reading_series(record, "gradient_norm"))
     if not series:
         return []
@@ -40,7 +40,7 @@ def gradient_map(record, where, key):
 
     svg = drawing(draw, key=key, label=label, height=rows + 52, left=left)
     keys = (Key("NaN or infinite", "", BAD, shape="area"),) * _any_broken(series)
-    note = "Rows from the input at the top to the output. Colors are logarithmic."
+    note = "One row per layer, the input at the top. The color scale is logarithmic."
     return [Panel(title, note, svg, keys, _scale(low, high) if known else ())]
 
 
@@ -53,23 +53,23 @@ def _draw_cells(axes, series, low, high):
         for column, epoch in enumerate(epochs):
             value = values.get(epoch)
             if of.is_finite(value):
-                # Nothing is below 0, of which there is no logarithm.
+                # The logarithm of 0 is undefined.
                 grid[row, column] = max(value, low)
             broken[row, column] = value is not None and not of.is_finite(value)
     rows = numpy.arange(len(series) + 1) - 0.5
     norm = colors.LogNorm(low, high if high > low else low * 10)
     flat = {"rasterized": True, "antialiased": False, "linewidth": 0}
     hidden = numpy.ma.masked_invalid(grid)
-    axes.pcolormesh(_edges(series), rows, hidden, cmap=COLOURS, norm=norm, **flat)
+    axes.pcolormesh(_edges(series), rows, hidden, cmap=COLORS, norm=norm, **flat)
     if broken.any():
-        # In the picture of the cells the page's colors cannot be put.
+        # The cells are a bitmap, which cannot use the page's colors.
         red = colors.ListedColormap(["#d03b3b"])
         shown = numpy.ma.masked_where(~broken, broken.astype(float))
         axes.pcolormesh(_edges(series), rows, shown, cmap=red, **flat)
 
 
 def _edges(series):
-    """Return where the columns meet: half way between epochs that were looked at."""
+    """Return the edges of the columns: halfway between measured epochs."""
     epochs = sorted({epoch for values in series.values() for epoch in values})
     inner = [(a + b) / 2 for a, b in zip(epochs, epochs[1:], strict=False)]
     return [epochs[0] - 0.5, *inner, epochs[-1] + 0.5]
@@ -93,7 +93,7 @@ def _name_rows(axes, series, short, where):
 
 
 def _scale(low, high):
-    colors = needed("matplotlib").colormaps[COLOURS]
+    colors = needed("matplotlib").colormaps[COLORS]
     stops = [colors(step / 10) for step in range(11)]
     shown = ", ".join(needed("matplotlib.colors").to_hex(stop) for stop in stops)
     middle = math.sqrt(low) * math.sqrt(high)

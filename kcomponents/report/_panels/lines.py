@@ -1,4 +1,4 @@
-"""Lines over epochs: what all pictures but the heat map are made of."""
+"""Line plots over epochs, for all panels but the heat map."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ HEIGHT = 240
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One line: its label, the full name, `{epoch: value}`, and how it is drawn."""
+    """One line: its label, full name, `{epoch: value}`, and style."""
 
     label: str
     name: str
@@ -24,7 +24,7 @@ class Line:
     point: tuple = ()
 
     def key(self):
-        """Return the line's entry in the key of the picture."""
+        """Return the line's entry in the legend."""
         shape = "point" if self.point else "line"
         return Key(
             self.label, self.name, self.color, self.dash, shape, strong=self.strong
@@ -33,7 +33,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """The axis at the left: `"linear"`, `"log"`, `"share"` or `"any"` by the numbers.
+    """The y axis: `"linear"`, `"log"`, `"share"`, or `"any"` to choose by the values.
 
     `band` is a pair of bounds to shade; `levels` are pairs of a label and a number,
     drawn as dotted lines.
@@ -45,7 +45,7 @@ class Scale:
 
 
 def lines_drawing(lines, scale, *, key, title, span):
-    """Return the picture of lines as the text of an SVG element, and its keys."""
+    """Return a line plot as the text of an SVG element, and its legend."""
     numbers = [v for line in lines for v in line.values.values() if is_finite(v)]
     levels = [number for _, number in scale.levels]
     numbers += [*levels, *scale.band] if numbers else []
@@ -64,8 +64,8 @@ def lines_drawing(lines, scale, *, key, title, span):
             top = axes.get_xaxis_transform()
             axes.plot(broken, [0.97] * len(broken), "x", color=BAD, transform=top)
 
-    told = ", ".join(one_line(line.label) for line in lines)
-    label = f"{title} over epochs {span[0]} to {span[1]}: {told}"
+    names = ", ".join(one_line(line.label) for line in lines)
+    label = f"{title} over epochs {span[0]} to {span[1]}: {names}"
     keys = [line.key() for line in lines]
     keys += [Key(label, "", MUTED, "dotted") for label, _ in scale.levels]
     keys += [Key("NaN or infinite", "", BAD, shape="cross")] * bool(broken)
@@ -73,7 +73,7 @@ def lines_drawing(lines, scale, *, key, title, span):
 
 
 def _left_axis(axes, scale, numbers):
-    """Set the axis at the left up, and return what a line may not fall below."""
+    """Set up the y axis, and return its lower end if it is logarithmic."""
     positive = [n for n in numbers if n > TINY]
     if not numbers:
         scales.no_axis(axes)
@@ -94,7 +94,7 @@ def _draw_line(axes, line, foot):
     nan = float("nan")
     values = [value if is_finite(value) else nan for value in line.values.values()]
     if foot is not None:
-        # A line at NaN would hide that it is there.
+        # A logarithmic axis would drop these values.
         values = [foot if value <= TINY else value for value in values]
     shape = {"color": line.color, "linewidth": 2.8 if line.strong else 1.8}
     dash = DASHES[line.dash]
@@ -103,7 +103,7 @@ def _draw_line(axes, line, foot):
     if line.point:
         shape.update(marker="o", markersize=8, markerfacecolor="none")
     axes.plot(list(line.values), values, markeredgewidth=1.8, **shape)
-    # What stands alone between gaps is not seen as a line.
+    # A single value between gaps needs a marker to be visible.
     gaps = [value != value for value in (nan, *values, nan)]
     alone = [before and after for before, after in zip(gaps, gaps[2:], strict=False)]
     if any(alone) and not line.point:

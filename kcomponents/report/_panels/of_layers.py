@@ -1,4 +1,4 @@
-"""Shares, update ratios and norms of weights over epochs, a line for each layer."""
+"""Dead units, saturation, update ratios and weight norms, one line per layer."""
 
 import math
 
@@ -14,25 +14,25 @@ HEALTHY = 1e-4, 1e-2
 
 
 def dead_shares(record, where, key):
-    """Return the panel of units that never fired."""
-    note = "Units of a rectifier that fired for no sample of the epoch."
+    """Return the panel of dead units."""
+    note = "Share of ReLU units that are 0 for every sample of the epoch."
     return _shares(record, "dead_units", "Dead units", note, where, key)
 
 
 def saturated_shares(record, where, key):
-    """Return the panel of outputs on a plateau of their activation."""
-    note = "Outputs on a plateau, where hardly any gradient passes."
+    """Return the panel of saturated outputs."""
+    note = "Share of outputs where the activation passes almost no gradient."
     return _shares(record, "saturated", "Saturated outputs", note, where, key)
 
 
 def update_ratios(record, where, key):
-    """Return the panel of how far a step moves each weight, beside what is healthy."""
+    """Return the panel of update ratios, with the healthy range shaded."""
     series = of.of_matrices(record, of.reading_series(record, "update_ratio"))
-    note = "Size of an update beside the size of the weights."
+    note = "Norm of an update divided by the norm of the weights."
     scale = Scale("log", band=HEALTHY)
 
     def extreme(values):
-        # Neither too small nor too large may be overlooked; 0 is a layer at rest.
+        # The distance from 1e-3, the middle of the healthy range, in powers of ten.
         return max(abs(math.log10(max(value, 1e-12)) + 3) for value in values)
 
     title = "Update ratio"
@@ -40,7 +40,7 @@ def update_ratios(record, where, key):
 
 
 def weight_norms(record, where, key):
-    """Return the panel of the norms of the weights."""
+    """Return the panel of weight norms."""
     series = of.of_matrices(record, of.reading_series(record, "weight_norm"))
     note = "Euclidean norm of each weight matrix."
 
@@ -60,10 +60,10 @@ def _panel(record, series, title, note, scale, extreme, where, key):
         return []
     kept = _most_extreme(series, extreme, where)
     if len(kept) < len(series):
-        note = f"{note} {len(kept)} of {len(series)} are shown, the most extreme ones."
+        note = f"{note} The {len(kept)} most extreme of {len(series)} are shown."
     values = [value for path in kept for value in series[path].values()]
     if scale.kind == "log" and any(value <= 0 for value in values):
-        note = f"{note} A value of 0 lies at the foot."
+        note = f"{note} Values of 0 are drawn at the bottom."
     lines = _lines(record, {path: series[path] for path in kept}, where)
     svg, keys = lines_drawing(
         lines, scale, key=key, title=title, span=of.span(record) or (1, 1)
@@ -103,7 +103,7 @@ def _lines(record, series, where):
 
 
 def _places(record, series):
-    """Return a number for each path, that of its layer if the model has few."""
+    """Return a color number for each path, its layer's index in a small model."""
     facts = dicts(part(record.structure, "layers"))
     layers = [str(layer.get("path")) for layer in facts if layer.get("parameters")]
     owner = {path: path if path in layers else of.layer_of(path) for path in series}

@@ -1,15 +1,15 @@
-"""Panel: one picture with its title, its key, and how to read it."""
+"""Panel: a plot with its title, note and legend."""
 
 import dataclasses
 
-from kcomponents.report._svg import COLOURS
+from kcomponents.report._svg import COLORS
 
 DASHES = {"solid": "", "dashed": "6 3", "dotted": "2 3"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """One line of a panel's key: a label, the full name, and how it is drawn.
+    """One entry of a legend: a label, the full name, and its style.
 
     `shape` is `"line"`, `"area"` or `"point"`.
     """
@@ -23,20 +23,20 @@ class Key:
 
     @property
     def css(self):
-        """The color as the page's style sheet names it."""
-        return COLOURS[self.color]
+        """The color in CSS."""
+        return COLORS[self.color]
 
     @property
     def pattern(self):
-        """The dashes as SVG counts them."""
+        """The dash pattern in SVG."""
         return DASHES[self.dash]
 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One picture: `svg` is the text of its element, `scale` the bar of its colors.
+    """One plot: `svg` is the text of its element, `keys` its legend.
 
-    `scale` is a tuple of the CSS gradient and the numbers under it, or empty.
+    `scale` is a color bar: a CSS gradient and the numbers below it, or empty.
     """
 
     title: str

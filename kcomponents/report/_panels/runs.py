@@ -1,4 +1,4 @@
-"""Losses of several trainings over each other."""
+"""Loss curves of several runs in one plot."""
 
 from kcomponents.report._panels.lines import Line, Scale, lines_drawing
 from kcomponents.report._panels.panel import DASHES, Key, Panel
@@ -10,7 +10,7 @@ SHOWN = {"loss": "Loss", "val_loss": "Validation loss"}
 
 
 def runs_panels(records):
-    """Return the panels of named records, and a key for each of them."""
+    """Return the panels of named records, and a legend entry for each record."""
     short = labels(records, 36)
     keys = [_key(number, name, short) for number, name in enumerate(records)]
     spans = [span(record) for record in records.values() if span(record)]
@@ -29,7 +29,7 @@ def runs_panels(records):
 
 
 def _key(number, name, short):
-    # After all colors, the same ones with other dashes.
+    # When the colors are used up, they repeat with another dash pattern.
     dash = list(DASHES)[number // len(SERIES) % len(DASHES)]
     return Key(short[name], name, SERIES[number % len(SERIES)], dash)
 
@@ -37,4 +37,4 @@ def _key(number, name, short):
 def _note(lines, records):
     if len(lines) == len(records):
         return ""
-    return f"{len(lines)} of {len(records)} trainings have one."
+    return f"Logged by {len(lines)} of {len(records)} runs."

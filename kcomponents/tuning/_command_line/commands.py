@@ -1,4 +1,4 @@
-"""What each command of `python -m kcomponents search` does."""
+"""The commands of `python -m kcomponents search`."""
 
 import importlib.util
 import os
@@ -33,7 +33,7 @@ OF_SEARCH = (
 
 
 def run(arguments):
-    """Begin a search or go on with it, and write its page."""
+    """Start or resume a search, and write its report."""
     module = _loaded(arguments.file)
     objective = arguments.objective
     if arguments.direction is not None:
@@ -49,7 +49,7 @@ def run(arguments):
             command=arguments.command_line,
         )
     except KeyboardInterrupt:
-        print("Ended by Ctrl-C. The same command goes on with it.", file=sys.stderr)
+        print("Stopped by Ctrl-C. Run the same command to resume.", file=sys.stderr)
         status = 130
     page = search.report(arguments.output)
     print(f"{live.summary(search.results)}\n\nReport: {page}")
@@ -57,7 +57,7 @@ def run(arguments):
 
 
 def validate(arguments):
-    """Build every branch of the model in a file, and show its space."""
+    """Build and train every branch of a model once, and print its search space."""
     build = _loaded(arguments.file).build
     validated(build)
     print(f"{describe(build)}\n\nEvery branch builds and trains.")
@@ -65,21 +65,21 @@ def validate(arguments):
 
 
 def worker(arguments):
-    """Work on a search that another process began."""
+    """Run trials of a search that another process started."""
     module = _loaded(arguments.file)
     place = arguments.store or os.path.join(arguments.directory, arguments.name)
     store = opened(place, arguments.name)
-    told = store.facts.get("settings")
-    if told is None:
-        fail("The search was not begun yet: use `run` first.", store=store.shown)
+    settings = store.facts.get("settings")
+    if settings is None:
+        fail("This search has not started. Use `run` first.", store=store.shown)
     objective = keras_tuner.Objective(**store.facts["objective"])
-    told |= {"workers": None, "engine": "local", "store": store.place}
+    settings |= {"workers": None, "engine": "local", "store": store.place}
     search = Search(
         module.build,
         objective,
         project_name=arguments.name,
         directory=arguments.directory,
-        **told,
+        **settings,
     )
     args, kwargs = search.prepared(data=module.data, epochs=store.facts["epochs"])
     stop = Stop(store, search.settings.max_hours)
@@ -89,14 +89,14 @@ def worker(arguments):
 
 
 def status(arguments):
-    """Say how far a search is."""
+    """Print the progress and the best trials of a search."""
     results = results_in(opened(arguments.place, arguments.name))
     print(f"{live.line(results)}\n\n{live.summary(results)}")
     return 0
 
 
 def report(arguments):
-    """Write the page of a search."""
+    """Write the report of a search."""
     store = opened(arguments.place, arguments.name)
     inside = os.path.isdir(arguments.place)
     folder = arguments.place if inside else os.path.dirname(store.place)
@@ -108,31 +108,31 @@ def report(arguments):
 
 
 def verify(arguments):
-    """Check a search; return 1 if something is wrong with it."""
+    """Check the store of a search; return 1 if there is a problem."""
     folder = arguments.place if os.path.isdir(arguments.place) else None
     store = opened(arguments.place, arguments.name)
     found = problems(store, folder)
-    print("\n".join(found) or f"Nothing is wrong. {live.line(results_in(store))}")
+    print("\n".join(found) or f"No problems found. {live.line(results_in(store))}")
     return 1 if found else 0
 
 
 def stop(arguments):
-    """Let all workers of a search end after their epoch."""
+    """Stop all workers of a search after their current epoch."""
     opened(arguments.place, arguments.name).set_fact("stop", True)
-    print("All workers end after their epoch. `run` goes on.")
+    print("Workers stop after their current epoch. Resume the search with `run`.")
     return 0
 
 
 def _loaded(path):
-    """Return the module in a file, which workers import by its name."""
+    """Return the module in a file; workers import it by its name."""
     if not os.path.isfile(path):
-        fail("There is no such file.", file=path)
+        fail("The file does not exist.", file=path)
     folder, name = os.path.split(os.path.abspath(path))
     name = os.path.splitext(name)[0]
     sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(name, path)
     if name in sys.modules or spec is None:
-        fail("The file's name must be that of no other module.", file=path)
+        fail("The file must not have the name of another module. Rename it.", file=path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for wanted in ("build", "data"):

@@ -1,1 +1,1 @@
-"""Which trial is next, by which rules, under the interface of keras-tuner."""
+"""The engine of a search: which trial is next, behind keras-tuner's interface."""

@@ -1,4 +1,4 @@
-"""Engine: which trial is next, and what becomes of it."""
+"""Engine: start the next trial of a search, and store its result."""
 
 import time
 
@@ -10,17 +10,17 @@ from kcomponents.tuning._trial.failures import in_a_row
 
 
 class Engine:
-    """Hands out the trials of a search to this process, and takes their results.
+    """Gives this process the next trial of a search, and stores its result.
 
-    Every process that works on a search has one of its own; what they share is the
-    store. None of them is the chief.
+    Every process of a search has its own engine. They share only the store; there is no
+    chief process.
 
     Args:
         store: Store.
         settings: Settings.
-        space: `keras_tuner.HyperParameters`, which grows as models are built.
-        activation: String or None, the hyperparameter that names the activation.
-        maximize: Boolean, whether a large score is a good one.
+        space: `keras_tuner.HyperParameters`; building models may add some.
+        activation: String or None, name of the hyperparameter that is the activation.
+        maximize: Boolean, whether higher scores are better.
     """
 
     def __init__(self, store, settings, space, activation, maximize):
@@ -30,11 +30,11 @@ class Engine:
         self.reaper = Reaper(store, settings.lease_seconds, settings.max_retries)
 
     def begin(self):
-        """Make the slots of the search where they are missing."""
+        """Add the planned trials that are not in the store yet."""
         self.store.add(plan.first_slots(self.settings, self.space, self.activation))
 
     def next_trial(self, stop):
-        """Return a trial that is this process's now, or None when all have ended."""
+        """Claim a trial for this process; return it, or None if all have ended."""
         while not stop.asked:
             self.reaper.look()
             waiting, left = self._open()
@@ -43,16 +43,16 @@ class Engine:
                     return self._filled(self.store.read(trial))
             if not left:
                 return None
-            # Others run what is left. If they die, it falls to this process.
+            # Other processes run the last trials. If they die, this one takes over.
             time.sleep(min(1.0, self.settings.lease_seconds / 10))
         return None
 
     def left(self):
-        """Return how many trials have not ended."""
+        """Return the number of unfinished trials."""
         return self._open()[1]
 
     def _open(self):
-        """Return the trials that wait, and how many have not ended."""
+        """Return the waiting trials, and the number of unfinished ones."""
         trials = self.store.trials()
         first = [t for t in trials if t.user_attrs["kind"] in ("search", "baseline")]
         wanted = [t for t in first if not t.state.is_finished()]
@@ -65,42 +65,42 @@ class Engine:
         return [t for t in wanted if t.state.name == "WAITING"], len(wanted)
 
     def lease(self, trial):
-        """Return a context in which the trial is shown to be alive."""
+        """Return a context that keeps this process's claim on the trial alive."""
         return Lease(self.store, trial, self.owner, self.reaper)
 
     def pruner(self, trial, epochs):
-        """Return what may end a trial early, None for those that are run in full."""
+        """Return the pruner of a trial, or None if it must run in full."""
         searched = trial.user_attrs["kind"] == "search"
         return made_pruner(self.settings.pruner, epochs) if searched else None
 
     def end(self, trial, outcome):
-        """Write down what came of a trial, unless it was taken over by another."""
+        """Store the outcome of a trial, unless another process has taken it over."""
         if not self.store.owns(trial, self.owner):
             return
         self.store.note(trial, **outcome.facts)
         self.store.finish(trial, outcome.state, outcome.score)
 
     def give_back(self, trial):
-        """Let another worker run a trial that was begun here."""
+        """Release a trial, so another worker can run it."""
         if self.store.owns(trial, self.owner):
             self.store.give_back(trial)
 
     def check(self):
-        """Refuse to go on when trial after trial ends with the same mistake."""
+        """Raise an error if the last trials have crashed with the same error."""
         limit = self.settings.max_consecutive_failed_trials
         if message := in_a_row(self.store.trials(), limit):
-            rule = f"The last {limit} trials ended with the same error, so the search"
-            raise RuntimeError(f"{rule} was stopped. Mend it and run again.\n{message}")
+            problem = f"The search stopped: the last {limit} trials had the same error."
+            raise RuntimeError(f"{problem} Fix it and run again.\n{message}")
 
     def _filled(self, trial):
-        """Return the trial with values to try; those of a trial begun before stay."""
-        known = trial.user_attrs
-        values = known.get("values")
+        """Return the trial with its hyperparameters; suggest them if it has none."""
+        facts = trial.user_attrs
+        values = facts.get("values")
         if values is None:
             values = self._suggested(trial)
             self.store.note(trial, values=values)
-        seed = plan.seed_of(self.settings.seed, known["slot"])
-        attempts = known.get("attempts", 0) + 1
+        seed = plan.seed_of(self.settings.seed, facts["slot"])
+        attempts = facts.get("attempts", 0) + 1
         self.store.note(trial, seed=seed, attempts=attempts, started=time.time())
         self.store.set_parameters(trial, parameters_of(self.space, values))
         return self.store.read(trial)
@@ -113,7 +113,7 @@ class Engine:
 
 
 def _is_history(trial):
-    """Tell the trials that say something of the space."""
-    known = trial.user_attrs
-    drawn = "values" in known and known["kind"] in ("search", "baseline")
+    """Return whether a sampler can learn from the trial."""
+    facts = trial.user_attrs
+    drawn = "values" in facts and facts["kind"] in ("search", "baseline")
     return drawn and trial.state.name != "WAITING"

@@ -1,4 +1,4 @@
-"""The oracle of keras-tuner as a face of the store."""
+"""StoreOracle: keras-tuner's oracle, with the trials of the store."""
 
 import math
 
@@ -9,14 +9,14 @@ STATUS = {
     "WAITING": TrialStatus.IDLE,
     "RUNNING": TrialStatus.RUNNING,
     "COMPLETE": TrialStatus.COMPLETED,
-    # keras-tuner has no word for it; such a trial has a score, and was not run in full.
+    # keras-tuner has no such status. A pruned trial has a score, like a completed one.
     "PRUNED": TrialStatus.COMPLETED,
     "FAIL": TrialStatus.FAILED,
 }
 
 
 class StoreOracle(keras_tuner.Oracle):
-    """Shows the trials of a store as keras-tuner's, and writes no file.
+    """Returns the trials of a store as keras-tuner's trials, and writes no files.
 
     Args:
         **kwargs: Arguments of `keras_tuner.Oracle`.
@@ -25,36 +25,36 @@ class StoreOracle(keras_tuner.Oracle):
     store = None
 
     def get_best_trials(self, num_trials=1):
-        """Return the best trials that were run in full, the best one first."""
+        """Return the best trials that ran in full, best first."""
         done = [t for t in self.store.trials() if _counts(t)]
         sign = -1 if self.objective.direction == "max" else 1
         done.sort(key=lambda t: (sign * t.user_attrs["score"], t.number))
         return [self.trial_of(trial) for trial in done[:num_trials]]
 
     def get_trial(self, trial_id):
-        """Return the trial of a slot."""
-        (found,) = (t for t in self.store.trials() if t.user_attrs["slot"] == trial_id)
-        return self.trial_of(found)
+        """Return the trial with this ID."""
+        (trial,) = (t for t in self.store.trials() if t.user_attrs["slot"] == trial_id)
+        return self.trial_of(trial)
 
     def remaining_trials(self):
-        """Return how many trials have not ended."""
+        """Return the number of unfinished trials."""
         return sum(not trial.state.is_finished() for trial in self.store.trials())
 
     def save(self):
-        """Do nothing: what is known is in the store."""
+        """Do nothing: the store is always up to date."""
 
     def reload(self):
-        """Do nothing: what is known is in the store."""
+        """Do nothing: the store is always up to date."""
 
     def trial_of(self, frozen):
-        """Return a trial of the store as one of keras-tuner."""
-        known = frozen.user_attrs
+        """Return a trial of the store as a trial of keras-tuner."""
+        facts = frozen.user_attrs
         space = self.get_space()
-        space.values = dict(known.get("values", {}))
+        space.values = dict(facts.get("values", {}))
         status = STATUS[frozen.state.name]
-        trial = Trial(space, known["slot"], status, known.get("message") or None)
-        trial.score, trial.best_step = known.get("score"), known.get("best_epoch") or 0
-        for name, curve in (known.get("curves") or {}).items():
+        trial = Trial(space, facts["slot"], status, facts.get("message") or None)
+        trial.score, trial.best_step = facts.get("score"), facts.get("best_epoch") or 0
+        for name, curve in (facts.get("curves") or {}).items():
             if not trial.metrics.exists(name):
                 trial.metrics.register(name, direction=self._direction(name))
             for step, value in enumerate(curve):
@@ -62,12 +62,12 @@ class StoreOracle(keras_tuner.Oracle):
         return trial
 
     def score_of(self, results):
-        """Return score and epoch by what a `run_trial` or `fit` of the user gave."""
+        """Return score and best epoch from the results of a user's `run_trial`."""
         every = results if isinstance(results, list) else [results]
-        found = [self._best(result) for result in every]
-        if any(not math.isfinite(value) for value, _ in found):
+        scores = [self._best(result) for result in every]
+        if any(not math.isfinite(value) for value, _ in scores):
             return None, None
-        return sum(value for value, _ in found) / len(found), found[0][1]
+        return sum(value for value, _ in scores) / len(scores), scores[0][1]
 
     def _best(self, result):
         if isinstance(result, int | float):
@@ -91,6 +91,6 @@ class StoreOracle(keras_tuner.Oracle):
 
 
 def _counts(frozen):
-    known = frozen.user_attrs
-    full = frozen.state.name == "COMPLETE" and known["kind"] != "repeat"
-    return full and known.get("score") is not None
+    facts = frozen.user_attrs
+    full = frozen.state.name == "COMPLETE" and facts["kind"] != "repeat"
+    return full and facts.get("score") is not None

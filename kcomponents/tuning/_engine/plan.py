@@ -1,4 +1,4 @@
-"""Plan: which trials a search consists of, by what has been found so far."""
+"""Plan: the trials of a search, given the results so far."""
 
 import hashlib
 
@@ -7,13 +7,13 @@ from kcomponents.tuning._spaces.explore import configurations
 
 
 def seed_of(search_seed, slot):
-    """Return the seed of a trial, the same whoever runs it, and whenever."""
+    """Return the seed of a trial; it does not depend on the process or the order."""
     digest = hashlib.sha256(f"{search_seed}/{slot}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % 2**31
 
 
 def first_slots(settings, space, activation):
-    """Return the slots of the search itself: slot → what is known of its trial."""
+    """Return the planned trials of the search: slot → facts about the trial."""
     if settings.sampler == "grid":
         every = list(configurations(space))[: settings.max_trials]
         return {str(n): _search(values) for n, values in enumerate(every)}
@@ -41,13 +41,13 @@ def plain_values(space, activation):
 
 
 def last_slots(trials, settings, maximize, activation):
-    """Return the slots that are added once every trial of the search has ended.
+    """Return the trials to add after all planned trials have ended.
 
-    The best of each activation that were given up on the way are trained in full, and
-    the best of all are trained with other seeds, as is the baseline.
+    First, the best trials of each activation are trained in full if they were pruned.
+    Then the best trials and the baseline are repeated with other seeds.
     """
-    found = [trial for trial in trials if trial.user_attrs["kind"] != "repeat"]
-    ranked = _ranked(found, maximize)
+    own = [trial for trial in trials if trial.user_attrs["kind"] != "repeat"]
+    ranked = _ranked(own, maximize)
     slots, ended = {}, {t.user_attrs["slot"] for t in trials if t.state.is_finished()}
     for trial in _best_of_families(ranked, settings.finalists, activation):
         if trial.user_attrs.get("reason") == "pruned":
@@ -68,17 +68,17 @@ def _ranked(trials, maximize):
 
 
 def _best_of_families(ranked, count, activation):
-    """Return the best few of each activation."""
-    taken = {}
+    """Return the best trials of each activation."""
+    families = {}
     for trial in ranked:
         if trial.user_attrs["kind"] == "search":
             family = trial.user_attrs["values"].get(activation)
-            taken.setdefault(family, []).append(trial)
-    return [trial for family in taken.values() for trial in family[:count]]
+            families.setdefault(family, []).append(trial)
+    return [trial for family in families.values() for trial in family[:count]]
 
 
 def _compared(ranked, count):
-    """Return the trials whose values are tried with other seeds, the baseline last."""
+    """Return the trials to repeat with other seeds, the baseline last."""
     full = [t for t in ranked if t.state.name == "COMPLETE"]
     best = [t for t in full if t.user_attrs["kind"] != "baseline"][:count]
     plain = [t for t in full if t.user_attrs["kind"] == "baseline"]
@@ -86,6 +86,6 @@ def _compared(ranked, count):
 
 
 def _again(trial, kind):
-    known = trial.user_attrs
-    of = known.get("of", known["slot"])
-    return {"kind": kind, "of": of, "values": known["values"]}
+    facts = trial.user_attrs
+    of = facts.get("of", facts["slot"])
+    return {"kind": kind, "of": of, "values": facts["values"]}

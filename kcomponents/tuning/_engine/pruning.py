@@ -1,15 +1,16 @@
-"""When a trial is given up for others that do better."""
+"""Pruners: when to stop a trial because others do better."""
 
 from kcomponents._check import one_of
 from kcomponents.tuning._optional import optuna
 
 PRUNERS = ("asha", "median", "none")
-# Of so many epochs the mean is compared, so that one bad epoch ends nothing.
+# Trials are compared by their mean over this many epochs: one bad epoch is no reason
+# to prune.
 SMOOTHED = 3
 
 
 def checked_pruner(pruner):
-    """Return the name of a pruner, or one of Optuna's."""
+    """Return a pruner's name or a pruner of Optuna; raise for anything else."""
     if pruner is None:
         return "none"
     if isinstance(pruner, optuna.pruners.BasePruner):
@@ -18,10 +19,11 @@ def checked_pruner(pruner):
 
 
 def made_pruner(pruner, epochs):
-    """Return a pruner of Optuna that leaves slow starters some time, or None.
+    """Return a pruner of Optuna, or None.
 
-    What learns slowly at first, as with dropout or a small rate, may win in the end:
-    the first look is at a ninth of the epochs, and not before the second.
+    Trials that learn slowly at first, for example with dropout or a small learning
+    rate, may win in the end: the first check is after 1/9 of the epochs, but not before
+    the second epoch.
     """
     first = max(2, epochs // 9)
     if pruner == "none":
@@ -36,6 +38,6 @@ def made_pruner(pruner, epochs):
 
 
 def smoothed(curve):
-    """Return the mean of the last epochs of a curve."""
+    """Return the mean over the last epochs of a curve."""
     last = curve[-SMOOTHED:]
     return sum(last) / len(last)

@@ -1,4 +1,4 @@
-"""Settings of a search, checked before any time is spent."""
+"""Settings: the options of a search, checked before it starts."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,7 @@ COUNTS = ("keep_models", "max_consecutive_failed_trials", "trials_per_process")
 
 @dataclasses.dataclass
 class Settings:
-    """What a search was told, but for the model and the data."""
+    """The arguments of `Search` that keras-tuner does not have."""
 
     max_trials: int | None = 10
     sampler: Any = "tpe"
@@ -38,7 +38,7 @@ class Settings:
     max_consecutive_failed_trials: int = 3
 
     def __post_init__(self):
-        """Refuse what cannot be meant."""
+        """Check all settings; raise a ValueError for an invalid one."""
         self.sampler = checked_sampler(self.sampler)
         self.pruner = checked_pruner(self.pruner)
         one_of("engine", self.engine, ENGINES)
@@ -64,22 +64,20 @@ class Settings:
     def _whole(self, name):
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            fail(f"`{name}` must be a whole number, 0 or more.", **{name: value})
+            fail(f"`{name}` must be an integer of at least 0.", **{name: value})
 
     def _check_seed(self):
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         if not whole or not 0 <= self.seed < 2**31:
-            fail(
-                "`seed` must be a whole number, at least 0, below 2**31.",
-                seed=self.seed,
-            )
+            rule = "`seed` must be an integer of at least 0 and below 2**31."
+            fail(rule, seed=self.seed)
 
     def told(self):
         """Return the settings as plain values."""
-        found = dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
         for name in ("sampler", "pruner"):
-            value = found[name]
+            value = values[name]
             if not isinstance(value, str | None):
-                found[name] = type(value).__name__
-        found.pop("store")
-        return found
+                values[name] = type(value).__name__
+        values.pop("store")
+        return values

@@ -1,4 +1,4 @@
-"""Stop: whether a worker was asked to end, and by whom."""
+"""Stop: whether a process must stop after the current epoch, and why."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ import time
 
 
 class Stop:
-    """Says whether to end after the epoch that is running.
+    """Decides whether to stop after the current epoch.
 
     Args:
-        store: Store, whose fact `"stop"` the command `stop` sets.
-        hours: Float, or None: when to end in any case.
-        parent: Integer, or None: a process without which this one has no purpose.
+        store: Store; the command `stop` sets its fact `"stop"`.
+        hours: Float or None, time limit in hours.
+        parent: Integer or None, ID of the parent process; stop if it is gone.
     """
 
     def __init__(self, store, hours=None, parent=None):
@@ -24,34 +24,34 @@ class Stop:
 
     @property
     def asked(self):
-        """Whether the search is to end here."""
+        """Whether this process must stop."""
         if self.why is None:
             self.why = self._reason()
         return self.why is not None
 
     def _reason(self):
         if self.end is not None and time.monotonic() > self.end:
-            return "the time is over"
+            return "the time limit is reached"
         if self.parent is not None and os.getppid() != self.parent:
-            return "the process that began the search is gone"
-        # The store is asked now and then only: a database is far away.
+            return "the parent process is gone"
+        # At most once per second: a database may be slow to answer.
         if time.monotonic() - self._looked > 1.0:
             self._looked = time.monotonic()
             if self.store.facts.get("stop"):
-                return "it was told to stop"
+                return "the command `stop` was given"
         return None
 
     @contextlib.contextmanager
     def on_signals(self):
-        """Return a context in which a first SIGTERM or SIGINT asks to end.
+        """Return a context in which SIGTERM or SIGINT stops after the current epoch.
 
-        A second one ends at once.
+        A second signal raises `KeyboardInterrupt` at once.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {
-            number: signal.signal(number, self._told)
+            number: signal.signal(number, self._on_signal)
             for number in (signal.SIGTERM, signal.SIGINT)
         }
         try:
@@ -60,7 +60,7 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _told(self, number, frame):
+    def _on_signal(self, number, frame):
         if self.why is not None:
             raise KeyboardInterrupt
         self.why = f"it got {signal.Signals(number).name}"

@@ -1,51 +1,50 @@
-"""Which values to try next: a function of the space and of what was tried."""
+"""Suggest the hyperparameters of the next trial from the trials so far."""
 
 import importlib.util
 import warnings
 
 from kcomponents._check import fail, one_of
 from kcomponents.tuning._optional import keras_tuner, optuna
+from kcomponents.tuning._quiet import quiet
 from kcomponents.tuning._spaces.distributions import distribution_of, drawn_of, value_of
 
-# How often to draw again what was tried already, before it is tried once more.
+# The most attempts to draw values that have not been tried yet.
 DRAWS = 20
 SAMPLERS = ("tpe", "random", "gp", "grid")
-# By which Optuna computes Gaussian processes.
+# Optuna needs them for Gaussian processes.
 OF_GP = ("scipy.optimize", "torch.linalg")
 
 
 def checked_sampler(sampler):
-    """Return the name of a sampler, or one of Optuna's."""
+    """Return a sampler's name or a sampler of Optuna; raise for anything else."""
     if isinstance(sampler, optuna.samplers.BaseSampler):
         return sampler
     one_of("sampler", sampler, SAMPLERS)
     if sampler == "gp":
-        lost = [name.split(".")[0] for name in OF_GP if not _is_there(name)]
-        if lost:
-            missing = " and ".join(lost)
-            fail(
-                f"Gaussian processes need {missing}: install, or use 'tpe'.",
-                sampler="gp",
-            )
+        missing = [name.split(".")[0] for name in OF_GP if not _is_installed(name)]
+        if missing:
+            rule = f"Gaussian processes need {' and '.join(missing)}."
+            fail(f"{rule} Install it, or use 'tpe'.", sampler="gp")
     return sampler
 
 
-def _is_there(name):
+def _is_installed(name):
     return importlib.util.find_spec(name.split(".")[0]) is not None
 
 
 def suggest(space, history, sampler, direction, seed):
-    """Return values that are worth a trial.
+    """Return the hyperparameters of the next trial, as a dict.
 
     Args:
         space: `keras_tuner.HyperParameters`.
         history: List of Optuna's frozen trials.
-        sampler: String, or a sampler of Optuna, which keeps its own random state.
+        sampler: String, or a sampler of Optuna, which has its own random state.
         direction: String, `"maximize"` or `"minimize"`.
-        seed: Integer, another one for each trial, so that a search that was ended and
-            taken up again goes on as if it had not been.
+        seed: Integer, a different one for each trial; a resumed search then suggests
+            the same values as an uninterrupted one.
     """
-    study = optuna.create_study(sampler=_made(sampler, seed), direction=direction)
+    with quiet():
+        study = optuna.create_study(sampler=_made(sampler, seed), direction=direction)
     study.add_trials(history)
     tried = {_key(trial.user_attrs["values"]) for trial in history}
     for _ in range(DRAWS):
@@ -58,7 +57,7 @@ def suggest(space, history, sampler, direction, seed):
 
 
 def parameters_of(space, values):
-    """Return `{name: (drawn, distribution)}` of values, as Optuna keeps them."""
+    """Return `{name: (drawn, distribution)}` for Optuna."""
     found = {}
     for hp in space.space:
         distribution = distribution_of(hp)
@@ -68,9 +67,9 @@ def parameters_of(space, values):
 
 
 def values_by(space, choose):
-    """Return the values of what is active; `choose(hp)` gives that of each."""
+    """Return values of the active hyperparameters, each from `choose(hp)`."""
     chosen = keras_tuner.HyperParameters()
-    # In order, so that conditions see their parents.
+    # In order: conditions need the values of their parents.
     for hp in space.space:
         chosen.merge([hp])
         if chosen.is_active(hp):
@@ -84,7 +83,7 @@ def _made(sampler, seed):
     if not isinstance(sampler, str):
         return sampler
     with warnings.catch_warnings():
-        # Some arguments have been called experimental for years.
+        # Optuna warns of arguments that are still experimental.
         warnings.simplefilter("ignore")
         if sampler == "tpe":
             return optuna.samplers.TPESampler(

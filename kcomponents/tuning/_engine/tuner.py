@@ -1,12 +1,15 @@
-"""Tuner: keras-tuner's, with what it knows in a store."""
+"""StoreTuner: keras-tuner's tuner, with its trials in a store."""
 
 import copy
 import os
+from typing import Any
 
 import keras
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 
 from kcomponents._check import fail
+from kcomponents.tuning._engine.arguments import OF_ORACLE
 from kcomponents.tuning._engine.data import fit_arguments
 from kcomponents.tuning._engine.engine import Engine
 from kcomponents.tuning._engine.oracle import StoreOracle
@@ -19,19 +22,16 @@ from kcomponents.tuning._trial.judge import Judge
 from kcomponents.tuning._trial.models import Models
 from kcomponents.tuning._workers.loop import work
 
-# Arguments of keras-tuner's oracle.
-OF_ORACLE = ("objective", "hyperparameters", "allow_new_entries", "tune_new_entries")
-
 
 class StoreTuner(keras_tuner.Tuner):
-    """Builds and trains the models of trials that a store hands out.
+    """Builds and trains the models of the trials in a store.
 
     Args:
         hypermodel: `keras_tuner.HyperModel`, or a function of `hp`.
         settings: Settings.
         given: Dict of arguments of keras-tuner's tuner and oracle.
-        space: `HyperParameters` that building the model has shown before, or `None`.
-            Defaults to `None`.
+        space: `HyperParameters` of the model if they are known already. Defaults to
+            `None`: build the model to find them.
     """
 
     def __init__(self, hypermodel, settings, given, space=None):
@@ -63,25 +63,28 @@ class StoreTuner(keras_tuner.Tuner):
             self.oracle.update_space(self._space)
 
     def prepared(self, *args, command=None, **kwargs):
-        """Return the arguments of `fit`, if this is the search that the store holds."""
+        """Return the arguments of `fit`; raise if the store has another search."""
         if not self.oracle.hyperparameters.space:
-            fail("`hypermodel` must ask `hp` for a choice.", space=[])
+            fail(
+                "`hypermodel` must define a hyperparameter (a choice of `hp`).",
+                space=[],
+            )
         args, kwargs = fit_arguments(args, kwargs)
         guard(self, args, kwargs, command)
         return args, kwargs
 
     def work(self, args, kwargs, stop, limit=None, shown=None):
-        """Run trials in this process until none is left; return how many it were."""
+        """Run trials in this process until none is left; return how many ran."""
         return work(self, args, {"verbose": 0, **kwargs}, stop, limit, shown)
 
-    def run_trial(self, trial, *args, **kwargs):
-        """Train one model, or as many as `executions_per_trial`, with these values."""
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> list[Any]:
+        """Train `executions_per_trial` models with the trial's hyperparameters."""
         given, results = kwargs.pop("callbacks", None) or [], []
         run, hp = self.run, trial.hyperparameters
         for execution in range(self.executions_per_trial):
             keras.utils.set_random_seed(run.seed(execution))
             model = self.models.model_for(self._build_hypermodel, hp)
-            # Last, so that it sees what others add to the logs.
+            # Last, because the user's callbacks may add to the logs.
             callbacks = [*copy.deepcopy(given), run.trains(model, execution)]
             results.append(
                 self.hypermodel.fit(hp, model, *args, callbacks=callbacks, **kwargs)
@@ -92,25 +95,25 @@ class StoreTuner(keras_tuner.Tuner):
         return results
 
     def _build_hypermodel(self, hp):
-        """Return the model of these values, if it is one, of a size that is allowed."""
+        """Build a model; raise if it is no Keras model or larger than allowed."""
         model = super()._build_hypermodel(hp)
         if not isinstance(model, keras.Model):
             rule = "`build` must return a Keras model"
             raise keras_tuner.errors.FatalTypeError(f"{rule}. Received: {model!r}")
         size, limit = model.count_params() if model.built else 0, self.max_model_size
         if limit is not None and size > limit:
-            rule = f"The model has {size} parameters, more than {limit}."
-            raise keras_tuner.errors.FailedTrialError(rule)
+            rule = f"The model must have at most {limit} parameters (`max_model_size`)."
+            raise keras_tuner.errors.FailedTrialError(f"{rule} Received: size={size}")
         return model
 
-    def load_model(self, trial):
+    def load_model(self, trial: Trial) -> keras.Model:
         """Return the model of a trial with the weights of its best epoch."""
         model = self._build_hypermodel(trial.hyperparameters)
         best.load(model, self.get_trial_dir(trial.trial_id))
         return model
 
-    def save(self):
-        """Do nothing: every step is in the store as soon as it is done."""
+    def save(self) -> None:
+        """Do nothing: the store is up to date after every step."""
 
-    def reload(self):
-        """Do nothing: the store is read whenever it is asked."""
+    def reload(self) -> None:
+        """Do nothing: trials are read from the store when they are needed."""

@@ -1,1 +1,1 @@
-"""Where a search is kept, so that nothing of it is lost or mixed up."""
+"""Storage of a search: its trials, weights and settings."""

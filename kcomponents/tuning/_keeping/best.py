@@ -1,4 +1,4 @@
-"""Weights of the best trials, in files that are written whole."""
+"""Weights of the best trials, in files that are written atomically."""
 
 import json
 import os
@@ -14,17 +14,17 @@ WEIGHTS, SHAPES = "weights.npz", "build_config.json"
 
 
 def is_worth_keeping(store, score, maximize, count):
-    """Tell whether a score is among the best so many of the search."""
+    """Return whether a score is among the best `count` of the search."""
     sign = 1 if maximize else -1
     scores = [trial.user_attrs["score"] for trial in _done(store)]
     return sum(sign * other > sign * score for other in scores) < count
 
 
 def save(model, weights, folder):
-    """Save weights of a model, and what it was built for.
+    """Save weights of a model, and the shapes to build it with.
 
-    Not as Keras saves weights, which would take the optimizer's state along: two thirds
-    of the file, of another epoch than the weights.
+    Keras's own weights file would include the optimizer's state: two thirds of the
+    file, and from another epoch than the weights.
     """
     os.makedirs(folder, exist_ok=True)
     shapes = json.dumps(model.get_build_config(), default=str)
@@ -34,11 +34,11 @@ def save(model, weights, folder):
 
 
 def load(model, folder):
-    """Give a model that was just built the weights of a trial."""
+    """Load the weights of a trial into a new model."""
     path = os.path.join(folder, WEIGHTS)
     if not os.path.exists(path):
-        rule = "The weights of this trial are not in this folder: only the best few are"
-        hint = "kept, where they were trained. Train it again by `hypermodel.build`."
+        rule = "This folder has no weights of this trial: only the best trials'"
+        hint = "weights are kept, on the machine that trained them (`keep_models`)."
         fail(f"{rule} {hint}", path=path)
     if not model.built:
         with open(os.path.join(folder, SHAPES), encoding="utf-8") as file:
@@ -48,13 +48,13 @@ def load(model, folder):
 
 def read(path):
     """Return the weights in a file, a list of arrays."""
-    # What is damaged must be closed too.
+    # `np.load` alone leaves a damaged file open.
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         return [arrays[name] for name in arrays.files]
 
 
 def forget_others(search):
-    """Remove the weights of trials that are no longer among the best."""
+    """Delete the weights of trials that are no longer among the best."""
     done, maximize = _done(search.store), search.engine.maximize
     done.sort(key=lambda trial: trial.user_attrs["score"], reverse=maximize)
     for trial in done[search.settings.keep_models :]:

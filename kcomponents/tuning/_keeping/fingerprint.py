@@ -1,4 +1,4 @@
-"""Fingerprint: what makes a search this one, so that no other goes on with it."""
+"""Fingerprint: identifies a search, so that a different one does not resume it."""
 
 import difflib
 import functools
@@ -9,15 +9,15 @@ import json
 import keras
 import numpy as np
 
-# Of arrays beyond so many bytes, rows here and there are looked at.
+# Larger arrays, in bytes, are hashed by evenly spaced rows.
 BYTES = 2**24
-# Arguments of `fit` that change nothing in what is found.
+# Arguments of `fit` that do not change the results.
 NO_MATTER = ("verbose",)
 
 
 def fingerprint(search, space, args, kwargs):
     """Return plain values that differ if space, code, data or settings do."""
-    told = search.settings.told()
+    known = search.settings.told()
     objective = search.oracle.objective
     return {
         "space": {hp.name: _plain(hp.get_config()) for hp in space.space},
@@ -32,20 +32,24 @@ def fingerprint(search, space, args, kwargs):
             "objective": getattr(objective, "name_to_direction", objective.name),
             "direction": objective.direction,
             "executions_per_trial": search.executions_per_trial,
-            **{name: told[name] for name in ("sampler", "pruner", "seed")},
+            **{name: known[name] for name in ("sampler", "pruner", "seed")},
             "backend": keras.backend.backend(),
         },
     }
 
 
 def differences(before, now):
-    """Return lines that show what changed, none if nothing did."""
+    """Return the changes as lines of a diff, none if nothing changed."""
     lines = []
     for part in before:
         old, new = _lines(before[part]), _lines(now.get(part))
         if old != new:
             found = difflib.unified_diff(
-                old, new, f"{part} of the search in the store", f"{part} now", n=1
+                old,
+                new,
+                f"{part} of the existing search",
+                f"{part} of this search",
+                n=1,
             )
             lines += [line.rstrip("\n") for line in found]
     return lines
@@ -68,8 +72,8 @@ def _code(hypermodel):
         return _source(type(hypermodel))
     if isinstance(build, functools.partial):
         given = {**dict(enumerate(build.args)), **build.keywords}
-        told = [f"{name} = {_described(value)}" for name, value in given.items()]
-        return "\n".join([_source(build.func), *told])
+        lines = [f"{name} = {_described(value)}" for name, value in given.items()]
+        return "\n".join([_source(build.func), *lines])
     return _source(build)
 
 
@@ -77,13 +81,13 @@ def _source(thing):
     try:
         return inspect.getsource(thing)
     except (OSError, TypeError):
-        # As of what was typed in, or is callable by its class.
+        # Code typed into a console, or a callable object, has no source file.
         code = getattr(thing, "__code__", None)
         return "" if code is None else hashlib.sha256(code.co_code).hexdigest()
 
 
 def _described(value):
-    """Return what tells one argument of `fit` from another."""
+    """Return a plain value that identifies an argument of `fit`."""
     leaves = keras.tree.flatten(value)
     if len(leaves) != 1 or leaves[0] is not value:
         return [_described(leaf) for leaf in leaves]

@@ -1,4 +1,4 @@
-"""What a search leaves in its folder when it has come to its end."""
+"""The files that a search writes when it ends."""
 
 import glob
 import logging
@@ -14,29 +14,29 @@ logger = logging.getLogger("kcomponents")
 
 
 def finish(search):
-    """Write the table of all trials and the best model; remove what was sent."""
+    """Write the table of trials and the best model; delete data sent to workers."""
     folder = search.project_dir
     write_whole(os.path.join(folder, "results.csv"), to_csv(search.results))
     for sent in glob.glob("data-*", root_dir=folder):
         process = int(sent.split("-")[1])
-        # Its own, and what one that was killed has left.
+        # This process's folder, or one that a killed process left.
         if process == os.getpid() or not psutil.pid_exists(process):
             shutil.rmtree(os.path.join(folder, sent), ignore_errors=True)
     for best in search.oracle.get_best_trials():
         try:
             _save(search.load_model(best), folder)
         except Exception as error:
-            # Trained on another machine, or of a class that Keras cannot save.
-            # What was found is in the store all the same.
-            logger.warning("The best model is not in a file: %s", error)
+            # It was trained on another machine, or Keras cannot save its class. The
+            # store still has all results.
+            logger.warning("Could not save the best model as best.keras: %s", error)
 
 
 def _save(model, folder):
-    """Save a model whole, in place of an earlier one."""
+    """Save a model atomically, replacing an earlier file."""
     if getattr(model, "optimizer", None) is not None:
-        # Keras loads no optimizer that was saved before its first step.
+        # Keras cannot load an optimizer that was saved before it was built.
         model.optimizer.build(model.trainable_variables)
-    # Keras wants this ending.
+    # Keras requires the suffix `.keras`.
     beside = os.path.join(folder, f".{os.getpid()}.best.keras")
     try:
         model.save(beside)

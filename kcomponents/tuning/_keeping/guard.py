@@ -1,4 +1,4 @@
-"""Guard: a search is only gone on with if it is the same one."""
+"""Guard: a search resumes only if it is the same search."""
 
 import random
 
@@ -7,19 +7,19 @@ from kcomponents.tuning._keeping.versions import versions
 
 
 def guard(search, args, kwargs, command=None):
-    """Write down what the search is, or refuse to mix it with another one."""
+    """Store the fingerprint of a search, or refuse to resume a different one."""
     store, settings = search.store, search.settings
     facts = store.facts
     before = facts.get("fingerprint")
     if before is None and store.trials():
-        _refuse(store, ["It was made by another program."])
+        _refuse(store, ["Another program created it."])
     if settings.seed is None:
         drawn = random.SystemRandom().randrange(2**31)
         settings.seed = facts.get("settings", {}).get("seed", drawn)
     now = fingerprint(search, search.oracle.get_space(), args, kwargs)
     if before is not None and (lines := differences(before, now)):
         _refuse(store, lines)
-    told = {
+    given = {
         "fingerprint": now,
         "settings": settings.told(),
         "objective": {
@@ -31,8 +31,8 @@ def guard(search, args, kwargs, command=None):
         "space": search.oracle.get_space().get_config(),
     }
     if command is not None:
-        told["command"] = command
-    for name, value in told.items():
+        given["command"] = command
+    for name, value in given.items():
         if facts.get(name) != value:
             store.set_fact(name, value)
 
@@ -40,7 +40,8 @@ def guard(search, args, kwargs, command=None):
 def _refuse(store, lines):
     shown = "\n".join(lines)
     raise ValueError(
-        f"The store holds another search, which this one must not be mixed with:"
-        f"\n{shown}\nTake another `project_name`, or `overwrite=True` to forget it. "
+        f"A different search already exists in this store:\n{shown}\n"
+        "Use another `project_name` (--name), or `overwrite=True` (--overwrite) to "
+        "delete it. "
         f"Received: store={store.shown!r}, project_name={store.name!r}"
     )

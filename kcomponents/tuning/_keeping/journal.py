@@ -1,4 +1,4 @@
-"""Journal: the file that a search is kept in, which survives what kills its writers."""
+"""Journal: the file of a search, which survives crashes and full disks."""
 
 import errno
 import json
@@ -11,10 +11,10 @@ from kcomponents._files import cut_torn_line
 
 
 class Journal(JournalFileBackend):
-    """Optuna's journal with lines that are written whole or not at all.
+    """Optuna's journal, whose lines are written completely or not at all.
 
-    The lock is one that the system takes back from a process that is killed, and what a
-    full disk left of a line is cut off before the next one.
+    The operating system releases its lock when a process is killed, and an incomplete
+    last line is removed before the next write.
     """
 
     def __init__(self, path):
@@ -22,7 +22,7 @@ class Journal(JournalFileBackend):
         self.path, self.lock = path, FileLock(f"{path}.lock")
 
     def append_logs(self, logs):
-        """Append lines, all of them or none."""
+        """Append all lines or none."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         content = lines.encode()
         with self.lock, open(self.path, "ab+", buffering=0) as file:

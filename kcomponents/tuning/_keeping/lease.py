@@ -1,4 +1,4 @@
-"""Leases: how a worker shows that it is alive, and what becomes of the others."""
+"""Leases: a worker shows that it is alive, and dead workers lose their trials."""
 
 import logging
 import os
@@ -8,25 +8,25 @@ import time
 import uuid
 
 logger = logging.getLogger("kcomponents")
-# So often within a lease a worker shows that it is there.
+# Heartbeats per lease.
 BEATS = 6
 
 
 def new_owner():
-    """Return a name for a worker that no other has: host, process, and more."""
+    """Return a unique name for a worker: host, process id and a random part."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class Reaper:
-    """Gives back the trials of workers that were not heard of for a whole lease.
+    """Gives back the trials of workers without a heartbeat for a whole lease.
 
-    What counts is this process's own clock and whether a counter moved, so that clocks
-    of machines need not agree.
+    It compares heartbeat counters by this process's own clock, so the clocks of
+    several machines need not agree.
 
     Args:
         store: Store.
-        seconds: Float, length of a lease.
-        max_retries: Integer, how often a trial is run again.
+        seconds: Float, length of a lease in seconds.
+        max_retries: Integer, how many times a trial is retried.
     """
 
     def __init__(self, store, seconds, max_retries):
@@ -34,7 +34,7 @@ class Reaper:
         self._seen = {}
 
     def look(self):
-        """Give back what lapsed since earlier looks."""
+        """Give back the trials whose leases have expired."""
         now, seen = time.monotonic(), {}
         for trial in running(self.store):
             sign = _sign(trial)
@@ -45,26 +45,26 @@ class Reaper:
         self._seen = seen
 
     def lose(self, trial):
-        """Let a trial whose worker is gone be run again, or end it after too many."""
+        """Retry a trial whose worker is gone, or fail it after too many retries."""
         if _sign(self.store.read(trial)) != _sign(trial):
-            # Another has seen it too, or the worker was only slow.
+            # Another process was faster, or the worker is alive after all.
             return
         lost = trial.user_attrs.get("lost", 0) + 1
         owner = trial.user_attrs.get("owner")
         self.store.note(trial, lost=lost)
         if lost <= self.max_retries:
-            logger.warning("The worker %s is gone; its trial is run again.", owner)
+            logger.warning("Worker %s is gone; retrying its trial.", owner)
             self.store.give_back(trial)
         else:
             self.store.note(
                 trial,
                 reason="worker_lost",
-                message=f"The worker was gone {lost} times, last {owner}.",
+                message=f"The trial lost its worker {lost} times, last {owner}.",
             )
             self.store.finish(trial, "fail")
 
     def lose_all_of(self, process):
-        """Give back at once what a process of this machine had, which has ended."""
+        """Give back the trials of a process on this machine that has ended."""
         begin = f"{socket.gethostname()}:{process}:"
         for trial in running(self.store):
             if str(trial.user_attrs.get("owner")).startswith(begin):
@@ -72,24 +72,24 @@ class Reaper:
 
 
 def running(store):
-    """Return the trials that some worker has taken."""
+    """Return the trials that a worker is running."""
     return [trial for trial in store.trials() if trial.state.name == "RUNNING"]
 
 
 def _sign(trial):
-    """Return what changes while a worker is alive, and when another takes over."""
+    """Return a value that changes with each heartbeat and each new owner."""
     known = trial.user_attrs
     return trial.state, trial.datetime_start, known.get("owner"), known.get("beat")
 
 
 class Lease:
-    """A context in which a trial is shown to be alive; `lost` is set when it was taken.
+    """A context that sends heartbeats for a trial; `lost` is set if another takes it.
 
     Args:
         store: Store.
         trial: Frozen trial.
-        owner: String.
-        reaper: Reaper, which looks after the others meanwhile.
+        owner: String, name of this worker.
+        reaper: Reaper, which checks the other workers at each heartbeat.
     """
 
     def __init__(self, store, trial, owner, reaper):
@@ -113,8 +113,8 @@ class Lease:
             try:
                 self._show(count)
             except Exception as error:
-                # A store that is away for a while must not end a training.
-                logger.warning("The store could not be reached: %s", error)
+                # A store that is unreachable for a while must not end the trial.
+                logger.warning("Cannot reach the store: %s", error)
 
     def _show(self, count):
         if not self.store.owns(self.trial, self.owner):

@@ -1,4 +1,4 @@
-"""A search that is there already, opened by its folder or by its store."""
+"""Opens an existing search by its folder or its store."""
 
 import os
 
@@ -12,28 +12,29 @@ JOURNAL = "journal.log"
 
 
 def opened(place, name=None):
-    """Return the store of a search.
+    """Return the store of an existing search.
 
     Args:
-        place: Path of the folder of a project or of a journal, or URL of a database.
-        name: String, needed if the store holds several searches.
+        place: Path of a project folder or a journal, or URL of a database.
+        name: String, name of the search. Defaults to `None`, the only one in the
+            store.
     """
     if "://" not in place:
         place = os.path.join(place, JOURNAL) if os.path.isdir(place) else place
         if not os.path.exists(place):
-            fail("There is no journal of a search. Check the path.", store=place)
+            fail("There is no search journal at this path.", store=place)
     names = [study.study_name for study in open_storage(place).get_all_studies()]
     if name is None and len(names) != 1:
         shown = ", ".join(names) or "none"
-        fail(f"Name one of the searches of the store: {shown}.", store=place)
+        fail(f"Choose a search by its name (--name): {shown}.", store=place)
     return Store(place, names[0] if name is None else name)
 
 
 def space_of(store):
-    """Return the space of a search, as the store knows it."""
+    """Return the search space that is in the store."""
     config = store.facts.get("space")
     if config is None:
-        fail("The store holds a search of another program.", store=store.shown)
+        fail("Another program created this search.", store=store.shown)
     try:
         return keras_tuner.HyperParameters.from_config(config)
     except DAMAGED as error:
@@ -41,7 +42,7 @@ def space_of(store):
 
 
 def results_in(store):
-    """Return all that the store knows of a search."""
+    """Return the results that are in the store."""
     space = space_of(store)
     try:
         return results_of(store, space)

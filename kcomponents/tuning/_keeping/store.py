@@ -1,8 +1,8 @@
-"""Store: the trials of a search, in reach of every process that works on it.
+"""Store: the trials of a search, shared by all processes that work on it.
 
-Each trial has a slot, such as the eighth of twenty, that is filled once. A slot is made
-by whoever finds it missing; if two do so at once, the first one counts. That a trial is
-taken by one worker, and ended once, the storage itself sees to.
+Each trial has a slot, such as the eighth of twenty. Any process adds the slots that are
+missing; if two processes add the same one, the first counts. The storage guarantees
+that one worker takes a trial, and that a trial ends once.
 """
 
 import contextlib
@@ -11,15 +11,16 @@ import copy
 from kcomponents._check import fail
 from kcomponents.tuning._keeping.storage import open_storage, patiently, shown
 from kcomponents.tuning._optional import optuna
+from kcomponents.tuning._quiet import quiet
 
 
 class Store:
-    """Trials in a storage of Optuna, which its dashboard opens too.
+    """Trials in an Optuna storage, which Optuna's dashboard can open too.
 
     Args:
         place: Path of a journal, or URL of a database.
         name: String, the name of the search.
-        direction: `"maximize"`, `"minimize"`, or None for a search that is there.
+        direction: `"maximize"`, `"minimize"`, or None for a search that exists.
     """
 
     def __init__(self, place, name, direction=None):
@@ -34,19 +35,19 @@ class Store:
                 return self._call("get_study_id_from_name", name)
             except KeyError:
                 fail(
-                    "The store holds no search of this name.",
+                    "The store has no search with this name.",
                     store=self.shown,
                     name=name,
                 )
         towards = optuna.study.StudyDirection[direction.upper()]
-        # Another process may make it at the same time.
-        with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
+        # Another process may create it at the same time.
+        with contextlib.suppress(optuna.exceptions.DuplicatedStudyError), quiet():
             self._call("create_new_study", [towards], name)
         return self._call("get_study_id_from_name", name)
 
     @property
     def shown(self):
-        """The place as it may be shown, without a password."""
+        """The path or URL, with its password hidden."""
         return shown(self.place)
 
     def _call(self, method, *args, **kwargs):
@@ -54,29 +55,29 @@ class Store:
 
     @property
     def facts(self):
-        """What holds for the whole search: a dict."""
-        # A copy: those who read it may change what they read.
+        """A dict of facts about the whole search."""
+        # A copy, so that a caller may change it.
         return copy.deepcopy(self._call("get_study_user_attrs", self.study))
 
     def set_fact(self, name, value):
-        """Set what holds for the whole search."""
+        """Set a fact about the whole search."""
         self._call("set_study_user_attr", self.study, name, value)
 
     def delete(self):
-        """Forget the whole search."""
+        """Delete the whole search."""
         self._call("delete_study", self.study)
 
     def trials(self):
-        """Return the trials as Optuna's frozen ones, of each slot the first."""
+        """Return Optuna's frozen trials, the first one of each slot."""
         every = self._call("get_all_trials", self.study, deepcopy=False)
         first = {}
         for trial in sorted(every, key=lambda trial: trial.number):
-            # Trials that others added with Optuna have no slot.
+            # Trials that other programs added with Optuna have no slot.
             first.setdefault(trial.user_attrs.get("slot", trial.number), trial)
         return [trial for trial in first.values() if "slot" in trial.user_attrs]
 
     def add(self, slots):
-        """Add the slots that are missing: slot → what is known of its trial."""
+        """Add the missing slots of a dict: slot → attributes of its trial."""
         known = {trial.user_attrs["slot"] for trial in self.trials()}
         waiting = optuna.trial.TrialState.WAITING
         for slot, attributes in slots.items():
@@ -92,7 +93,7 @@ class Store:
         return self._ids[trial.number]
 
     def claim(self, trial, owner):
-        """Try to take a waiting trial, and return whether it is the owner's now."""
+        """Try to take a waiting trial, and return whether the owner has it now."""
         running = optuna.trial.TrialState.RUNNING
         try:
             if not self._call("set_trial_state_values", self._id(trial), running):
@@ -103,11 +104,11 @@ class Store:
         return self.owns(trial, owner)
 
     def read(self, trial):
-        """Return the trial as it is now."""
+        """Return the current state of the trial."""
         return self._call("get_trial", self._id(trial))
 
     def owns(self, trial, owner):
-        """Tell whether the trial is running, and for this owner."""
+        """Return whether this owner is running the trial."""
         now = self.read(trial)
         running = now.state == optuna.trial.TrialState.RUNNING
         return running and now.user_attrs.get("owner") == owner
@@ -119,7 +120,7 @@ class Store:
                 self._call("set_trial_user_attr", self._id(trial), name, value)
 
     def set_parameters(self, trial, parameters):
-        """Set what was drawn, name → (drawn, distribution), if it is not set yet."""
+        """Set missing parameters of a dict: name → (value, distribution)."""
         for name, (drawn, distribution) in parameters.items():
             if name not in trial.params:
                 inner = distribution.to_internal_repr(drawn)
@@ -132,15 +133,15 @@ class Store:
         self._call("set_trial_intermediate_value", self._id(trial), step, value)
 
     def give_back(self, trial):
-        """Let a trial wait for a worker again."""
-        # So that whoever takes it next is not mistaken for the one that had it.
+        """Let a trial wait for another worker."""
+        # Without this, the next worker could be mistaken for the previous one.
         self.note(trial, owner=None)
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
             waiting = optuna.trial.TrialState.WAITING
             self._call("set_trial_state_values", self._id(trial), waiting)
 
     def finish(self, trial, state, value=None):
-        """End a trial as complete, pruned or fail; return whether it could."""
+        """End a trial as complete, pruned or fail; return False if it has ended."""
         ended = optuna.trial.TrialState[state.upper()]
         values = None if value is None else [value]
         try:
@@ -150,7 +151,7 @@ class Store:
         return True
 
     def judge(self, trial, pruner):
-        """Return whether a pruner of Optuna would end the trial."""
+        """Return whether an Optuna pruner would prune the trial."""
         study = optuna.load_study(
             study_name=self.name, storage=self.storage, pruner=pruner
         )

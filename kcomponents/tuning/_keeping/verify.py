@@ -1,4 +1,4 @@
-"""Verify: whether a store holds what a search should leave there."""
+"""Verify: check that the store of a search is complete."""
 
 import collections
 import os
@@ -8,11 +8,11 @@ from kcomponents.tuning._keeping.opened import results_in
 
 
 def problems(store, folder=None):
-    """Return a line for each thing that is not as it should be."""
+    """Return one line for each problem of a search."""
     results = results_in(store)
     trials = results["trials"]
     found = [
-        f"Slot {slot} is there {count} times."
+        f"Slot {slot} exists {count} times."
         for slot, count in collections.Counter(t["id"] for t in trials).items()
         if count > 1
     ]
@@ -21,18 +21,18 @@ def problems(store, folder=None):
         if not trial["values"]:
             found.append(f"Trial {trial['id']} has no values.")
         if trial["state"] == "completed" and trial["score"] is None:
-            found.append(f"Trial {trial['id']} was completed without a score.")
+            found.append(f"Trial {trial['id']} is completed but has no score.")
         if trial["state"] == "failed" and not trial["reason"]:
-            found.append(f"Trial {trial['id']} failed for no reason that was kept.")
+            found.append(f"Trial {trial['id']} failed without a reason.")
     count = sum(trial["kind"] in ("search", "baseline") for trial in trials)
     wanted = results["max_trials"]
     if wanted is not None and count < wanted and results["sampler"] != "grid":
-        found.append(f"{wanted} trials were wanted, {count} are there.")
+        found.append(f"Expected {wanted} trials, found {count}.")
     return found + _unreadable(trials, folder)
 
 
 def _unreadable(trials, folder):
-    """Return a line for each file of weights that cannot be read."""
+    """Return one line for each weights file that cannot be read."""
     found = []
     for trial in trials if folder is not None else ():
         path = os.path.join(folder, f"trial_{trial['id']}", WEIGHTS)

@@ -1,4 +1,4 @@
-"""Versions of what a trial was run with."""
+"""Versions of the libraries that a trial ran with."""
 
 import functools
 import importlib.metadata
@@ -13,13 +13,13 @@ LIBRARIES = ("keras-tuner", "optuna", "numpy", keras.backend.backend())
 
 @functools.cache
 def versions():
-    """Return name → version of what a result depends on."""
+    """Return the versions of the libraries that affect results, by name."""
     found = {"kcomponents": __version__, "python": platform.python_version()}
     found["keras"] = keras.__version__
     for name in LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            # Installed under another name, as builds for one processor are.
+            # It is installed under another name, such as tensorflow-cpu.
             continue
     return found

@@ -1,1 +1,1 @@
-"""Compiled models, used again for trials that differ in nothing but numbers."""
+"""Reuse of compiled models by trials that differ in numbers only."""

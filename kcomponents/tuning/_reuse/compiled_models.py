@@ -1,8 +1,8 @@
-"""Compiled models, kept for trials that differ in nothing but numbers.
+"""CompiledModels: compiled models, reused by trials that differ in numbers only.
 
-To trace and compile a training step costs more than most short trials spend on
-training. A step does not depend on the first weights, nor on the learning rate, nor on
-numbers that it reads from a variable: factors of penalties, rates of dropout, slopes.
+In a short trial, tracing and compiling the training step takes most of the time. The
+step does not depend on the initial weights, the learning rate, and the numbers that it
+reads from a variable: regularization factors, dropout rates, slopes.
 """
 
 import keras
@@ -16,30 +16,28 @@ from kcomponents.tuning._reuse.numbers import Numbers
 
 
 class CompiledModels:
-    """The compiled models of the last structures, each ready to train as a fresh one.
+    """A cache of compiled models, one for each structure, that train like new models.
 
-    A model of the same structure as an earlier one is answered with that one, after it
-    has taken over the weights, the state of all random numbers, the optimizer's state
-    and all numbers of the model that was built. Trained, it gives what that would give;
-    its weights, files and attributes are the same.
+    For a new model with a known structure, the cache returns the compiled model of this
+    structure, after copying the new model's weights, random states, optimizer state and
+    numbers to it. It trains exactly like the new model; its weights, files and
+    attributes are equal.
 
-    A model whose structure is not known for certain is returned as it is: one with
-    layers, losses, metrics, training steps or an optimizer of the user's own, with
-    functions as activations or losses that are not Keras's, without known input shape,
-    or under a distribution. So are all models where nothing is compiled.
+    A model is returned unchanged if its structure is uncertain: if it has custom
+    layers, losses, metrics, training steps, optimizers or activation functions, no
+    known input shape, or a distribution. The same holds where nothing is compiled.
 
-    The targets of all trials must be of one form: what `"accuracy"` means was decided
-    by those of the first. Logs have the metrics' names of the first, too, where Keras
-    made them up.
+    The targets of all trials must have the same form: the first ones define the meaning
+    of `"accuracy"`. Metrics with generated names are named as in the first model.
 
     Args:
-        size: Int, how many models are kept at most. Defaults to `16`.
-        weights: Int, how many weights they have together, unless one alone has more.
-            Defaults to `2**25`.
+        size: Integer, most models in the cache. Defaults to `16`.
+        weights: Integer, most weights of all cached models together; a single model may
+            have more. Defaults to `2**25`.
 
     Attributes:
-        reused: Bool, whether the last model had been compiled before.
-        let_go: Bool, whether others made room for it.
+        reused: Boolean, whether the last model came from the cache.
+        let_go: Boolean, whether it replaced other models.
     """
 
     def __init__(self, size=16, weights=2**25):
@@ -48,7 +46,7 @@ class CompiledModels:
         self._kept = {}
 
     def model_for(self, fresh):
-        """Return a compiled model that trains as this one does, for use in its place.
+        """Return a compiled model that trains like `fresh`, to use instead of it.
 
         Args:
             fresh: Compiled Keras model. It must not be used again.
@@ -66,13 +64,13 @@ class CompiledModels:
             kept = _Kept(fresh)
         self._kept[structure] = kept
         while len(self._kept) > 1 and self._is_too_much():
-            # The one used least recently: each use puts its model last.
+            # The least recently used model is first: each use moves a model to the end.
             del self._kept[next(iter(self._kept))]
             self.let_go = True
         return kept.model
 
     def holds(self, model):
-        """Return whether the model is one of those that are kept."""
+        """Return whether the model is in the cache."""
         return any(kept.model is model for kept in self._kept.values())
 
     def _is_too_much(self):
@@ -81,7 +79,7 @@ class CompiledModels:
 
 
 class _Kept:
-    """A model, with the numbers that its compiled steps read."""
+    """A cached model, with the numbers that its compiled steps read."""
 
     def __init__(self, model):
         self.model = model
@@ -89,13 +87,13 @@ class _Kept:
         self._numbers = Numbers(model)
 
     def serves(self, fresh, structure):
-        """Return whether the trials before left the model as its steps were traced."""
+        """Return whether earlier trials left the model's structure unchanged."""
         own = self.model.optimizer is self._optimizer is not fresh.optimizer
         return own and structure_of(self.model, held=True) == structure
 
     def become(self, fresh):
-        """Take over all state of a model of the same structure."""
-        # A trial that broke off may have left it elsewhere.
+        """Copy all state from a model of the same structure."""
+        # An interrupted trial may have left the state elsewhere.
         _backends.synchronize(self.model)
         for mine, its in zip(
             _keras.layers_of(self.model), _keras.layers_of(fresh), strict=True
@@ -116,12 +114,12 @@ class _Kept:
 
 def _assign(mine, its):
     for variable, other in zip(mine, its, strict=True):
-        # A copy: memory that is shared would be given away with the step.
+        # A copy: a compiled step may donate its buffers.
         variable.assign(keras.ops.copy(other))
 
 
 def _take_attributes(mine, its):
-    """Take over what a config tells of numbers and of first values."""
+    """Copy regularizers and initializers, which appear in the config."""
     kinds = keras.regularizers.Regularizer, keras.initializers.Initializer
     for name, value in vars(its).items():
         if isinstance(value, kinds) and name != "activity_regularizer":

@@ -1,6 +1,6 @@
-"""The structure of a compiled model: all that its compiled steps depend on.
+"""The structure of a compiled model: everything that its compiled steps depend on.
 
-What is not known here for certain has no structure, and its model is not used again.
+A model has no structure, and is not reused, if anything about it is uncertain.
 """
 
 import functools
@@ -24,17 +24,17 @@ from kcomponents.tuning._reuse.known import (
     LAYERS,
     OPTIMIZERS,
     PACKAGES,
-    covered,
-    known,
     need,
+    overridden,
+    qualified_name,
 )
 from kcomponents.tuning._reuse.layers import READINGS, ReadingCall
 from kcomponents.tuning._reuse.names import Names
 from kcomponents.tuning._reuse.numbers import FACTORS, is_held
 
-# What the steps of a model are kept in, and methods that Keras itself covers.
+# Attributes with the steps of a model, and methods that Keras itself overrides.
 _STEPS = {"train_function", "test_function", "predict_function"}
-_COVERED = {"build", "loss", "quantize"}
+_OWN = {"build", "loss", "quantize"}
 _FUNCTIONS = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -42,24 +42,24 @@ _FUNCTIONS = (
     functools.partial,
 )
 _PLAIN = str | int | float | None
-# Class → the entries of its config that a step reads, or that it does not depend on.
+# Class → entries of its config that a step reads from a variable.
 _READ = {cls.__name__: (reading.name,) for cls, reading in READINGS.items()}
 _READ |= {cls.__name__: names for cls, names in FACTORS.items()}
 
 
 def structure_of(model, held=False):
-    """Return a string, equal for models of equal structure, or None if it is unsure.
+    """Return a string that is equal for equal structures, or None if uncertain.
 
     Args:
         model: Compiled Keras model.
-        held: Bool, whether its numbers are read by a compiled step already.
+        held: Boolean, whether a compiled step already reads its numbers.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return json.dumps(_structure(model, held), sort_keys=True)
     except Exception:
-        # Of what cannot even tell its config, nothing is known for certain.
+        # If even the config is not available, nothing is certain.
         return None
 
 
@@ -94,11 +94,11 @@ def _layer(layer, held, seen):
     cls = type(layer)
     need(cls.__name__ in LAYERS and not rematerializes(layer))
     need(held or not is_held(layer))
-    need(covered(layer, _COVERED) <= _put_here(layer, held))
+    need(overridden(layer, _OWN) <= _put_here(layer, held))
     reading, public = READINGS.get(cls), {}
     for name, value in vars(layer).items():
-        if isinstance(value, _FUNCTIONS) and name not in _COVERED | _STEPS | {LOOKING}:
-            known(value)
+        if isinstance(value, _FUNCTIONS) and name not in _OWN | _STEPS | {LOOKING}:
+            qualified_name(value)
         elif not name.startswith("_") and isinstance(value, _PLAIN):
             public[name] = value
     if isinstance(layer, keras.Model):
@@ -106,25 +106,25 @@ def _layer(layer, held, seen):
     if reading:
         need(0 <= public.pop(reading.name) < reading.below)
     public.pop("name", None)
-    # Layers of noise have random states only, and at a rate of 0 none of these.
+    # Noise layers have only random states, and none at rate 0.
     variables = [] if reading else own_variables(layer)
-    found = [_variable(variable, seen) for variable in variables]
+    described = [_variable(variable, seen) for variable in variables]
     activity = _object(layer.activity_regularizer)
     settings = [layer.trainable, layer.supports_masking]
-    return [known(cls), public, settings, found, activity]
+    return [qualified_name(cls), public, settings, described, activity]
 
 
 def _put_here(layer, held):
-    """Return the methods that this part of the package itself covers."""
+    """Return the methods of a layer that this package overrides."""
     own = {LOOKING} if held else set()
     return own | ({"call"} if type(vars(layer).get("call")) is ReadingCall else set())
 
 
 def _variable(variable, seen):
     settings = [list(variable.shape), variable.dtype, variable.trainable]
-    # Which weights are one and the same.
+    # Which weights are shared.
     settings.append(seen.setdefault(id(variable), len(seen)))
-    # Random states are variables of a plain kind.
+    # Random states lack these attributes.
     for name in ("regularizer", "constraint"):
         settings.append(_object(getattr(variable, name, None)))
     return [*settings, getattr(variable, "overwrite_with_gradient", False)]
@@ -135,24 +135,23 @@ def _object(thing, names=None):
     if thing is None:
         return None
     cls = thing.__class__
-    need(isinstance(thing, keras.Model) or not covered(thing))
+    need(isinstance(thing, keras.Model) or not overridden(thing))
     config = {"module": cls.__module__, "class_name": cls.__name__}
     config["config"] = thing.get_config()
-    return [known(cls), _config(config, names or Names())]
+    return [qualified_name(cls), _config(config, names or Names())]
 
 
 def _optimizer(optimizer, variables):
     cls = type(optimizer)
-    need(cls.__name__ in OPTIMIZERS and not covered(optimizer))
+    need(cls.__name__ in OPTIMIZERS and not overridden(optimizer))
     config = dict(optimizer.get_config())
     del config["name"]
-    rate = config.get("learning_rate")
-    if isinstance(rate, (int, float)):
-        # It is in a variable.
+    if isinstance(config.get("learning_rate"), (int, float)):
+        # A number is stored in a variable; a schedule is part of the step.
         config["learning_rate"] = None
     inner = config.pop("inner_optimizer", None)
     return [
-        known(cls),
+        qualified_name(cls),
         _config(config, Names()),
         inner and _optimizer(optimizer.inner_optimizer, variables),
         optimizer.weight_decay and decaying(optimizer, variables),
@@ -160,7 +159,7 @@ def _optimizer(optimizer, variables):
 
 
 def _compiled(value, names):
-    """Return what `compile` was given as a loss or as metrics."""
+    """Describe a loss or metrics, as passed to `compile`."""
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple)):
@@ -168,12 +167,12 @@ def _compiled(value, names):
     if isinstance(value, dict):
         return {name: _compiled(part, names) for name, part in value.items()}
     if isinstance(value, types.FunctionType):
-        return known(value)
+        return qualified_name(value)
     return _object(value, names)
 
 
 def _config(value, names):
-    """Return a config without the numbers that a step reads, and without names."""
+    """Return a config without numbers that a step reads, and with numbered names."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, _PLAIN):
@@ -183,9 +182,9 @@ def _config(value, names):
     need(isinstance(value, dict))
     left_out = ()
     if "class_name" in value:
-        # Functions are known by their name only; two may share it.
+        # Two functions may have the same name.
         need(value["class_name"] not in ("function", "__lambda__"))
-        # Arrays have no module, and classes of a script one that is None.
+        # Arrays have no module; for classes of a script it is None.
         module = value.get("module", "keras")
         need(module is not None and module.split(".")[0] in PACKAGES)
         left_out = _READ.get(value["class_name"], ())
@@ -194,7 +193,7 @@ def _config(value, names):
     for name, part in value.items():
         if name == "config" and isinstance(part, dict):
             part = {key: part[key] for key in part if key not in left_out}
-        # Weights are taken over, however they began.
+        # Initial weights are copied, so initializers do not matter.
         if not name.endswith("_initializer"):
             found[name] = _config(names.plain(name, part), names)
     return found

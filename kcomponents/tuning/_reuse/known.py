@@ -1,8 +1,8 @@
-"""What is known well enough for models made of it to be used again."""
+"""Layers, optimizers and functions that are safe for models to be reused."""
 
 PACKAGES = {"keras", "kcomponents"}
 
-# Layers whose state is all in variables, and whose config tells all of the rest.
+# Layers with all state in variables, and everything else in their config.
 LAYERS = """
 Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average
 AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional
@@ -21,7 +21,7 @@ GradientClip Maxout MaxoutConv1D MaxoutConv2D MaxoutConv3D MaxoutDense RReLU
 PreActivationResidual
 """.split()
 
-# Optimizers whose state is all in variables, and does not depend on names.
+# Optimizers with all state in variables, independent of names.
 OPTIMIZERS = """
 Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Nadam
 RMSprop SGD
@@ -30,23 +30,23 @@ OPTIMIZERS += [f"Clipped{name}" for name in OPTIMIZERS]
 
 
 class _UnknownError(Exception):
-    """Something may differ that the structure would not tell."""
+    """The structure may miss a difference."""
 
 
 def need(condition):
-    """Refuse a model for which a condition does not hold."""
+    """Raise an error unless the condition holds: the model cannot be reused."""
     if not condition:
         raise _UnknownError
 
 
-def known(thing):
-    """Return the name of a class or function, of Keras or of this package only."""
+def qualified_name(thing):
+    """Return the name of a class or function of Keras or this package, else raise."""
     need(thing.__module__.split(".")[0] in PACKAGES)
     need("<locals>" not in thing.__qualname__)
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-def covered(thing, but=()):
-    """Return the names of methods that one object has of its own, past its class."""
+def overridden(thing, but=()):
+    """Return the names of methods that an instance overrides."""
     names = set(vars(thing)) - set(but)
     return {name for name in names if callable(getattr(type(thing), name, None))}

@@ -1,4 +1,4 @@
-"""Layers whose numbers a compiled step can read from a variable, and how."""
+"""Layers whose numbers a compiled step can read from a variable."""
 
 import math
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from keras import ops
 from kcomponents._backends import _reuse as backend
 from kcomponents._keras._reuse import spatial_noise_shape
 
-# Keras's constants of SELU, the most negative value of it among them.
+# The minimum of SELU, with Keras's constants.
 _SELU_MINIMUM = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
 
 
 class Reading(NamedTuple):
-    """How a layer computes from numbers that it is given.
+    """How to compute a layer from numbers in a variable.
 
     Args:
-        name: String, the attribute that the numbers come from.
-        numbers: Function of that attribute, returns a list of floats.
+        name: String, attribute of the layer with the original number.
+        numbers: Function of this attribute that returns a list of floats.
         compute: Function of layer, inputs, numbers and seed generator.
-        below: Float, values from here on are not for it.
-        training: Bool, whether the layer does something in training only.
+        below: Float, upper limit of the attribute (exclusive).
+        training: Boolean, whether the layer has an effect in training only.
     """
 
     name: str
@@ -107,7 +107,7 @@ READINGS = {
 
 
 class ReadingCall:
-    """The `call` of a layer that reads its numbers in each step."""
+    """A layer's `call` that reads its numbers from a variable in each step."""
 
     def __init__(self, layer, read, seed):
         self.layer, self.read, self.seed = layer, read, seed

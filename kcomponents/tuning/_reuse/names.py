@@ -1,32 +1,32 @@
-"""Names that Keras made up, which say nothing of a model."""
+"""Names that Keras generates, which do not matter for the structure."""
 
 import re
 
 
 def _snake_case(name):
-    """Return what Keras makes of the name of a class."""
+    """Return a class name in snake case, as Keras writes it."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 class Names:
-    """Numbers the names that Keras made up, in the order in which they come."""
+    """Numbers the names that Keras generated, in order of appearance."""
 
     def __init__(self):
         self._numbers = {}
 
     def see(self, config):
-        """Take note of the name of a serialized object."""
+        """Add the name of a serialized object if Keras generated it."""
         inner = config.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
-        made_up = _snake_case(config["class_name"])
-        # `Bidirectional` puts a word before the names of its two layers.
-        pattern = rf"(forward_|backward_)?{made_up}(_\d+)?"
+        generated = _snake_case(config["class_name"])
+        # `Bidirectional` adds a prefix to the names of its two layers.
+        pattern = rf"(forward_|backward_)?{generated}(_\d+)?"
         if isinstance(name, str) and re.fullmatch(pattern, name):
             self._numbers.setdefault(name, f"#{len(self._numbers)}")
 
     def plain(self, key, value):
-        """Return the value that a config has under a key, with names numbered."""
+        """Return a value of a config, with generated names replaced by numbers."""
         if key == "name":
             return self._numbered(value)
         if key in ("input_layers", "output_layers", "keras_history"):

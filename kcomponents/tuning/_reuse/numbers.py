@@ -1,4 +1,4 @@
-"""Numbers that trials differ in, in a variable that the compiled step reads."""
+"""Numbers: the numbers that differ between trials, in a variable of the step."""
 
 import copy
 
@@ -10,7 +10,7 @@ from kcomponents import _keras, regularizers
 from kcomponents._keras._reuse import own_variables
 from kcomponents.tuning._reuse.layers import READINGS, ReadingCall
 
-# Classes → the arguments that are numbers and nothing but factors in a formula.
+# Classes → their arguments that are plain factors of a formula.
 FACTORS = {
     keras.regularizers.L1: ("l1",),
     keras.regularizers.L1L2: ("l1", "l2"),
@@ -28,13 +28,13 @@ FACTORS = {
 
 
 class ReadRegularizer(keras.regularizers.Regularizer):
-    """A regularizer that reads its numbers, and shows those of a plain one."""
+    """A regularizer that reads its factors, and otherwise behaves like a plain one."""
 
     def __init__(self, plain, read):
         self.plain = plain
         self.read = read
 
-    # Files and reports name the class of what they find.
+    # Files and reports need the name of the plain class.
     @property
     def __class__(self):
         return type(self.plain)
@@ -57,7 +57,7 @@ class ReadRegularizer(keras.regularizers.Regularizer):
 
 
 def _l1_l2(x, l1, l2):
-    """Return Keras's `L1L2`, which leaves out a term whose factor is 0."""
+    """Return Keras's `L1L2`, which skips a term if its factor is 0."""
     total = ops.zeros((), dtype=x.dtype)
     for factor, size in (l1, ops.absolute), (l2, ops.square):
         term = ops.cast(factor, x.dtype) * ops.sum(size(x))
@@ -66,14 +66,16 @@ def _l1_l2(x, l1, l2):
 
 
 class _RegularizerPlace:
-    """An attribute of a variable or a layer that holds a regularizer."""
+    """An attribute of a variable or layer that is a regularizer."""
 
     def __init__(self, owner, name):
         self.owner, self.name = owner, name
 
     def plain(self):
-        found = getattr(self.owner, self.name)
-        return found.plain if type(found) is ReadRegularizer else found
+        regularizer = getattr(self.owner, self.name)
+        if type(regularizer) is ReadRegularizer:
+            return regularizer.plain
+        return regularizer
 
     def numbers(self):
         config = self.plain().get_config()
@@ -88,7 +90,7 @@ class _RegularizerPlace:
 
 
 class _LayerPlace:
-    """A layer that computes from a number."""
+    """A layer with a number, such as a dropout rate."""
 
     def __init__(self, layer):
         self.layer, self.reading = layer, READINGS[type(layer)]
@@ -100,10 +102,11 @@ class _LayerPlace:
         self.seed = vars(self.layer).get("seed_generator")
         riders = []
         if self.seed is None and self.reading.training:
-            # A rate of 0 needs none. With a seed, for one that is drawn is missed.
+            # With rate 0 the layer has no seed generator. A fixed seed, because drawing
+            # one would change the seeds of other layers.
             self.seed = keras.random.SeedGenerator(0)
             riders = [self.seed.state]
-        # Past `__setattr__`, which would track it on some backends.
+        # Without `__setattr__`, which would track it on some backends.
         self.layer.__dict__["call"] = ReadingCall(self.layer, read, self.seed)
         return riders
 
@@ -116,31 +119,31 @@ class _LayerPlace:
 
 
 def _places(model):
-    """Yield the places of numbers in a model, equal ones for equal structures."""
+    """Yield the places of numbers in a model, in the same order for one structure."""
     seen = set()
     for layer in _keras.layers_of(model):
         if type(layer) in READINGS:
             yield _LayerPlace(layer)
         for owner, name, found in _regularizers(layer):
-            # Not by its type, which is another once its numbers are read.
+            # Not `type(found)`, which is `ReadRegularizer` after `hold`.
             if found.__class__ in FACTORS and id(owner) not in seen:
                 seen.add(id(owner))
                 yield _RegularizerPlace(owner, name)
 
 
 def _regularizers(layer):
-    """Yield what holds a regularizer of a layer, by which name, and the regularizer."""
+    """Yield owner, attribute name and regularizer for each regularizer of a layer."""
     owners = [(layer, "activity_regularizer")]
     owners += [(variable, "regularizer") for variable in own_variables(layer)]
     for owner, name in owners:
-        # Random states have no such attribute.
+        # Random states do not have this attribute.
         found = getattr(owner, name, None)
         if found is not None:
             yield owner, name, found
 
 
 class Numbers:
-    """The numbers of a model, put where its compiled step reads them."""
+    """The numbers of a model, in a variable that its compiled step reads."""
 
     def __init__(self, model):
         self._places = list(_places(model))
@@ -152,27 +155,27 @@ class Numbers:
             autocast=False,
             name="numbers",
         )
-        riders, begin = [self._variable], 1
+        riders, start = [self._variable], 1
         for place, numbers in zip(self._places, found, strict=True):
-            end = begin + len(numbers)
-            riders += place.hold(self._reader(begin, end))
-            begin = end
-        # Along with the step, and no weight of the model.
+            end = start + len(numbers)
+            riders += place.hold(self._reader(start, end))
+            start = end
+        # The step needs it, but it is no weight of the model.
         _keras.board_model(model, riders)
 
     def take(self, fresh):
-        """Take over the numbers of a model of the same structure."""
+        """Copy the numbers of a model of the same structure."""
         others = list(_places(fresh))
         for mine, its in zip(self._places, others, strict=True):
             mine.take(its)
         values = sum([place.numbers() for place in others], [0.0])
         self._variable.assign(np.array(values, "float32"))
 
-    def _reader(self, begin, end):
-        return lambda: [self._variable[i] for i in range(begin, end)]
+    def _reader(self, start, end):
+        return lambda: [self._variable[i] for i in range(start, end)]
 
 
 def is_held(layer):
-    """Return whether a compiled step reads numbers of a layer already."""
+    """Return whether a compiled step already reads numbers of a layer."""
     held = [type(found) is ReadRegularizer for _, _, found in _regularizers(layer)]
     return any(held) or type(vars(layer).get("call")) is ReadingCall

@@ -1,1 +1,1 @@
-"""Existing models with other activations."""
+"""Replace the activations of existing models."""

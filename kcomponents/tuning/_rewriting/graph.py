@@ -1,4 +1,4 @@
-"""The layers of a model, and which of them reads which."""
+"""Graph: the layers of a model and their connections."""
 
 import keras
 
@@ -8,17 +8,17 @@ from kcomponents._keras._cloning import is_plain
 
 
 class Graph:
-    """Layers of a `Sequential` or functional model, in no certain order.
+    """Layers of a `Sequential` or functional model, in no particular order.
 
     Args:
-        model: The model. A `Sequential` may lack its input.
+        model: Keras model. A `Sequential` model need not be built.
     """
 
     def __init__(self, model):
         if not is_plain(model):
             fail(
-                "Only `Sequential` and functional models can be rewritten. In `build`"
-                " of a subclassed one use `tuning.activation`.",
+                "The model must be `Sequential` or functional. For a subclassed model,"
+                " use `tuning.activation` in `build`.",
                 model=type(model).__name__,
             )
         self.layers, self._before, self.last = [], {}, []
@@ -42,24 +42,24 @@ class Graph:
         makers = {id(t): maker for maker, _, made in calls for t in made}
         self.layers = list({id(maker): maker for maker, _, _ in calls}.values())
         for maker, read, _ in calls:
-            found = self._before.setdefault(id(maker), [])
-            found += [makers[id(tensor)] for tensor in read if id(tensor) in makers]
+            before = self._before.setdefault(id(maker), [])
+            before += [makers[id(tensor)] for tensor in read if id(tensor) in makers]
         self.last = [makers[id(t)] for t in model.outputs if id(t) in makers]
 
     def ndim(self, layer):
-        """Return the number of axes of what a layer puts out."""
+        """Return the number of axes of a layer's output."""
         return self._ndim.get(id(layer), getattr(layer, "rank", 0) + 2)
 
     def before(self, layer):
-        """Return the layers that a layer reads."""
+        """Return the layers whose outputs a layer reads."""
         return self._before.get(id(layer), [])
 
     def readers(self, layer):
-        """Return the layers that read a layer."""
+        """Return the layers that read a layer's output."""
         return [other for other in self.layers if layer in self.before(other)]
 
     def weighted_before(self, layer, found=None):
-        """Return the nearest layers before one that have kernels."""
+        """Return the nearest layers with kernels before a layer."""
         found = [] if found is None else found
         for before in self.before(layer):
             if passes(before):
@@ -70,7 +70,7 @@ class Graph:
 
 
 def passes(layer):
-    """Return whether a layer hands on its channels, without a kernel to mix them."""
+    """Return whether a layer has no kernel, and keeps its channels apart."""
     if isinstance(layer, PASSING) or not isinstance(layer, keras.layers.Layer):
         return True
     # A layer that is not built yet may have weights later.
@@ -78,7 +78,7 @@ def passes(layer):
     return has_none and not layer.weights
 
 
-# Layers with weights but no kernel.
+# Layers with weights, but without a kernel.
 PASSING = (
     keras.layers.BatchNormalization,
     keras.layers.LayerNormalization,

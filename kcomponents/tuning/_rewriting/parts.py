@@ -1,4 +1,4 @@
-"""New layers in the place of those whose activation is replaced."""
+"""Parts: the new layers for the layers whose activation is replaced."""
 
 import keras
 
@@ -9,7 +9,7 @@ from kcomponents.layers import Maxout
 from kcomponents.tuning._rewriting.sites import WIDE
 from kcomponents.tuning._spaces.width import positive_root
 
-# Draws whose scale is that of an activation; others are meant as they are.
+# Initializers whose scale depends on the activation; others are kept.
 SCALED = (
     keras.initializers.VarianceScaling,
     keras.initializers.RandomNormal,
@@ -19,11 +19,12 @@ SCALED = (
 
 
 class Parts:
-    """The new layer and what follows it, for each layer of a model that changes."""
+    """The new layer and the layers after it, for each layer that changes."""
 
     def __init__(self, graph, sites, hidden):
         self.hidden = hidden
-        self.found = {}
+        # ID of the old layer → new layer, layers after it.
+        self.replaced = {}
         if sites and hidden.pieces > 1:
             self._place_maxouts(graph, sites)
             return
@@ -31,64 +32,65 @@ class Parts:
             self._place(site, graph.ndim(site.layer))
 
     def of(self, layer):
-        """Return a layer's place taker, itself if there is none, and what follows."""
-        return self.found.get(id(layer), (layer, ()))
+        """Return the new layer (the layer itself if unchanged) and the layers after."""
+        return self.replaced.get(id(layer), (layer, ()))
 
     def _place(self, site, ndim):
         function = activations.get(self.hidden.identifier)
         if site.layer is not site.source:
-            self.found[id(site.layer)] = self.hidden.layer(ndim), ()
-            told, behind = "linear", ()
+            self.replaced[id(site.layer)] = self.hidden.layer(ndim), ()
+            activation, after = "linear", ()
         elif isinstance(function, keras.layers.Layer):
-            told, behind = "linear", (self.hidden.layer(ndim),)
+            activation, after = "linear", (self.hidden.layer(ndim),)
         else:
-            told, behind = keras.activations.serialize(function), ()
+            activation, after = keras.activations.serialize(function), ()
         if site.source is not None:
-            changes = {"activation": told, **self._initializer(site.source)}
-            self.found[id(site.source)] = copied(site.source, changes), behind
+            changes = {"activation": activation, **self._initializer(site.source)}
+            self.replaced[id(site.source)] = copied(site.source, changes), after
 
     def _initializer(self, layer):
-        """Return the entry of a config, if the layer's initializer is to change."""
+        """Return the layer's new initializer as an entry of its config, if any."""
         config = layer.get_config().get("kernel_initializer")
         if not isinstance(keras.initializers.get(config), SCALED):
             return {}
-        found = self.hidden.kernel_initializer()
-        return {"kernel_initializer": keras.initializers.serialize(found)}
+        initializer = self.hidden.kernel_initializer()
+        return {"kernel_initializer": keras.initializers.serialize(initializer)}
 
     def _place_maxouts(self, graph, sites):
         sources = [_wide(site) for site in sites]
         scale = _scale(graph, sources, self.hidden.pieces)
         for layer in graph.layers:
             if _reads(graph, layer, sources) and not passes_any_width(layer):
-                self.found[id(layer)] = copied(layer, {}), ()
+                self.replaced[id(layer)] = copied(layer, {}), ()
         for site in sites:
             changes = self._widened(site.source, scale)
             first = getattr(site.source, "data_format", "") == "channels_first"
-            largest = Maxout(self.hidden.pieces, axis=1 if first else -1)
+            maxout = Maxout(self.hidden.pieces, axis=1 if first else -1)
             if site.layer is site.source:
-                self.found[id(site.source)] = copied(site.source, changes), (largest,)
+                after = (maxout,)
             else:
-                self.found[id(site.source)] = copied(site.source, changes), ()
-                self.found[id(site.layer)] = largest, ()
+                after = ()
+                self.replaced[id(site.layer)] = maxout, ()
+            self.replaced[id(site.source)] = copied(site.source, changes), after
 
     def _widened(self, layer, scale):
-        """Return what a layer's config must say for all pieces of narrowed units."""
+        """Return the changes of a layer's config for `pieces` times narrower units."""
         pieces, config = self.hidden.pieces, layer.get_config()
         name = "units" if "units" in config else "filters"
         width = max(1, round(config[name] * scale)) * pieces
-        drawn = self._initializer(layer).get("kernel_initializer")
-        drawn = PerPiece(drawn or config["kernel_initializer"], pieces)
-        drawn = keras.initializers.serialize(drawn)
-        return {name: width, "activation": "linear", "kernel_initializer": drawn}
+        initializer = self._initializer(layer).get("kernel_initializer")
+        initializer = PerPiece(initializer or config["kernel_initializer"], pieces)
+        initializer = keras.initializers.serialize(initializer)
+        return {name: width, "activation": "linear", "kernel_initializer": initializer}
 
 
 def copied(layer, changes):
-    """Return a fresh layer of the same config but for these entries."""
+    """Return a new layer with the same config, except for these changes."""
     return type(layer).from_config({**layer.get_config(), **changes})
 
 
 def passes_any_width(layer):
-    """Tell what need not be made anew for another number of channels."""
+    """Return whether a layer can be reused for another number of channels."""
     return not isinstance(layer, keras.layers.Layer) or not layer.weights
 
 
@@ -96,8 +98,8 @@ def _wide(site):
     source = site.source
     if not isinstance(source, WIDE) or getattr(source, "groups", 1) > 1:
         fail(
-            "A maxout takes the place of an activation behind a `Dense` or a `Conv`"
-            " without groups, read by nothing else. Leave the layer out by"
+            "A maxout can only replace the activation of a `Dense` or `Conv` layer"
+            " without groups, whose output no other layer reads. Add the layer to"
             " `exclude`, or use `tuning.activation` in `build`.",
             layer=site.layer.name,
         )
@@ -112,7 +114,7 @@ def _reads(graph, layer, sources):
 def _scale(graph, sources, pieces):
     """Return the factor of all widths that keeps the number of weights."""
     if not all(getattr(layer, "built", True) for layer in graph.layers):
-        # What it comes to for a deep net of equal widths.
+        # Right for deep networks of equal widths.
         return pieces**-0.5
     only_wide = only_reading = both = 0
     for layer in graph.layers:

@@ -1,4 +1,4 @@
-"""A model with another hidden activation, made of the parts of a given one."""
+"""Replace the hidden activations of a model."""
 
 import keras
 
@@ -11,33 +11,33 @@ from kcomponents.tuning._rewriting.sites import ends, sites
 
 
 def with_activation(model, hidden, exclude):
-    """Return a model with another hidden activation, compiled as the given one was.
+    """Return a model with another hidden activation, compiled like the given model.
 
-    Layers that do not change are shared by both. The given model is used up.
+    It shares unchanged layers with the given model, which must not be used again.
     """
     arguments = compile_arguments(model)
-    found = _rewritten(model, hidden, exclude, all_hidden=False)
-    if found is None:
+    new = _rewritten(model, hidden, exclude, all_hidden=False)
+    if new is None:
         rule = "The model has no hidden activation to replace."
         fail(rule, model=model.name, exclude=list(exclude))
     if arguments:
-        _compile(found, arguments)
-    return found
+        _compile(new, arguments)
+    return new
 
 
 def _rewritten(model, hidden, exclude, all_hidden):
-    """Return the new model, or None where there is nothing to replace."""
+    """Return the new model, or None if there is nothing to replace."""
     graph = Graph(model)
     parts = Parts(graph, sites(graph, exclude, all_hidden=all_hidden), hidden)
     last = () if all_hidden else ends(graph)
     for layer in graph.layers:
-        # A frozen model was trained with the activations it has.
+        # A frozen model is pretrained with its activations.
         if isinstance(layer, keras.Model) and is_plain(layer) and layer.trainable:
             inner = _rewritten(layer, hidden, exclude, id(layer) not in last)
             if inner is not None:
                 _refuse_maxout(hidden, layer)
-                parts.found[id(layer)] = inner, ()
-    if not parts.found:
+                parts.replaced[id(layer)] = inner, ()
+    if not parts.replaced:
         return None
     try:
         return _assembled(model, parts)
@@ -48,29 +48,29 @@ def _rewritten(model, hidden, exclude, all_hidden):
 
 def _refuse_maxout(hidden, layer):
     if hidden.pieces > 1:
-        rule = "A maxout changes widths, which a model within a model does not allow."
-        fail(f"{rule} Set its `trainable` to False, or leave it out.", model=layer.name)
+        rule = "A maxout cannot change the widths of a model inside a model."
+        fail(f"{rule} Set its `trainable` to False, or exclude it.", model=layer.name)
 
 
 def _assembled(model, parts):
     if isinstance(model, keras.Sequential):
         new = [parts.of(layer) for layer in model.layers]
-        layers = [each for layer, behind in new for each in (layer, *behind)]
+        layers = [each for layer, after in new for each in (layer, *after)]
         inputs = [_input(tensor) for tensor in model.inputs] if model.built else []
         trainable = model.trainable
         return keras.Sequential(
             [*inputs, *layers], name=model.name, trainable=trainable
         )
 
-    behind = {id(layer): after for layer, after in parts.found.values()}
+    following = {id(layer): after for layer, after in parts.replaced.values()}
 
     def call(layer, *args, **kwargs):
         outputs = layer(*args, **kwargs)
-        for after in behind.get(id(layer), ()):
+        for after in following.get(id(layer), ()):
             outputs = after(outputs)
         return outputs
 
-    # What it was compiled with need not survive a way through a config.
+    # Otherwise cloning would copy the compile config, which may be impossible.
     model.compiled = False
     return keras.models.clone_model(
         model, clone_function=lambda layer: parts.of(layer)[0], call_function=call
@@ -84,10 +84,10 @@ def _input(tensor):
 def _compile(model, arguments):
     optimizer = arguments["optimizer"]
     if isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built:
-        # It knows the weights of the given model.
+        # It is built for the weights of the given model.
         optimizer = type(optimizer).from_config(optimizer.get_config())
     model.compile(**{**arguments, "optimizer": optimizer})
     inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if model.built and inner.weight_decay:
-        # New weights, slopes of a PReLU among them, are in no exclusion made before.
+        # Earlier exclusions do not cover new weights, such as PReLU slopes.
         exclude_from_decay(inner, model)

@@ -1,4 +1,4 @@
-"""Where a model has hidden activations, and which layers feed them."""
+"""Sites: the hidden activations of a model, and the layers that feed them."""
 
 import dataclasses
 import re
@@ -9,7 +9,8 @@ from kcomponents.layers import PReLU, RReLU
 from kcomponents.tuning._rewriting.graph import passes
 
 _layers = keras.layers
-# Layers with a kernel and an activation, and those of them that a maxout can take over.
+# Layers that can become a maxout, layers with an `activation` argument, and activation
+# layers.
 WIDE = (_layers.Dense, _layers.Conv1D, _layers.Conv2D, _layers.Conv3D)
 INSIDE = (
     *WIDE,
@@ -22,16 +23,16 @@ ALONE = (
     *(_layers.Activation, _layers.ReLU, _layers.LeakyReLU, _layers.ELU),
     *(_layers.PReLU, PReLU, RReLU),
 )
-# A softmax compares units with each other: attention or output, no hidden activation.
+# A softmax compares units, in attention or an output: it is no hidden activation.
 KEPT = ("linear", "softmax", "log_softmax")
 
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A hidden activation: the layer that applies it, and the one that feeds it.
+    """A hidden activation: the layer that applies it, and the layer that feeds it.
 
-    `source` is the layer itself for one with `activation=`, and None where no single
-    layer does.
+    `source` is `layer` itself if it has an `activation` argument, and None if no single
+    layer feeds it.
     """
 
     layer: keras.layers.Layer
@@ -39,29 +40,29 @@ class Site:
 
 
 def sites(graph, exclude=(), *, all_hidden=False):
-    """Return the sites of a graph; the last activations are no hidden ones.
+    """Return the sites of a graph, without the last activations.
 
-    `all_hidden` says that they are, in a model within another.
+    With `all_hidden`, for a model inside a model, these are included.
     """
     kept = set() if all_hidden else ends(graph)
     return [
         Site(layer, layer if isinstance(layer, INSIDE) else _source(graph, layer))
         for layer in graph.layers
         if id(layer) not in kept and _is_active(layer)
-        if not _told(layer, exclude) and not _is_gate(graph, layer)
+        if not _is_excluded(layer, exclude) and not _is_gate(graph, layer)
     ]
 
 
-def _told(layer, patterns):
+def _is_excluded(layer, patterns):
     return any(re.search(pattern, layer.name) for pattern in patterns)
 
 
 def _is_gate(graph, layer):
-    """Tell a sigmoid that is there to be multiplied with something."""
+    """Return whether the activation is a sigmoid gate, read by `Multiply` only."""
     if "sigmoid" not in getattr(_activation(layer), "__name__", ""):
         return False
     readers = graph.readers(layer)
-    # `keras.layers.Multiply` as well as the operation behind `*`.
+    # Both `keras.layers.Multiply` and the operation `*`.
     return bool(readers) and all(type(r).__name__ == "Multiply" for r in readers)
 
 
@@ -71,13 +72,13 @@ def _activation(layer):
 
 def _is_active(layer):
     if isinstance(layer, (_layers.Activation, *INSIDE)):
-        # What is no function of Keras, a layer say, is an activation too.
+        # A layer or another callable counts as an activation too.
         return getattr(_activation(layer), "__name__", "") not in KEPT
     return isinstance(layer, ALONE)
 
 
 def ends(graph):
-    """Return ids of the last layers that compute anything, and what is behind them."""
+    """Return IDs of the last layers with a kernel or activation, and those after."""
     found, waiting = set(), list(graph.last)
     while waiting:
         layer = waiting.pop()
@@ -88,12 +89,12 @@ def ends(graph):
 
 
 def _has_kernel(layer):
-    # Also of a layer that is not built yet.
+    # Also for a layer that is not built yet.
     return isinstance(layer, (*INSIDE, keras.Model)) or not passes(layer)
 
 
 def _source(graph, layer):
-    """Return the linear layer from which a straight line leads to an activation."""
+    """Return the linear layer that alone feeds an activation, or None."""
     while len(before := graph.before(layer)) == 1:
         [layer] = before
         if len(graph.readers(layer)) > 1:

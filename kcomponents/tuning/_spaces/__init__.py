@@ -1,1 +1,1 @@
-"""Search spaces: what a choice registers, counts and becomes."""
+"""Search spaces: register, explore and count hyperparameters."""

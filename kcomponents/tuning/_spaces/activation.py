@@ -1,6 +1,7 @@
-"""The hidden activation that a search has chosen, and layers made for it."""
+"""The hidden activation of a trial, and the layers for it."""
 
 import functools
+from typing import Any
 
 import keras
 
@@ -9,19 +10,19 @@ from kcomponents._check import fail
 from kcomponents.initializers import recommended_for
 from kcomponents.layers import MaxoutConv1D, MaxoutConv2D, MaxoutDense, PReLU
 from kcomponents.tuning._spaces.layers import Layers
-from kcomponents.tuning._spaces.ranges import choices_of, plain_of
+from kcomponents.tuning._spaces.ranges import choices_of, default_of
 from kcomponents.tuning._spaces.width import equal_width
 
 CHOICES = ("relu", "leaky_relu", "elu", "prelu", "gelu", "selu", "maxout")
 
 
 class HiddenActivation:
-    """An activation of hidden layers, and what goes with it.
+    """A hidden activation, with the layers and initializers that suit it.
 
     Args:
-        identifier: String that `kcomponents.activations.get` knows, such as
+        identifier: String, identifier of `kcomponents.activations.get`, such as
             `"elu:0.5"`, or `"none"`.
-        shared: Bool, whether a PReLU has one slope for all channels. Defaults to
+        shared: Boolean, whether all channels of a PReLU share one slope. Defaults to
             `False`.
     """
 
@@ -34,80 +35,124 @@ class HiddenActivation:
         return f"<HiddenActivation {self.identifier}>"
 
     @property
-    def pieces(self):
-        """How many linear pieces a unit has: more than 1 for a maxout."""
+    def pieces(self) -> int:
+        """The number of linear pieces of a unit: 1 except for maxout."""
         return int(self.parameter or 2) if self.name == "maxout" else 1
 
-    def layer(self, ndim=2):
-        """Return a fresh layer that applies the activation.
+    def layer(self, ndim: int = 2) -> keras.layers.Layer:
+        """Return a new layer that applies the activation.
 
-        A maxout returns the largest of each `pieces` channels. `ndim` is the number of
-        axes of the input, which only a PReLU with one slope for all channels asks for.
+        A maxout layer returns the maximum of each `pieces` channels.
+
+        Args:
+            ndim: Integer, number of axes of the input, needed for a PReLU with a shared
+                slope. Defaults to 2.
         """
         if self.name == "prelu" and self.shared:
-            start = float(self.parameter or 0.25)
-            return PReLU(start, shared_axes=list(range(1, ndim)))
+            slope = float(self.parameter or 0.25)
+            return PReLU(slope, shared_axes=list(range(1, ndim)))
         return activations.get(self.identifier, as_layer=True)
 
-    def kernel_initializer(self, seed=None):
-        """Return a fresh initializer that suits the activation, Glorot's if in doubt.
+    def kernel_initializer(
+        self, seed: int | keras.random.SeedGenerator | None = None
+    ) -> keras.initializers.Initializer:
+        """Return a new initializer that suits the activation.
 
-        See `kcomponents.initializers.recommended_for`.
+        It is `kcomponents.initializers.recommended_for`, or `GlorotUniform` if there is
+        no recommendation.
+
+        Args:
+            seed: Optional integer, or `keras.random.SeedGenerator`. Defaults to `None`.
         """
         try:
             return recommended_for(self.identifier, seed=seed)
         except ValueError:
             return keras.initializers.GlorotUniform(seed)
 
-    def width(self, units, fan_in=None, fan_out=None, depth=1):
-        """Return the units for which a layer has as many weights as an ordinary one.
+    def width(
+        self,
+        units: int,
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        depth: int = 1,
+    ) -> int:
+        """Return the units of a layer with as many weights as an ordinary layer.
 
-        See `dense`; `depth` is the number of such layers, one behind another.
+        Args:
+            units: Integer, units of the ordinary layer.
+            fan_in: Optional integer, incoming weights of a unit.
+            fan_out: Optional integer, outgoing weights of a unit.
+            depth: Integer, number of such layers in a row. Defaults to 1.
         """
         return equal_width(units, self.pieces, fan_in, fan_out, depth)
 
-    def dense(self, units, fan_in=None, fan_out=None, **kwargs):
-        """Return a list of fresh layers: `Dense` and the activation, or `MaxoutDense`.
+    def dense(
+        self,
+        units: int,
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        **kwargs: Any,
+    ) -> Layers:
+        """Return a list of new layers: `Dense` and the activation, or `MaxoutDense`.
 
-        A maxout of `k` pieces gets fewer units, so that it costs as many weights:
-        `units * (fan_in + fan_out) / (k * fan_in + fan_out)`, or `units / sqrt(k)`
-        where the fans are not given, as in a deep net of equal widths.
+        A maxout of `k` pieces gets fewer units, to keep the number of weights: `units *
+        (fan_in + fan_out) / (k * fan_in + fan_out)`, or `units / sqrt(k)` without
+        `fan_in` and `fan_out`, which is right for deep networks of equal widths.
 
         Args:
-            units: Int, the units of an ordinary layer.
-            fan_in: Optional int, weights that lead into a unit.
-            fan_out: Optional int, weights by which the next layer reads it.
+            units: Integer, units of an ordinary layer.
+            fan_in: Optional integer, incoming weights of a unit.
+            fan_out: Optional integer, outgoing weights of a unit.
             **kwargs: Arguments of `keras.layers.Dense`.
         """
-        return self.exactly("dense", self.width(units, fan_in, fan_out), **kwargs)
+        width = self.width(units, fan_in, fan_out)
+        return self.layers_of_width("dense", width, **kwargs)
 
-    def conv1d(self, filters, kernel_size, fan_in=None, fan_out=None, **kwargs):
-        """Return a list of fresh layers, as `dense` does, with a `Conv1D`."""
+    def conv1d(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int],
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        **kwargs: Any,
+    ) -> Layers:
+        """Return a list of new layers as `dense` does, with `Conv1D`."""
         width = self.width(filters, fan_in, fan_out)
-        return self.exactly("conv1d", width, kernel_size, **kwargs)
+        return self.layers_of_width("conv1d", width, kernel_size, **kwargs)
 
-    def conv2d(self, filters, kernel_size, fan_in=None, fan_out=None, **kwargs):
-        """Return a list of fresh layers, as `dense` does, with a `Conv2D`."""
+    def conv2d(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        **kwargs: Any,
+    ) -> Layers:
+        """Return a list of new layers as `dense` does, with `Conv2D`."""
         width = self.width(filters, fan_in, fan_out)
-        return self.exactly("conv2d", width, kernel_size, **kwargs)
+        return self.layers_of_width("conv2d", width, kernel_size, **kwargs)
 
-    def dropout(self, rate, **kwargs):
-        """Return a fresh dropout layer that suits the activation.
+    def dropout(self, rate: float, **kwargs: Any) -> keras.layers.Layer:
+        """Return a new dropout layer that suits the activation.
 
-        That is `AlphaDropout` for SELU, which keeps mean and variance as SELU does.
+        It is `AlphaDropout` for SELU, to keep mean and variance, else `Dropout`.
+
+        Args:
+            rate: Float in [0, 1), the dropout rate.
+            **kwargs: Arguments of the Keras layer.
         """
-        # Also of rate 0: trials that differ by the rate alone keep one structure.
+        # Even if the rate is 0: trials with different rates keep one structure.
         if self.name == "selu":
             return keras.layers.AlphaDropout(rate, **kwargs)
         return keras.layers.Dropout(rate, **kwargs)
 
-    def exactly(self, kind, width, *args, **kwargs):
-        """Return a list of fresh layers, as `dense` does, as wide as told.
+    def layers_of_width(self, kind: str, width: int, *args: Any, **kwargs: Any):
+        """Return a list of new layers as `dense` does, with exactly `width` units.
 
         `kind` is one of `"dense"`, `"conv1d"` and `"conv2d"`.
         """
         if "activation" in kwargs:
-            fail("`activation` is the one of the space.", **kwargs)
+            fail("Do not pass `activation`: the search chooses it.", **kwargs)
         kwargs = {"kernel_initializer": self.kernel_initializer(), **kwargs}
         plain, maxout, ndim = _KINDS[kind]
         if self.pieces > 1:
@@ -123,23 +168,24 @@ _KINDS = {
 
 
 def choose(hp, name, choices):
-    """Register the choice of an activation and what depends on it."""
-    choices = choices_of(choices, _known)
-    chosen = hp.Choice(name, choices, default=plain_of(choices, "relu"))
+    """Register the choice of an activation and its parameters."""
+    choices = choices_of(choices, _check)
+    chosen = hp.Choice(name, choices, default=default_of(choices, "relu"))
     parameter = None
     for choice, register in _CHILDREN.items():
         if choice in choices:
             with hp.conditional_scope(name, [choice]):
-                found = register(hp, name)
-            parameter = found if chosen == choice else parameter
+                value = register(hp, name)
+            parameter = value if chosen == choice else parameter
     if chosen == "prelu":
         return HiddenActivation(chosen, shared=parameter)
     return HiddenActivation(chosen if parameter is None else f"{chosen}:{parameter}")
 
 
-# A parameter in a name costs a layer: too dear to make one for each call of `build`.
+# Cached: for a choice such as "maxout:3", the check creates a layer, too slow to repeat
+# in each `build`.
 @functools.cache
-def _known(choice):
+def _check(choice):
     if choice != "none":
         activations.get(choice)
 

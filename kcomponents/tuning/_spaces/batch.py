@@ -1,4 +1,4 @@
-"""One small batch through a model: a step of training, to see that it works."""
+"""Train a model on one small batch, to test that it works."""
 
 import keras
 import numpy as np
@@ -7,17 +7,17 @@ from kcomponents._backends import carries_state
 from kcomponents._check import fail
 
 ROWS = 4
-# Of an axis whose size a model leaves open.
+# Size of an axis that is `None`.
 UNKNOWN = 8
 
 
 def first_rows(data):
-    """Return the first rows of arrays."""
+    """Return the first samples of arrays."""
     return keras.tree.map_structure(lambda array: np.asarray(array[:ROWS]), data)
 
 
 def try_step(model, x, y):
-    """Train a model on one batch, or only call it, where it is not compiled."""
+    """Train a model on one batch, or only call it if it is not compiled."""
     if x is None:
         x = _inputs(model)
     if y is None and model.compiled:
@@ -25,15 +25,15 @@ def try_step(model, x, y):
     if y is None or not model.compiled:
         model(x, training=True)
         return
-    # Compiling takes longer than one step, but where operations outside of a compiled
-    # step are compiled one by one.
+    # Compiling takes longer than one eager step, except where every eager operation is
+    # compiled separately.
     model.run_eagerly = model.run_eagerly or not carries_state
     model.train_on_batch(x, y)
 
 
 def _inputs(model):
     if not getattr(model, "inputs", None):
-        rule = "The model says not what its inputs are: give `x`, or a `keras.Input`."
+        rule = "The model's input shape is unknown. Pass `x`, or add a `keras.Input`."
         fail(rule, x=None)
     random = np.random.default_rng(0)
 
@@ -50,7 +50,7 @@ def _inputs(model):
 
 
 def _targets(model, x):
-    """Return targets that suit the loss, or None where it is not known how."""
+    """Return targets that suit the loss, or None for several outputs."""
     predicted = getattr(model, "outputs", None) or keras.tree.flatten(model(x))
     if isinstance(model.loss, (list, tuple, dict)) or len(predicted) > 1:
         return None

@@ -1,4 +1,4 @@
-"""The choice of a bound for gradients."""
+"""The choice of how to clip gradients."""
 
 import functools
 
@@ -8,21 +8,25 @@ from kcomponents._check import one_of
 from kcomponents.optimizers import clipped
 from kcomponents.tuning._spaces.ranges import (
     choices_of,
+    default_of,
     log_float,
-    plain_of,
     positive_range,
 )
 
 THRESHOLDS = {
-    "global_norm": (0.1, 10.0),
-    "norm": (0.1, 10.0),
-    "value": (0.01, 1.0),
+    "global_clipnorm": (0.1, 10.0),
+    "clipnorm": (0.1, 10.0),
+    "clipvalue": (0.01, 1.0),
     "agc": (0.001, 0.1),
 }
 
 
 class Clip:
-    """Called on an optimizer, it returns one that clips, or the same for no bounds."""
+    """Function that makes an optimizer clip gradients; without bounds, it does nothing.
+
+    Args:
+        bounds: Dict of arguments of `kcomponents.optimizers.clipped`.
+    """
 
     def __init__(self, bounds):
         self.bounds = bounds
@@ -37,18 +41,18 @@ class Clip:
 
 
 def choose(hp, name, choices, thresholds):
-    """Register the choice of a bound, and return the `Clip` that sets it."""
-    known = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
-    choices = choices_of(choices, known)
+    """Register the choice and its threshold, and return the `Clip` for it."""
+    check = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
+    choices = choices_of(choices, check)
     thresholds = {**THRESHOLDS, **({} if thresholds is None else thresholds)}
     for kind, bounds in thresholds.items():
         one_of("thresholds", kind, tuple(THRESHOLDS))
         positive_range(kind, bounds)
-    chosen = hp.Choice(name, choices, default=plain_of(choices, "none"))
+    chosen = hp.Choice(name, choices, default=default_of(choices, "none"))
     bounds = {}
     for kind in choices:
         if kind != "none":
             with hp.conditional_scope(name, [kind]):
-                found = log_float(hp, f"{name}/{kind}", thresholds[kind])
-            bounds |= {kind: found} if chosen == kind else {}
+                threshold = log_float(hp, f"{name}/{kind}", thresholds[kind])
+            bounds |= {kind: threshold} if chosen == kind else {}
     return Clip(bounds)

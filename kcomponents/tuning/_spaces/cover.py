@@ -1,59 +1,59 @@
-"""Configurations that together have every value of a space at least once."""
+"""Cover: configurations that together contain every value of a space."""
 
 from kcomponents.tuning._optional import needed
 from kcomponents.tuning._spaces.explore import points, values_with
 
 
 class Cover:
-    """Hands out configurations, the defaults first, until every value was there once.
+    """Iterates over configurations, the defaults first, until each value was used.
 
-    The space may grow in between. Of a range the lowest, the highest and the default
-    count as its values.
+    The space may grow during the iteration. The values of a range are its lowest value,
+    its highest value and its default.
     """
 
     def __init__(self, space):
         self.space = space
-        self._had = set()
-        self._begun = False
+        self._used = set()
+        self._started = False
 
     def __iter__(self):
         while (values := self._next()) is not None:
             yield values
-            # By now with what the model has registered on its way.
-            self._had |= {_key(name, value) for name, value in values.items()}
+            # By now, the values of new hyperparameters are included.
+            self._used |= {_key(name, value) for name, value in values.items()}
 
     def _next(self):
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             return values_with(self.space, {})
         for hp in self.space.space:
             for value in ends(hp):
-                if _key(hp.name, value) not in self._had:
-                    # Had or not: what no parent's value leads to is left out.
-                    self._had.add(_key(hp.name, value))
+                if _key(hp.name, value) not in self._used:
+                    # Mark it in any case: it may be impossible with every parent value.
+                    self._used.add(_key(hp.name, value))
                     values = self._values(hp, value)
                     if values.get(hp.name) == value:
                         return values
         return None
 
     def _values(self, target, value):
-        """Return values with this one, and as many others as possible that are new."""
+        """Return a configuration with this value, and as many new ones as possible."""
         wanted = {hp.name: self._new(hp) for hp in self.space.space}
         wanted |= {c.name: c.values for c in target.conditions}
         wanted[target.name] = [value]
         return values_with(self.space, wanted)
 
     def _new(self, hp):
-        return [value for value in ends(hp) if _key(hp.name, value) not in self._had]
+        return [value for value in ends(hp) if _key(hp.name, value) not in self._used]
 
 
 def ends(hp):
-    """Return all values of a choice; of a range the lowest, highest and default."""
+    """Return all values of a choice, or lowest, highest and default of a range."""
     kinds = needed("keras_tuner").engine.hyperparameters
-    found = points(hp)
+    values = points(hp)
     if isinstance(hp, (kinds.Int, kinds.Float)):
-        found = [found[0], found[-1], hp.default]
-    return list(dict.fromkeys(found))
+        values = [values[0], values[-1], hp.default]
+    return list(dict.fromkeys(values))
 
 
 def _key(name, value):

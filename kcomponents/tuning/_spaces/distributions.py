@@ -1,4 +1,4 @@
-"""Hyperparameters of keras-tuner as distributions of Optuna, and values back."""
+"""Convert hyperparameters of keras-tuner to distributions of Optuna, and back."""
 
 import math
 
@@ -8,7 +8,7 @@ LINEAR, LOG, REVERSE_LOG = "linear", "log", "reverse_log"
 
 
 def distribution_of(hp):
-    """Return the distribution of a hyperparameter, or None if there is no choice."""
+    """Return the distribution of a hyperparameter, or None if it is fixed."""
     kinds, kind = optuna.distributions, type(hp).__name__
     if kind == "Choice":
         return kinds.CategoricalDistribution(hp.values)
@@ -29,7 +29,7 @@ def distribution_of(hp):
 
 
 def value_of(hp, drawn):
-    """Return the value of a hyperparameter by what was drawn for it."""
+    """Return the value of a hyperparameter for a number that was drawn."""
     if not _is_mapped(hp):
         return drawn
     if not _is_counted(hp):
@@ -43,7 +43,7 @@ def value_of(hp, drawn):
 
 
 def drawn_of(hp, value):
-    """Return what has to be drawn for this value."""
+    """Return the number that must be drawn for this value."""
     if not _is_mapped(hp):
         return value
     if not _is_counted(hp):
@@ -56,20 +56,20 @@ def drawn_of(hp, value):
 
 
 def _is_mapped(hp):
-    """Tell what is drawn as a place on a scale, which Optuna does not have itself."""
+    """Return whether a position on the scale is drawn: Optuna lacks the scale."""
     if type(hp).__name__ not in ("Float", "Int"):
         return False
     return hp.sampling == REVERSE_LOG or _is_counted(hp)
 
 
 def _is_counted(hp):
-    """Tell numbers of which the how manieth is drawn, so that they are exact."""
+    """Return whether the index of a step is drawn, to get exact values."""
     whole = type(hp).__name__ == "Int" and hp.sampling == LINEAR
     return hp.step is not None and not whole
 
 
 def _steps(hp):
-    """Return how many steps there are from the lowest value to the highest."""
+    """Return the number of steps from the lowest value to the highest."""
     if hp.sampling == LINEAR:
         count = (hp.max_value - hp.min_value) / hp.step
     else:

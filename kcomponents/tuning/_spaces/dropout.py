@@ -1,10 +1,10 @@
-"""The choice of a rate of dropout."""
+"""The choice of a dropout rate."""
 
 from kcomponents._check import fail, number
 
 
 def choose(hp, name, min_value, max_value, step=None):
-    """Register a rate, and return it."""
+    """Register a dropout rate, and return it."""
     low = number("min_value", min_value, 0)
     high = number("max_value", max_value, low)
     if high >= 1:

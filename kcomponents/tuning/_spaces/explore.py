@@ -1,4 +1,4 @@
-"""Find all hyperparameters of a space, and enumerate its configurations."""
+"""Find all hyperparameters of a search space, and list its configurations."""
 
 from kcomponents.tuning._optional import needed
 
@@ -6,21 +6,21 @@ MOST_POINTS = 10
 
 
 def build_with(hypermodel, hp):
-    """Return what a `HyperModel` or a function `build(hp)` makes of these values."""
+    """Return the model that a `HyperModel` or a function `build(hp)` builds."""
     if isinstance(hypermodel, needed("keras_tuner").HyperModel):
         return hypermodel.build(hp)
     return hypermodel(hp)
 
 
 def space_of(hypermodel):
-    """Return the space: of `HyperParameters` itself, else by exploring."""
+    """Return `HyperParameters` as they are, or explore a hypermodel."""
     if isinstance(hypermodel, needed("keras_tuner").HyperParameters):
         return hypermodel
     return explore(hypermodel)
 
 
 def declared(hypermodel):
-    """Return the space that a `HyperModel` declares beforehand, else an empty one."""
+    """Return the hyperparameters that a `HyperModel` declares, or an empty space."""
     keras_tuner = needed("keras_tuner")
     hp = keras_tuner.HyperParameters()
     if isinstance(hypermodel, keras_tuner.HyperModel):
@@ -29,9 +29,9 @@ def declared(hypermodel):
 
 
 def explore(hypermodel):
-    """Return all hyperparameters, with their defaults for values.
+    """Return all hyperparameters, with their default values.
 
-    The model is built once, and again for each conditional scope that was never active.
+    The model is built once, and again for each conditional scope that was not active.
     """
     space = declared(hypermodel)
     open_scopes, seen = [[]], []
@@ -39,7 +39,7 @@ def explore(hypermodel):
         scope = open_scopes.pop(0)
         values = values_with(space, {c.name: c.values for c in scope})
         if scope in seen or not all(condition.is_active(values) for condition in scope):
-            # Opened by another build, or by no value that its parent may have.
+            # Another build explored it, or its parent cannot have a value for it.
             continue
         hp = space.copy()
         hp.values = values
@@ -52,10 +52,10 @@ def explore(hypermodel):
 
 
 def values_with(space, wanted):
-    """Return values for all that is active, the wanted ones where they may be.
+    """Return values of all active hyperparameters.
 
-    `wanted` maps a name to the values that will do, the best first; all else gets its
-    default.
+    `wanted` maps a name to values in order of preference; the first possible one is
+    used, or else the default.
     """
     values = {}
     for hp in space.space:
@@ -79,40 +79,39 @@ def may_be(hp, value):
 
 
 def configurations(hp):
-    """Yield dicts of values: the product of all choices, children under their parents.
+    """Yield all configurations as dicts of values.
 
-    Ranges without a step are taken at no more than ten points, both ends among them, in
-    equal distances on their scale. The order is that of registration, the last one
-    changing fastest.
+    A range without a step counts as at most ten points, including both ends, equally
+    spaced on its scale. The hyperparameter that was registered last changes fastest.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
     """
-    yield from _go_on(hp.space, 0, {})
+    yield from _extended(hp.space, 0, {})
 
 
-def _go_on(space, place, values):
+def _extended(space, place, values):
     if place == len(space):
         yield dict(values)
         return
     hp = space[place]
     if hp.name in values or not is_active(hp, values):
-        yield from _go_on(space, place + 1, values)
+        yield from _extended(space, place + 1, values)
         return
     for value in points(hp):
-        yield from _go_on(space, place + 1, {**values, hp.name: value})
+        yield from _extended(space, place + 1, {**values, hp.name: value})
 
 
 def points(hp):
-    """Return the values of a hyperparameter, of a range without a step a few."""
+    """Return the values of a hyperparameter, at most ten of a range without a step."""
     kinds = needed("keras_tuner").engine.hyperparameters
     if isinstance(hp, kinds.Boolean):
         return [False, True]
     if not isinstance(hp, (kinds.Int, kinds.Float)):
         return list(dict.fromkeys(hp.values))
     if hp.step is not None:
-        # Steps of floats are multiplied and may come out of the range by a rounding.
-        found = [type(hp.default)(value) for value in hp.values]
-        return [min(value, hp.max_value) for value in found]
+        # Rounding errors of float steps may exceed the range.
+        values = [type(hp.default)(value) for value in hp.values]
+        return [min(value, hp.max_value) for value in values]
     spread = [hp.prob_to_value(i / (MOST_POINTS - 1)) for i in range(MOST_POINTS)]
     return sorted({min(max(v, hp.min_value), hp.max_value) for v in spread})

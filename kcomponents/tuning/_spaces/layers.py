@@ -1,8 +1,8 @@
-"""Layers: a few layers in a row, to splat into `Sequential` or to call."""
+"""Layers: a list of layers that can be unpacked into `Sequential`, or called."""
 
 
 class Layers(list):
-    """A list of layers; called on an input, it applies one after another.
+    """A list of layers that can also be called, to apply one after another.
 
     `Sequential([*layers, ...])` and `x = layers(x)` do the same.
     """

@@ -1,4 +1,4 @@
-"""What remedies can be tried as, and how they are told as hyperparameters."""
+"""Remedies as hyperparameters: one choice for each setting."""
 
 import json
 
@@ -7,12 +7,12 @@ from kcomponents.doctor import Diagnosis, Finding, Remedy
 from kcomponents.tuning._spaces.ranges import log_float
 
 UNCHANGED = "unchanged"
-# Where what lies between two values is as good a guess as they are.
+# Settings whose values are the ends of a range, not the only choices.
 RANGES = ("learning_rate",)
 
 
 def merged(remedies):
-    """Return setting → values of all remedies in order, without empty ones."""
+    """Return setting → values of all its remedies, for settings that have values."""
     found = {}
     for remedy in _remedies(remedies):
         values = found.setdefault(remedy.setting, [])
@@ -34,7 +34,7 @@ def _remedies(given, *, listed=False):
 
 
 class Settings:
-    """Called on `hp`, it returns the settings to change, as keyword arguments."""
+    """Function of `hp` that returns the settings to change, as keyword arguments."""
 
     def __init__(self, choices):
         self.choices = choices
@@ -43,8 +43,8 @@ class Settings:
         return f"<Settings {', '.join(self.choices)}>"
 
     def __call__(self, hp):
-        told = {name: _chosen(hp, name, v) for name, v in self.choices.items()}
-        return {name: value for name, value in told.items() if value != UNCHANGED}
+        chosen = {name: _chosen(hp, name, v) for name, v in self.choices.items()}
+        return {name: value for name, value in chosen.items() if value != UNCHANGED}
 
 
 def _chosen(hp, name, values):
@@ -54,7 +54,7 @@ def _chosen(hp, name, values):
         with hp.conditional_scope(name, ["changed"]):
             number = log_float(hp, f"{name}/value", bounds, values[0])
         return chosen if chosen == UNCHANGED else number
-    # keras-tuner takes values of one type only, and neither `None` nor tuples.
+    # A `Choice` needs values of one type, without `None` and tuples.
     texts = {_text(value): value for value in values}
     return {UNCHANGED: UNCHANGED, **texts}[hp.Choice(name, [UNCHANGED, *texts])]
 

@@ -1,4 +1,4 @@
-"""Roles: which hyperparameter of a space names the activation, which the penalty."""
+"""Roles: which hyperparameter is the activation, and which the regularizer."""
 
 ACTIVATIONS = {
     "celu",
@@ -25,7 +25,7 @@ ACTIVATIONS = {
     "swish",
     "tanh",
 }
-PENALTIES = {"elastic_net", "group_lasso", "l1", "l1_l2", "l1l2", "l2", "none"}
+REGULARIZERS = {"elastic_net", "group_lasso", "l1", "l1_l2", "l1l2", "l2", "none"}
 
 
 def activation_of(space):
@@ -34,14 +34,14 @@ def activation_of(space):
 
 
 def regularizer_of(space):
-    """Return the name of the first choice among penalties, or None."""
-    return _first(space, PENALTIES)
+    """Return the name of the first choice among regularizers, or None."""
+    return _first(space, REGULARIZERS)
 
 
 def _first(space, known):
     for hp in space.space:
         values = getattr(hp, "values", None) or []
-        # `maxout:3` is a maxout.
+        # "maxout:3" is a maxout.
         kinds = {str(value).split(":")[0] for value in values}
         if len(kinds) > 1 and kinds <= known:
             return hp.name

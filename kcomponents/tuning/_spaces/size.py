@@ -1,4 +1,4 @@
-"""Count the configurations of a space without enumerating them."""
+"""Count the configurations of a search space without listing them."""
 
 import math
 
@@ -7,16 +7,16 @@ from kcomponents.tuning._spaces.explore import is_active, may_be, points
 
 
 def count(space):
-    """Return the number of configurations: of groups that share no condition, product.
+    """Return the number of configurations: the product over independent groups.
 
-    Only values that conditions speak of are told apart, so that it takes no longer for
-    many values.
+    Only values that appear in conditions are treated separately, so many values cost no
+    extra time.
     """
     return math.prod(_count(group, {}) for group in _groups(space))
 
 
 def _count(group, values):
-    """Count what the rest of a group can be under the values of what is before it."""
+    """Count the configurations of a group, given the values of its parents."""
     for place, hp in enumerate(group):
         if hp.name in values or not is_active(hp, values):
             continue
@@ -24,9 +24,9 @@ def _count(group, values):
         named = _named(hp.name, rest)
         if not named:
             return number_of(hp) * _count(rest, {**values, hp.name: None})
-        told = [value for value in dict.fromkeys(named) if may_be(hp, value)]
-        others = number_of(hp) - len(told)
-        total = sum(_count(rest, {**values, hp.name: value}) for value in told)
+        special = [value for value in dict.fromkeys(named) if may_be(hp, value)]
+        others = number_of(hp) - len(special)
+        total = sum(_count(rest, {**values, hp.name: value}) for value in special)
         if others > 0:
             total += others * _count(rest, {**values, hp.name: None})
         return total
@@ -34,13 +34,13 @@ def _count(group, values):
 
 
 def _named(name, group):
-    """Return the values of a hyperparameter that conditions in the group speak of."""
+    """Return the values of a hyperparameter that appear in conditions of the group."""
     conditions = [c for hp in group for c in hp.conditions if c.name == name]
     return [value for condition in conditions for value in condition.values]
 
 
 def number_of(hp):
-    """Return how many values a hyperparameter has, infinity for a continuous range."""
+    """Return the number of values of a hyperparameter, inf for a continuous range."""
     kinds = needed("keras_tuner").engine.hyperparameters
     if isinstance(hp, (kinds.Int, kinds.Float)) and hp.step is None:
         if isinstance(hp, kinds.Int):
@@ -50,7 +50,7 @@ def number_of(hp):
 
 
 def _groups(space):
-    """Return lists of hyperparameters of which no condition leads to another list."""
+    """Return groups of hyperparameters, without conditions between two groups."""
     groups = []
     for hp in space:
         names = {hp.name, *(condition.name for condition in hp.conditions)}

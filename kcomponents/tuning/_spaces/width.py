@@ -1,4 +1,4 @@
-"""How wide a maxout layer may be at the cost of an ordinary one."""
+"""Width of a maxout layer with as many weights as an ordinary layer."""
 
 import math
 
@@ -6,18 +6,20 @@ from kcomponents._check import fail, positive_int
 
 
 def equal_width(units, pieces, fan_in=None, fan_out=None, depth=1):
-    """Return the width `w` at which `depth` maxout layers cost what `units` would.
+    """Return the width `w` of `depth` maxout layers with as many weights as `units`.
 
     It solves `k (i + 1) w + (d - 1) k (w + 1) w + o w = (i + 1) u + (d - 1) (u + 1) u +
-    o u` for `k` pieces, `i` weights into a unit and `o` out of it, all with a bias.
+    o u` for `k` pieces, and `i` incoming and `o` outgoing weights of a unit; `+ 1` is
+    the bias.
     """
     units, depth = positive_int("units", units), positive_int("depth", depth)
     if pieces == 1:
         return units
     if (fan_in is None) != (fan_out is None):
-        fail("Give both fans or none.", fan_in=fan_in, fan_out=fan_out)
+        rule = "Pass both `fan_in` and `fan_out`, or none of them."
+        fail(rule, fan_in=fan_in, fan_out=fan_out)
     if fan_in is None:
-        # What the equation comes to as the depth grows.
+        # The limit for large depth.
         return max(1, round(units / math.sqrt(pieces)))
     fan_in = positive_int("fan_in", fan_in)
     fan_out = positive_int("fan_out", fan_out)
@@ -35,9 +37,9 @@ def positive_root(square, line, constant):
 
 
 def equal_widths(widths, cost, pieces):
-    """Return widths, all narrowed alike, that cost with `pieces` what these do with 1.
+    """Scale all widths by one factor, to cost as much with `pieces` as with 1 piece.
 
-    `cost(widths, pieces)` counts weights, more for more width.
+    `cost(widths, pieces)` returns the number of weights, which grows with each width.
     """
     if pieces == 1:
         return list(widths)
@@ -47,10 +49,10 @@ def equal_widths(widths, cost, pieces):
         middle = (low + high) / 2
         costs = cost([middle * width for width in widths], pieces)
         low, high = (middle, high) if costs < target else (low, middle)
-    found = [max(1, math.floor(low * width)) for width in widths]
-    for place in range(len(found)):
-        # One unit more here and there comes nearer than rounding all alike.
-        more = [width + (i == place) for i, width in enumerate(found)]
-        if abs(cost(more, pieces) - target) < abs(cost(found, pieces) - target):
-            found = more
-    return found
+    scaled = [max(1, math.floor(low * width)) for width in widths]
+    for place in range(len(scaled)):
+        # Add a unit to a layer if that brings the cost closer to the target.
+        more = [width + (i == place) for i, width in enumerate(scaled)]
+        if abs(cost(more, pieces) - target) < abs(cost(scaled, pieces) - target):
+            scaled = more
+    return scaled

@@ -1,1 +1,1 @@
-"""What a search tells: page, table, lines, and the statistics behind them."""
+"""Reports of a search: web page, table, console lines, and their statistics."""

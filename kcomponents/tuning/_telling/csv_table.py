@@ -1,4 +1,4 @@
-"""The trials of a search as a table for spreadsheets and for pandas."""
+"""The trials of a search as a CSV table, for spreadsheets and pandas."""
 
 import csv
 import io
@@ -26,35 +26,37 @@ COLUMNS = (
     "findings",
     "message",
 )
-# A spreadsheet runs what begins like a formula, in some countries in wide letters too.
+# Spreadsheets run cells that start with these as formulas; some accept wide forms.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def to_csv(results):
-    """Return one row for each trial as CSV, in the order of the trials.
+    """Return one CSV row per trial.
 
-    After the columns of the trial stands one for each hyper-parameter, `hp.` before its
-    name; where one is inactive, its cell is empty. Numbers keep all their digits. Text
-    comes in one line, and with a `'` in front where a spreadsheet would take it for a
-    formula and it is no number.
+    Each hyperparameter has a column `hp.<name>`, empty where it is inactive. Epochs
+    count from 1. Numbers keep all their digits. Text is on one line, and starts with
+    a `'` where a spreadsheet would read it as a formula.
 
     Args:
-        results: Dict of plain values, as a search gives of itself.
+        results: Dict of plain values, `Search.results`.
+
+    Returns:
+        String: the table with a header.
     """
     trials = results["trials"]
     known = [part["name"] for part in results["space"]]
     names = dict.fromkeys([*known, *(n for trial in trials for n in trial["values"])])
     file = io.StringIO()
-    # A line ends in one letter, as in the other files of a search.
+    # The other files of a search have Unix line ends too.
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*COLUMNS, *(one_line(f"hp.{name}") for name in names)])
     for trial in trials:
-        cells = [_cell(_told(trial, name)) for name in COLUMNS]
+        cells = [_cell(_column(trial, name)) for name in COLUMNS]
         writer.writerow([*cells, *(_value(trial["values"], name) for name in names)])
     return file.getvalue()
 
 
-def _told(trial, name):
+def _column(trial, name):
     given = trial[name]
     return "; ".join(given) if name == "findings" else given
 
@@ -62,7 +64,7 @@ def _told(trial, name):
 def _value(values, name):
     if name not in values:
         return None
-    # An empty cell would say that it is inactive.
+    # An empty cell would mean that it is inactive.
     return "none" if values[name] is None else _cell(values[name])
 
 

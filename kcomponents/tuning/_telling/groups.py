@@ -1,4 +1,4 @@
-"""What groups of trials have in common: families, pairs of them, failures, epochs."""
+"""Trials in groups: by family, by pairs of families, by how they ended."""
 
 import numpy
 
@@ -7,10 +7,9 @@ from kcomponents.tuning._telling.statistics import ENDED, configurations, in_wor
 
 
 def family_scores(results, name):
-    """Return `{value: (scores, scores of pruned ones)}`, each configuration once.
+    """Return `{value: (scores, scores of pruned trials)}`, each configuration once.
 
-    They stay apart: the score of a short training says little of what a long one gives,
-    but a value of which most trials were pruned must not look as if it had few.
+    They are separate, because the score of a pruned trial comes from a shorter run.
     """
     found: dict[str, tuple[list, list]] = {}
     for configuration in configurations(results):
@@ -33,14 +32,14 @@ def _pruned_score(results, configuration):
 
 
 def quartiles(scores):
-    """Return the first quartile, the median and the third."""
+    """Return the first quartile, the median and the third quartile."""
     return tuple(float(value) for value in numpy.quantile(scores, (0.25, 0.5, 0.75)))
 
 
 def interaction(results, rows, columns):
     """Return `{(row value, column value): (mean score or None, finished, all)}`.
 
-    The counts are those of configurations; the mean is of those that finished.
+    The counts are numbers of configurations; the mean is over finished ones.
     """
     cells: dict[tuple[str, str], list] = {}
     for configuration in configurations(results):
@@ -58,9 +57,9 @@ def _cell(group):
 
 
 def epochs_saved(results):
-    """Return `{state: epochs that were planned but not run}`, and the epochs planned.
+    """Return `{state: epochs saved}`, and the number of epochs planned.
 
-    Only trials that ended count; one that trained longer saved nothing.
+    Only trials that ended count.
     """
     ended = [trial for trial in results["trials"] if trial["state"] in ENDED]
     saved = dict.fromkeys(ENDED, 0)
@@ -70,9 +69,9 @@ def epochs_saved(results):
 
 
 def endings(results):
-    """Return `{(state, reason): trials}` of what failed or was cut short.
+    """Return the failed and pruned trials as `{(state, reason): trials}`.
 
-    The failed ones come first, then the most frequent.
+    Failed trials come first, then the most frequent reasons.
     """
     found: dict[tuple[str, str], list] = {}
     for trial in results["trials"]:
@@ -84,7 +83,7 @@ def endings(results):
 
 
 def findings(results):
-    """Return `{finding of the doctor: number of trials}`, the most frequent first."""
+    """Return `{issue found by the doctor: trials}`, the most frequent first."""
     counts: dict[str, int] = {}
     for trial in results["trials"]:
         for label in dict.fromkeys(trial["findings"]):

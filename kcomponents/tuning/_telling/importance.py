@@ -1,24 +1,24 @@
-"""Importance of hyper-parameters: functional ANOVA, computed by optuna."""
+"""Importance of hyperparameters: functional ANOVA, computed by Optuna."""
 
-import contextlib
 import math
 
 from kcomponents.report._series import is_finite
+from kcomponents.tuning._quiet import quiet
 from kcomponents.tuning._telling.statistics import in_words, ranking
 
-# With fewer, the trees see little but noise.
+# With fewer configurations, the importance is mostly noise.
 LEAST = 10
-# The time it takes grows with their square.
+# The computing time grows with the square of this number.
 MOST = 250
 INACTIVE = "inactive"
 
 
 def importance(results):
-    """Return `{name: share}`, the largest first, and why there is none if it is None.
+    """Return `{name: share}`, the largest first, or None and the reason.
 
-    A hyper-parameter that is inactive in some trials would be left out by optuna. Here
-    every trial has all: an inactive choice is one more choice, an inactive number lies
-    in the middle of its range, where it tells nothing that its parent does not tell.
+    Optuna leaves out hyperparameters that are inactive in some trials. Here, an
+    inactive choice counts as one more choice, and an inactive number takes the middle
+    of its range, where it carries no information beyond its parent's.
 
     Reference:
         Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
@@ -26,10 +26,10 @@ def importance(results):
     """
     known = ranking(results)
     if len(known) < LEAST:
-        return None, f"{len(known)} configurations have a score; it takes {LEAST}."
+        return None, f"{len(known)} configurations have a score; {LEAST} are needed."
     if len({found.mean for found in known}) == 1:
         return None, "All scores are the same."
-    # From the best to the worst, so that a few stand for all.
+    # Evenly spaced from the best to the worst.
     return _computed(results["space"], known[:: math.ceil(len(known) / MOST)])
 
 
@@ -40,11 +40,11 @@ def _computed(space, known):
     except ImportError:
         return (
             None,
-            "It takes optuna and scikit-learn: `pip install optuna scikit-learn`.",
+            "Optuna and scikit-learn are needed: `pip install optuna scikit-learn`.",
         )
     columns = _columns(space, known, optuna.distributions)
     if not columns:
-        return None, "No hyper-parameter was given more than one value."
+        return None, "No hyperparameter has more than one value."
     scores = [found.mean for found in known]
     shares = _evaluated(optuna, columns, scores)
     order = sorted(shares.items(), key=lambda item: -item[1])
@@ -70,7 +70,7 @@ def _columns(space, known, distributions):
 
 
 def _numbers(part, given):
-    # fANOVA takes each range as uniform, so a logarithmic one must be made so.
+    # fANOVA assumes uniform ranges, so a logarithmic one is transformed.
     low, high, sampling = part["min"], part["max"], part.get("sampling")
 
     def scaled(value):
@@ -90,7 +90,7 @@ def _classes(given):
 
 
 def _evaluated(optuna, columns, scores):
-    # Names of strangers are no business of optuna's.
+    # Numbers in place of names, which may be anything.
     kinds = {str(n): kind for n, (kind, _) in enumerate(columns.values())}
     rows = zip(*(column for _, column in columns.values()), strict=True)
     trials = [
@@ -99,20 +99,10 @@ def _evaluated(optuna, columns, scores):
         )
         for row, score in zip(rows, scores, strict=True)
     ]
-    with _quiet(optuna.logging):
+    with quiet():
         study = optuna.create_study()
     study.add_trials(trials)
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
     shares = evaluator.evaluate(study)
     total = sum(shares.values()) or 1.0
     return {name: float(shares[str(n)] / total) for n, name in enumerate(columns)}
-
-
-@contextlib.contextmanager
-def _quiet(logging):
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)

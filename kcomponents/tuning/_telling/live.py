@@ -1,4 +1,4 @@
-"""A search in the console: a table while it runs, one line, and a summary."""
+"""A search on the console: a live table, a progress line, and a summary."""
 
 import textwrap
 
@@ -10,18 +10,18 @@ from kcomponents.tuning._telling.groups import endings
 from kcomponents.tuning._telling.page_tables import pairs
 
 WIDTH, NAME, LAST, TOP = 80, 28, 6, 5
-# Letters of each column of the table; the values have the rest of the line.
+# Maximum width of each column; the values take the rest of the line.
 MOST = 12, 13, 12, 5, 8
 STYLES = {"completed": "green", "failed": "red", "pruned": "yellow", "running": "cyan"}
 
 
 def line(results):
-    """Return how a search stands, in one line.
+    """Return the progress of a search in one line.
 
     Args:
-        results: Dict of plain values, as a search gives of itself.
+        results: Dict of plain values, `Search.results`.
     """
-    results = words.begun(results)
+    results = words.with_defaults(results)
     parts = [_progress(results), *_best(results), *_counts(results)]
     if results["state"] == "running" and results["seconds_left"] is not None:
         parts.append(f"{words.duration(results['seconds_left'])} left")
@@ -49,23 +49,23 @@ def _counts(results):
     reasons = {r: len(of) for (s, r), of in endings(results).items() if s == "failed"}
     if reasons:
         several = len(reasons) > 1
-        told = (f"{r} {n}" if several else r for r, n in reasons.items())
-        found.append(f"{sum(reasons.values())} failed ({', '.join(told)})")
+        counts = (f"{r} {n}" if several else r for r, n in reasons.items())
+        found.append(f"{sum(reasons.values())} failed ({', '.join(counts)})")
     return found
 
 
 def table(results):
-    """Return how a search stands, as something that rich can show and replace.
+    """Return the progress of a search as a rich renderable of 80 columns.
 
-    It fits in 80 columns. Needs rich: `pip install kcomponents[tuning]`.
+    Requires rich: `pip install kcomponents[tuning]`.
 
     Args:
-        results: Dict of plain values, as a search gives of itself.
+        results: Dict of plain values, `Search.results`.
 
     Raises:
         ImportError: If rich is not installed.
     """
-    results, text = words.begun(results), needed("rich.text").Text
+    results, text = words.with_defaults(results), needed("rich.text").Text
     cut = {"no_wrap": True, "overflow": "ellipsis"}
     parts = [
         text(one_line(results["name"]), style="bold", **cut),
@@ -74,8 +74,8 @@ def table(results):
     ]
     best = of.winner(results)
     if best:
-        told = ", ".join(f"{one_line(name)}={value}" for name, value in pairs(best))
-        parts.append(text(shorten(f"best values: {told}", 3 * WIDTH), style="dim"))
+        values = ", ".join(f"{one_line(name)}={value}" for name, value in pairs(best))
+        parts.append(text(shorten(f"best values: {values}", 3 * WIDTH), style="dim"))
     if results["trials"]:
         parts.append(_last_trials(results, text, cut))
     return needed("rich.console").Group(*parts)
@@ -84,7 +84,7 @@ def table(results):
 def _bar(results):
     done, planned = words.trials_done(results)
     bar = needed("rich.progress_bar").ProgressBar(max(planned, 1), done)
-    # Alone it would not end its line.
+    # A bar alone would not end its line.
     row = needed("rich.table").Table.grid(expand=True)
     row.add_row(bar)
     return row
@@ -109,10 +109,10 @@ def _last_trials(results, text, cut):
 
 
 def _newest(trials):
-    """Return the running trials and the last that ended, in their order."""
-    begun = [trial for trial in trials if trial["state"] != "waiting"]
-    begun.sort(key=lambda trial: trial["state"] == "running")
-    kept = {id(trial) for trial in begun[-LAST:]}
+    """Return the running and the last finished trials, in their order."""
+    started = [trial for trial in trials if trial["state"] != "waiting"]
+    started.sort(key=lambda trial: trial["state"] == "running")
+    kept = {id(trial) for trial in started[-LAST:]}
     return [trial for trial in trials if id(trial) in kept]
 
 
@@ -121,36 +121,36 @@ def _cells(trial):
     name = name if kind == "search" or kind in name else f"{name} {kind}"
     state, reason = trial["state"], trial["reason"]
     known = trial["score"] is not None
-    told = ", ".join(words.value(value, 16) for value in trial["values"].values())
+    values = ", ".join(words.value(value, 16) for value in trial["values"].values())
     return (
         name,
         one_line(reason) if state == "failed" and reason else state,
         words.score(trial["score"]) if known else "",
         str(trial["epochs"]),
         words.duration(trial["seconds"]) if trial["seconds"] is not None else "",
-        told,
+        values,
     )
 
 
 def summary(results):
-    """Return what a search came to as text: a sentence and the best five.
+    """Return the outcome of a search as text: a sentence and the best five.
 
     Args:
-        results: Dict of plain values, as a search gives of itself.
+        results: Dict of plain values, `Search.results`.
     """
-    results = words.begun(results)
+    results = words.with_defaults(results)
     sentence = textwrap.fill(one_line(words.verdict(results)[2]), WIDTH)
     best = of.gains(results)[:TOP]
     if not best:
         return sentence
-    head = ("", "configuration", words.objective(results), "seeds", "gain (95 %)")
+    head = ("", "configuration", words.objective(results), "seeds", "gain (95%)")
     rows = [head, *(_row(results, n, *pair) for n, pair in enumerate(best, 1))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     )
-    return "\n".join([sentence, "", *(told.rstrip() for told in lines)])
+    return "\n".join([sentence, "", *(line.rstrip() for line in lines)])
 
 
 def _row(results, place, configuration, gain):
@@ -162,4 +162,4 @@ def _row(results, place, configuration, gain):
 def _gain(found):
     if found is None:
         return ""
-    return words.interval(found) if found.is_told_apart else words.NOT_TOLD_APART
+    return words.interval(found) if found.is_significant else words.unsure(found)

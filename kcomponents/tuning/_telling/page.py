@@ -1,28 +1,32 @@
-"""The page of a search: who wins, by how much, what failed, what it took."""
+"""The web page of a search: the best trials, their gains, failures and costs."""
 
+from kcomponents._files import Path
 from kcomponents.report._page import page
 from kcomponents.tuning._telling import page_facts as facts
 from kcomponents.tuning._telling import page_tables as tables
 from kcomponents.tuning._telling import panels as panels
-from kcomponents.tuning._telling.page_words import begun, objective, verdict
+from kcomponents.tuning._telling.page_words import objective, verdict, with_defaults
 from kcomponents.tuning._telling.statistics import is_repeated, ranking, winner
 
 
-def to_html(results, path=None):
+def to_html(results: dict, path: Path | None = None) -> str:
     """Return the results of a search as one self-contained page, without scripts.
 
-    The same results give the same page. Needs jinja2 and matplotlib:
-    `pip install kcomponents[report]`.
+    The same results give the same page. Requires the extra `tuning`:
+    `pip install kcomponents[tuning]`.
 
     Args:
-        results: Dict of plain values, as a search gives of itself.
-        path: Optional path of a file to write the page to, whole or not at all.
+        results: Dict of plain values, `Search.results`.
+        path: Path of the HTML file to write. Defaults to `None`, no file.
+
+    Returns:
+        String: the HTML of the page.
 
     Raises:
-        FileNotFoundError: If there is no folder to write to.
-        ImportError: If a library that it needs is not installed.
+        FileNotFoundError: If the folder of `path` does not exist.
+        ImportError: If a library is not installed.
     """
-    results = begun(results)
+    results = with_defaults(results)
     importance, why_not = panels.importance_panels(results)
     return page(
         "kcomponents.tuning:search.html",

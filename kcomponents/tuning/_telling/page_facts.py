@@ -1,4 +1,4 @@
-"""What a search's page says besides: figures, cost, settings, notes."""
+"""Key figures, costs, settings and notes on a search's page."""
 
 import datetime
 import statistics
@@ -8,18 +8,18 @@ from kcomponents.tuning._telling import page_words as words
 from kcomponents.tuning._telling import statistics as of
 from kcomponents.tuning._telling.groups import endings, epochs_saved, findings
 
-# So many comparisons, and one in twenty of them is wrong by chance.
+# With this many 95% intervals, a wrong one is likely.
 MANY = 5
 
 
 def figures(results):
-    """Return what matters most as pairs of a name and words."""
+    """Return the key figures as pairs of a name and a text."""
     best, found = of.winner(results), []
     if best:
         found.append((f"best {words.objective(results)}", words.mean_score(best)))
         over = of.gain(results, best)
         if over:
-            unsure = f", {words.NOT_TOLD_APART}" * (not over.is_told_apart)
+            unsure = "" if over.is_significant else f" ({words.unsure(over)})"
             found.append((f"gain over the baseline{unsure}", words.gain(over)))
     done, planned = words.trials_done(results)
     found.append(("trials done", f"{done:,} of {planned:,}"))
@@ -43,7 +43,7 @@ def _counts(results):
 
 
 def cost(results):
-    """Return epochs saved, time, memory and sizes as pairs of a name and words."""
+    """Return epochs saved, time, memory and sizes as pairs of a name and a text."""
     return [*_epochs(results), *_time_and_memory(results["trials"])]
 
 
@@ -55,7 +55,7 @@ def _epochs(results):
         part = sum(saved.values()) / planned
         found.append(("epochs saved", f"{share} ({part:.0%})"))
         ways = {"pruned": "by pruning", "completed": "by stopping early"}
-        ways["failed"] = "as trials failed"
+        ways["failed"] = "by failures"
         found += [(way, f"{saved[k]:,}") for k, way in ways.items() if saved[k]]
     return found
 
@@ -64,14 +64,17 @@ def _time_and_memory(trials):
     found = []
     times = [t["seconds"] for t in trials if t["seconds"] is not None]
     if times:
-        found.append(("training time of all", words.duration(sum(times))))
+        found.append(("total training time", words.duration(sum(times))))
         median = words.duration(statistics.median(times))
         found.append(
-            ("median of one trial", f"{median}, at most {words.duration(max(times))}")
+            (
+                "median time of a trial",
+                f"{median}, at most {words.duration(max(times))}",
+            )
         )
     memory = [t["peak_memory"] for t in trials if t["peak_memory"] is not None]
     if memory:
-        found.append(("most memory", words.size(max(memory))))
+        found.append(("peak memory", words.size(max(memory))))
     sizes = [t["parameters"] for t in trials if t["parameters"] is not None]
     if sizes:
         ends = dict.fromkeys((number(min(sizes)), number(max(sizes))))
@@ -83,7 +86,7 @@ def _time_and_memory(trials):
 
 
 def found_by_doctor(results):
-    """Return what was found in trials, and in how many."""
+    """Return the issues that the doctor found, and in how many trials."""
     return [
         (words.reason(label), words.counted(count, "trial"))
         for label, count in findings(results).items()
@@ -101,7 +104,7 @@ def settings(results):
         when = f"{moment:%Y-%m-%d %H:%M} UTC"
     found = {
         "name": results["name"],
-        "objective": f"{objective['name']}, the {goal} is best",
+        "objective": f"{objective['name']}, {goal} is best",
         "max_trials": results["max_trials"],
         "epochs": results["epochs"] or None,
         "seed": results["seed"],
@@ -115,7 +118,7 @@ def settings(results):
 
 
 def notes(results, why_no_importance):
-    """Yield sentences on what the page does not show, or what must be kept in mind."""
+    """Yield sentences on the limits of the results."""
     best, base = of.winner(results), of.baseline(results)
     if best is not None:
         yield from _on_seeds(best, base)
@@ -125,36 +128,39 @@ def notes(results, why_no_importance):
         yield f"The search was stopped after {done:,} of {planned:,} trials."
     if any(state == "pruned" for state, _ in endings(results)):
         yield (
-            "A pruned trial is not ranked, nor counted in medians and in the map: its "
-            "score is that of a shorter training."
+            "Pruned trials are not in the ranking, the medians or the map: their "
+            "scores come from shorter runs."
         )
     if best is not None and why_no_importance:
-        yield f"The importance of hyper-parameters is not shown. {why_no_importance}"
+        yield f"The importance of hyperparameters is not shown. {why_no_importance}"
 
 
 def _on_seeds(best, base):
     if base is None:
-        yield "There is no baseline with a score, so no gain can be told."
+        yield "There is no baseline with a score, so there are no gains."
     elif base.seeds < 2:
-        yield "The baseline was trained with 1 seed only, so its spread is not known."
+        yield "The baseline has only 1 seed, so its spread is unknown."
     if best.seeds < 2:
         yield (
-            "The winner was compared in 1 seed only. Repeat it and the baseline with "
-            "other seeds to see whether it is better or lucky."
+            "The best configuration has only 1 seed. Repeat it and the baseline with "
+            "other seeds to see whether it is better or just lucky."
         )
     elif best.seeds < 5:
-        yield f"The winner was compared in {best.seeds} seeds. More tell more."
+        yield (
+            f"The best configuration has {best.seeds} seeds. More seeds give a "
+            "narrower interval."
+        )
 
 
 def _on_choice(results):
     name = words.objective(results)
     yield (
-        f"{name} was used for choosing, so the score of the winner is a little too "
-        "good. Keep a test set that the search never saw for the last word."
+        f"The search optimized {name}, so the best score is slightly optimistic. "
+        "Measure the final model on a test set that the search never saw."
     )
     known = [gain for _, gain in of.gains(results) if gain and gain.interval]
     if len(known) >= MANY:
         yield (
-            f"There are {len(known)} intervals, each right in 95 of 100 cases by "
-            "itself; that all of them are right at once is less likely."
+            f"Each of the {len(known)} intervals is right in 95 of 100 cases; all of "
+            "them are right at once less often."
         )

@@ -1,4 +1,4 @@
-"""The tables of a search's page: rows of texts, ready to be set."""
+"""The tables of a search's page, as rows of texts."""
 
 from kcomponents.report._words import clean, number, one_line, shorten
 from kcomponents.tuning._telling import page_words as words
@@ -9,7 +9,7 @@ MOST_ROWS, MOST_FAMILIES, MOST_MESSAGE = 20, 24, 600
 
 
 def leaderboard(results):
-    """Return a dict for each of the best configurations, its values that differ."""
+    """Return a dict for each of the best configurations, with values that differ."""
     best = of.gains(results)[:MOST_ROWS]
     differ = _names_that_differ([configuration for configuration, _ in best])
     return [
@@ -33,7 +33,7 @@ def _name(configuration):
 
 
 def pairs(configuration, names=None):
-    """Return names and values of a configuration, in the order of the trial."""
+    """Return names and values of a configuration, in the trial's order."""
     return [
         (name, words.value(value, 60))
         for name, value in configuration.values.items()
@@ -57,12 +57,12 @@ def _names_that_differ(configurations):
 def _gain(gain):
     if gain is None:
         return None
-    sure = gain.is_told_apart
+    sure = gain.is_significant
     return {
         "mean": words.gain(gain),
         "interval": words.interval(gain) if gain.interval else "",
         "grade": ("good" if gain.mean > 0 else "bad") if sure else "",
-        "told": "" if sure else words.NOT_TOLD_APART,
+        "unsure": "" if sure else words.unsure(gain),
     }
 
 
@@ -80,13 +80,13 @@ def _cost(configuration):
 
 
 def families(results):
-    """Return a table for each role that has families: its title and its rows."""
+    """Return a title, rows and a count of omitted rows for each role."""
     roles = {"Activation": results["activation"], "Regularizer": results["regularizer"]}
     ranked, tables = of.ranking(results), []
     for title, name in roles.items():
         best = of.best_of_families(results, name) if name else {}
         if any(best.values()):
-            # They come in the order of the ranking, those without a score at the end.
+            # They are ranked, families without a score at the end.
             kept = list(best.items())[:MOST_FAMILIES]
             rows = [_family(results, ranked[0], name, *item) for item in kept]
             tables.append((title, rows, len(best) - len(rows)))
@@ -121,10 +121,10 @@ def _outcomes(trials):
 
 
 def failures(results):
-    """Return a row for each way in which trials failed or were cut short."""
+    """Return a row for each reason why trials failed or were pruned."""
     rows = []
     for (state, reason), trials in endings(results).items():
-        told = next((t["message"] for t in trials if t["message"]), "")
+        text = next((t["message"] for t in trials if t["message"]), "")
         ids = ", ".join(one_line(trial["id"]) for trial in trials[:8])
         rows.append(
             {
@@ -132,14 +132,14 @@ def failures(results):
                 "state": state,
                 "count": len(trials),
                 "trials": ids + ", …" * (len(trials) > 8),
-                "message": shorten(clean(told), MOST_MESSAGE),
+                "message": shorten(clean(text), MOST_MESSAGE),
             }
         )
     return rows
 
 
 def space_rows(results):
-    """Return a row for each hyper-parameter: its name, kind, values and conditions."""
+    """Return a row for each hyperparameter: its name, kind, values and conditions."""
     return [
         {
             "name": part["name"],
@@ -157,8 +157,8 @@ def space_rows(results):
 def _range(part):
     if "min" not in part:
         return ", ".join(map(words.value, part["values"]))
-    told = f"{words.value(part['min'])} to {words.value(part['max'])}"
+    text = f"{words.value(part['min'])} to {words.value(part['max'])}"
     if part.get("step") not in (None, 1):
-        told += f", step {words.value(part['step'])}"
+        text += f", step {words.value(part['step'])}"
     sampling = part.get("sampling") or "linear"
-    return told if sampling == "linear" else f"{told}, {one_line(sampling)}"
+    return text if sampling == "linear" else f"{text}, {one_line(sampling)}"

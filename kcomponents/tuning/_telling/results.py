@@ -1,4 +1,4 @@
-"""Results: all that is known of a search, as plain values."""
+"""Results: settings, space and trials of a search, as plain values."""
 
 import time
 
@@ -9,7 +9,6 @@ KNOWN = (
     "of",
     "message",
     "score",
-    "best_epoch",
     "seconds",
     "peak_memory",
     "parameters",
@@ -20,7 +19,7 @@ KNOWN = (
 
 
 def results_of(store, space):
-    """Return what a report shows: settings, space and every trial of a search."""
+    """Return the settings, the space and all trials of a search as plain values."""
     facts, frozen = store.facts, store.trials()
     settings = facts.get("settings", {})
     trials = [_trial(trial) for trial in frozen]
@@ -58,7 +57,7 @@ def _state(facts, trials, left):
 
 
 def _left(trials, left):
-    """Return about how many seconds are left, None if nothing has ended yet."""
+    """Return an estimate of the seconds left, None before the first trial ends."""
     took = [t["seconds"] for t in trials if t["seconds"] and t["ended"]]
     if not took or not left:
         return 0.0 if trials and not left else None
@@ -80,6 +79,7 @@ def _trial(frozen):
         "reason": reason,
         "message": known.get("message") or "",
         "values": known.get("values", {}),
+        "best_epoch": _from_one(known.get("best_epoch")),
         "epochs": known.get("epochs") or len(frozen.intermediate_values),
         "curves": known.get("curves") or _running_curve(frozen),
         "worker": known.get("owner"),
@@ -90,13 +90,18 @@ def _trial(frozen):
     }
 
 
+def _from_one(epoch):
+    # The store counts epochs from 0, as Keras and keras-tuner do.
+    return None if epoch is None else epoch + 1
+
+
 def _running_curve(frozen):
     found = frozen.intermediate_values
     return {"objective": [found[step] for step in sorted(found)]} if found else {}
 
 
 def _described(hp):
-    """Return a hyperparameter in the words of a report."""
+    """Return a hyperparameter as a dict of plain values."""
     config = hp.get_config()
     found = {"name": hp.name, "kind": type(hp).__name__}
     found["conditions"] = [

@@ -1,6 +1,6 @@
-"""What the trials of a search say: configurations over seeds, and who is better.
+"""Statistics of a search: configurations with several seeds, ranking and gains.
 
-All functions take `results`, the plain value that a search gives of itself.
+All functions take `results`, the plain values of `Search.results`.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ class Configuration:
 
     Args:
         trial: String, id of the first trial.
-        values: Dict of hyper-parameters.
+        values: Dict of hyperparameters.
         trials: Tuple of all its trials.
-        scores: Tuple of one score for each seed that was trained to the end.
-        is_baseline: Boolean.
+        scores: Tuple, one score per seed that finished.
+        is_baseline: Boolean, whether it is the baseline.
     """
 
     trial: str
@@ -33,7 +33,7 @@ class Configuration:
 
     @functools.cached_property
     def mean(self):
-        """The mean over seeds; a configuration without a score has none."""
+        """The mean over seeds, undefined without a score."""
         return statistics.fmean(self.scores)
 
     @property
@@ -49,13 +49,13 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True)
 class Gain:
-    """How much better one configuration is than another; positive is better.
+    """The difference of two configurations' mean scores; positive is better.
 
     Args:
         mean: Float, difference of the means.
-        interval: Pair of floats, the 95 % interval, or `None` where the seeds are too
-            few or all gave the same score.
-        seeds: Pair of the numbers of seeds.
+        interval: Pair of floats, the 95% interval, or `None` with too few seeds or
+            equal scores.
+        seeds: Pair of integers, the numbers of seeds.
     """
 
     mean: float
@@ -63,15 +63,15 @@ class Gain:
     seeds: tuple
 
     @property
-    def is_told_apart(self):
-        """Whether the interval leaves 0 out."""
+    def is_significant(self):
+        """Whether the interval excludes 0."""
         return self.interval is not None and not (
             self.interval[0] <= 0 <= self.interval[1]
         )
 
 
 def configurations(results):
-    """Return every configuration, those without a score too, in the order of trials."""
+    """Return all configurations, even without a score, in the order of trials."""
     by_id = {trial["id"]: trial for trial in results["trials"]}
     groups: dict[str | None, list] = {}
     for trial in results["trials"]:
@@ -84,7 +84,7 @@ def _first_of(trial, by_id):
         if trial.get("of") not in by_id:
             break
         trial = by_id[trial["of"]]
-    # The baseline is one configuration, however often it was trained.
+    # All runs of the baseline are one configuration.
     return None if trial["kind"] == "baseline" else trial["id"]
 
 
@@ -100,16 +100,20 @@ def _configuration(trials):
 
 
 def _scores(trials):
-    """Return one score a seed; of what was chosen and then repeated, the repeats."""
+    """Return one score per seed.
+
+    For a configuration with two or more repeats, only these count: the score by which
+    it was selected is biased.
+    """
     if all(trial["kind"] != "baseline" for trial in trials):
         fair = [t for t in trials if t["kind"] == "repeat" and is_finite(t["score"])]
         trials = fair if len(fair) > 1 else trials
     by_seed = {}
     for trial in sorted(trials, key=lambda trial: trial["kind"] == "full"):
-        # A full run stands for the trial that it was made of.
+        # A full run replaces the pruned trial with the same seed.
         if trial["state"] == "completed" and is_finite(trial["score"]):
             seed = trial.get("seed")
-            # Without a seed each trial is one of its own.
+            # A trial without a seed counts as a new seed.
             by_seed[seed if seed is not None else (trial["id"],)] = trial["score"]
     return tuple(by_seed.values())
 
@@ -117,9 +121,8 @@ def _scores(trials):
 def ranking(results):
     """Return the configurations that have a score, the best first.
 
-    As soon as some were trained with several seeds, those stand before all that were
-    trained with one: the highest of many single scores is high by luck too, and would
-    overtake each winner that was looked at twice.
+    Configurations with several seeds come before those with one: the best of many
+    single scores is partly luck.
     """
     known = [found for found in configurations(results) if found.scores]
     repeated = is_repeated(known)
@@ -130,12 +133,12 @@ def ranking(results):
 
 
 def is_repeated(configurations):
-    """Return whether any but the baseline was trained with several seeds."""
+    """Return whether any configuration but the baseline has several seeds."""
     return any(found.seeds > 1 and not found.is_baseline for found in configurations)
 
 
 def winner(results):
-    """Return the best configuration but for the baseline, or None."""
+    """Return the best configuration other than the baseline, or None."""
     found = (best for best in ranking(results) if not best.is_baseline)
     return next(found, None)
 
@@ -146,15 +149,12 @@ def baseline(results):
 
 
 def gain(results, configuration):
-    """Return the `Gain` over the baseline, None of the baseline or without one."""
+    """Return the `Gain` over the baseline, None for or without a baseline."""
     return _over(results, configuration, baseline(results))
 
 
 def gains(results):
-    """Return pairs of a configuration and its `Gain` over the baseline, or None.
-
-    They come in the order of the ranking.
-    """
+    """Return pairs of a configuration and its `Gain` or None, the best first."""
     ranked = ranking(results)
     base = next((found for found in ranked if found.is_baseline), None)
     return [(found, _over(results, found, base)) for found in ranked]
@@ -176,9 +176,9 @@ def difference(results, first, second):
 
 
 def best_of_families(results, name):
-    """Return `{value: best configuration or None}` of a hyper-parameter.
+    """Return `{value: best configuration}` of a hyperparameter.
 
-    A value whose trials all failed or were pruned has none.
+    The configuration is None if all trials with the value failed or were pruned.
     """
     found: dict[str, Configuration | None] = {}
     ranked = ranking(results)
@@ -191,7 +191,7 @@ def best_of_families(results, name):
 
 
 def in_words(value):
-    """Return a value of a hyper-parameter as text, which can be a key too."""
+    """Return a value of a hyperparameter as text, which also works as a key."""
     return "none" if value is None else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Told: how a running search shows itself on the console."""
+"""Told: the progress of a running search on the console."""
 
 import logging
 import sys
@@ -7,17 +7,17 @@ import time
 from kcomponents.tuning._telling import live
 
 logger = logging.getLogger("kcomponents")
-# Seconds between two lines where there is no terminal, and two tables where there is.
+# Seconds between two lines (without a terminal) and between two tables.
 LINES, TABLES = 60.0, 0.5
 
 
 class Told:
-    """A context in which a table is kept up to date, or a line is written now and then.
+    """A context that shows a live table, or writes a progress line every minute.
 
     Args:
         search: Search.
-        verbose: `"auto"` for a table on a terminal and lines of the logger elsewhere, 0
-            for nothing, 1 for the table or lines on the standard output.
+        verbose: `"auto"` for a table on a terminal and log lines elsewhere, 0 for no
+            output, 1 for a table on a terminal and printed lines elsewhere.
     """
 
     def __init__(self, search, verbose):
@@ -39,7 +39,7 @@ class Told:
             self._live.__exit__(*error)
 
     def show(self, now=False):
-        """Show how far the search is, if it is time to."""
+        """Show the progress, unless the last update is recent."""
         apart = TABLES if self._live is not None else LINES
         if not self.verbose or not now and time.monotonic() - self._last < apart:
             return

@@ -1,33 +1,24 @@
-"""Welch's interval: how far two means lie apart, where each is of few seeds."""
+"""Welch's interval for the difference of two means."""
 
 import math
 
 import numpy
 
+from kcomponents.tuning._optional import needed
+
 CONFIDENCE = 0.95
-# Beyond, Student's t is the normal distribution to four digits.
-MOST_FREEDOM = 1e5
 
 
-def t_quantile(freedom):
-    """Return the size that 95 % of Student's t stay below, for 1 degree and more.
-
-    With `t = sqrt(freedom) * tan(angle)` the density is `cos(angle)^(freedom - 1)`,
-    which is smooth and ends at a right angle, so that it can simply be summed up.
-    """
-    freedom = min(freedom, MOST_FREEDOM)
-    angles = numpy.linspace(0, math.pi / 2, 20001)
-    heights = numpy.cos(angles) ** (freedom - 1)
-    areas = numpy.cumsum((heights[1:] + heights[:-1]) / 2)
-    angle = numpy.interp(CONFIDENCE * areas[-1], areas, angles[1:])
-    return math.sqrt(freedom) * math.tan(angle)
+def t_quantile(freedom: float) -> float:
+    """Return the `t` with 95% of Student's distribution between `-t` and `t`."""
+    return float(needed("scipy.stats").t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
-def welch_interval(first, second):
-    """Return the 95 % interval of the difference of two means, or None.
+def welch_interval(first, second) -> tuple[float, float] | None:
+    """Return the 95% interval of `mean(first) - mean(second)`, or None.
 
-    There is none with fewer than two scores of either, nor where no score of a group
-    differs from another: equal scores by chance would look like certainty.
+    There is no interval if a group has fewer than two scores, or if the scores are
+    equal within each group: equal scores by chance would look like certainty.
 
     Reference:
         Welch, "The generalization of 'Student's' problem when several different

@@ -1,4 +1,4 @@
-"""TrialCallback: what a search sees of a training, and how it ends one."""
+"""TrialCallback: watches a trial's run, and ends it early."""
 
 import math
 import time
@@ -11,14 +11,14 @@ from kcomponents.tuning._trial.memory import memory
 
 
 class TrialCallback(keras.callbacks.Callback):
-    """Keeps the curves and the best weights of a trial, and ends it if it is in vain.
+    """Keeps the curves and the best weights of a trial, and ends a hopeless one.
 
     Args:
         objective: `keras_tuner.Objective`.
-        report: Function of epochs and a smoothed value, which returns whether to prune.
-        judge: Judge, which may give a reason and a message to end the training.
-        until: Float or None, when by `time.monotonic` the trial has run too long.
-        ended: Function that returns whether the trial is to be left to another worker.
+        report: Function of epochs and a smoothed objective, returns whether to prune.
+        judge: Judge, which may return a reason and a message to end the run.
+        until: Float or None, the value of `time.monotonic` at the time limit.
+        ended: Function that returns whether to leave the trial to another worker.
     """
 
     def __init__(self, objective, report, judge, until, ended):
@@ -31,11 +31,11 @@ class TrialCallback(keras.callbacks.Callback):
         self.peak_memory = 0
 
     def on_train_begin(self, logs=None):
-        """Let the judge take note of model and data."""
+        """Give the judge the model and its data."""
         self.judge.begin(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Take note of an epoch, and end the training if there is a reason."""
+        """Keep the logs of an epoch, and end the run if there is a reason."""
         logs = {name: _number(value) for name, value in (logs or {}).items()}
         for name, value in logs.items():
             self.curves.setdefault(name, []).append(value)
@@ -48,9 +48,14 @@ class TrialCallback(keras.callbacks.Callback):
         if reason is not None:
             self._end(*reason)
         elif pruned:
-            self._end("pruned", f"Others do better after {len(self.values)} epochs.")
+            self._end(
+                "pruned", f"Other trials were better after {len(self.values)} epochs."
+            )
         elif self.until is not None and time.monotonic() > self.until:
-            self._end("timeout", f"Its time was over in epoch {epoch + 1}.")
+            self._end(
+                "timeout",
+                f"It reached the time limit (`trial_timeout`) in epoch {epoch + 1}.",
+            )
         if self.ended():
             self.given_back = self.model.stop_training = True
 
@@ -76,7 +81,7 @@ class ObjectiveMissing(ValueError):
 
     def __init__(self, objective, logs):
         names = ", ".join(sorted(logs))
-        rule = "`objective` must be among what `fit` logs in each epoch"
+        rule = "`objective` must be among the metrics that `fit` logs"
         hint = "An objective `val_...` needs `validation_data`."
         shown = getattr(objective, "name_to_direction", objective.name)
         super().__init__(f"{rule}: {names}. {hint} Received: objective={shown!r}")

@@ -1,4 +1,4 @@
-"""Dead units: rectifiers that fire for no row of a sample."""
+"""Dead units: ReLU units that are 0 for every sample of a batch."""
 
 import keras
 import numpy as np
@@ -9,9 +9,9 @@ RECTIFIERS = ("relu", "relu6")
 
 
 def dead_units_of(model):
-    """Return a function of a sample: path of a rectifying layer → share of dead units.
+    """Return a function that maps a batch to each ReLU layer's share of dead units.
 
-    Of models whose layers have no place of their own in a graph nothing is known.
+    It returns an empty dict for models that are not a graph of layers.
     """
     layers = [layer for layer in _hidden(model) if _rectifies(layer)]
     if not layers:

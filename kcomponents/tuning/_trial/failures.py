@@ -1,4 +1,4 @@
-"""Why a trial failed, as a word that can be counted."""
+"""Reasons why trials fail."""
 
 import traceback
 
@@ -12,16 +12,18 @@ REASONS = (
     "crash",
     "worker_lost",
 )
-# What libraries say when memory is used up.
+# Parts of the libraries' out-of-memory messages, in lower case.
 OUT_OF_MEMORY = ("resource_exhausted", "out of memory", "resourceexhausted")
-# So much of a traceback is kept: its end, which tells most.
+# Characters to keep of a traceback's end.
 LENGTH = 2000
 
 
 def reason_of(error):
-    """Return the reason that an error stands for."""
-    told = f"{type(error).__name__}: {error}".lower()
-    full = isinstance(error, MemoryError) or any(w in told for w in OUT_OF_MEMORY)
+    """Return the reason for an error, `"out_of_memory"` or `"crash"`."""
+    message = f"{type(error).__name__}: {error}".lower()
+    full = isinstance(error, MemoryError) or any(
+        words in message for words in OUT_OF_MEMORY
+    )
     return "out_of_memory" if full else "crash"
 
 
@@ -31,10 +33,10 @@ def message_of(error):
 
 
 def in_a_row(trials, limit):
-    """Return the error that as many trials in a row ended with, or None.
+    """Return the error if the last `limit` trials crashed with the same one, or None.
 
-    Only crashes count: a rate that leads to NaN is a result, a mistake in the code is
-    not, and it would spoil every other trial too.
+    Only crashes count: NaN is a result, but a bug in the code would crash every other
+    trial too.
     """
     ended = [trial for trial in trials if trial.state.is_finished()]
     ended.sort(key=lambda trial: trial.datetime_complete)
@@ -44,7 +46,7 @@ def in_a_row(trials, limit):
 
 
 def _crash(trial):
-    """Return the last line of the message of a crashed trial, else None."""
+    """Return the last line of a crashed trial's traceback, else None."""
     if trial.user_attrs.get("reason") != "crash":
         return None
     lines = trial.user_attrs.get("message", "").strip().splitlines()

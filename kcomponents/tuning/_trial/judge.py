@@ -1,4 +1,4 @@
-"""Judge: the doctor's word on a trial while it runs."""
+"""Judge: ends a trial when the training doctor finds it hopeless."""
 
 import logging
 import math
@@ -11,7 +11,7 @@ from kcomponents.record import Reading, Record
 from kcomponents.tuning._trial.dead_units import dead_units_of
 
 logger = logging.getLogger("kcomponents")
-# Rule of the doctor → what the trial is called that ends by it.
+# The doctor's issue → the reason of a trial that it ends.
 DIVERGED, NOT_LEARNING = "diverged", "not_learning"
 REASONS = {
     "dead_relu": "dead_relu",
@@ -19,19 +19,19 @@ REASONS = {
     "learning_rate_too_high": DIVERGED,
     "not_learning": NOT_LEARNING,
 }
-# A loss that is more than this share of the first one has not fallen.
+# A loss above this share of the first epoch's loss has not fallen.
 STILL = 0.98
 
 
 class Judge:
-    """Ends trials that can no longer come to anything, and says why.
+    """Ends hopeless trials, and gives the reason.
 
-    It looks at the loss in each epoch, and after the first, second, fourth, eighth ...
-    at what the model makes of a sample of its training data.
+    It checks the loss after each epoch, and the model's outputs on a sample of the
+    training data after epochs 1, 2, 4, 8 ...
 
     Args:
-        holds: Function that tells whether a model will be trained again. The watch over
-            such a one is kept, since it has compiled the model.
+        holds: Function that returns whether a model will be trained again. The watch of
+            such a model is kept, because it has compiled the model.
     """
 
     def __init__(self, holds):
@@ -40,22 +40,22 @@ class Judge:
         self._watch = None
 
     def set(self, epochs, strict):
-        """Begin with a trial of so many epochs; unless strict, only NaN ends it."""
+        """Start a trial of `epochs` epochs; unless strict, only NaN ends it."""
         self.epochs, self.strict = epochs, strict
         self._watch, self._next = None, 1
 
     def begin(self, model):
-        """Take note of model and data at the begin of `fit`."""
+        """Inspect the model and its data when `fit` starts."""
         if not self.strict:
             return
         try:
             self._watch = self._begun(model)
         except Exception as error:
-            # What cannot be seen of a model must not end its trial.
-            logger.debug("A trial is not judged: %s", error)
+            # A model that cannot be inspected must not fail its trial.
+            logger.debug("Cannot judge a trial: %s", error)
 
     def reason(self, epoch, logs):
-        """Return the reason for an end after an epoch and a message, or None."""
+        """Return a reason and a message to end the trial after an epoch, or None."""
         loss = logs.get("loss", 0.0)
         if not math.isfinite(loss):
             return "nan", f"The loss is {loss} in epoch {epoch + 1}."
@@ -68,7 +68,7 @@ class Judge:
         try:
             return self._found(epoch)
         except Exception as error:
-            logger.debug("A trial is no longer judged: %s", error)
+            logger.debug("Cannot judge a trial any longer: %s", error)
             self._watch = None
             return None
 
@@ -92,10 +92,10 @@ class Judge:
         watch = self._watch
         watch.look(epoch)
         dead = watch.dead_units(watch.sample)
-        # The look that was just made, since a record takes no second one of an epoch.
+        # Added to the reading of `look`, as a record has one reading per epoch.
         watch.record.readings[-1].values["dead_units"] = dead
         for finding in examine(watch.record).findings:
-            reason = REASONS.get(finding.rule)
+            reason = REASONS.get(finding.label)
             if reason == NOT_LEARNING:
                 sure = self._stands_still(epoch)
             else:
@@ -105,7 +105,7 @@ class Judge:
         return None
 
     def _stands_still(self, epoch):
-        """Tell a loss that did not fall in a third of the epochs from a slow start."""
+        """Return whether the loss has not fallen after a third of the epochs."""
         losses = [entry["loss"] for entry in self._watch.record.logs]
         some = max(3, math.ceil(self.epochs / 3)) <= epoch + 1 < self.epochs
         return some and losses[-1] > STILL * losses[0]

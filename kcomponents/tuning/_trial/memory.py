@@ -1,4 +1,4 @@
-"""Memory: how much of it this process and its device use."""
+"""Memory use of this process and its device."""
 
 import psutil
 
@@ -6,6 +6,6 @@ from kcomponents._backends import devices
 
 
 def memory():
-    """Return the bytes in use: on the accelerator if there is one, else on the host."""
+    """Return peak bytes on the accelerator, or the host memory in use without one."""
     on_device = devices.peak_memory()
     return psutil.Process().memory_info().rss if on_device is None else on_device

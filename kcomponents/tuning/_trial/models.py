@@ -1,4 +1,4 @@
-"""Models of trials: built anew, or a compiled one of the same structure used again."""
+"""Models of trials: new ones, or a compiled model of the same structure reused."""
 
 import gc
 
@@ -8,24 +8,24 @@ from kcomponents.tuning._reuse.compiled_models import CompiledModels
 
 
 class Models:
-    """Gives each trial its model.
+    """Builds or reuses the model of each trial.
 
     Args:
-        reuse: Boolean, whether trials of one structure share a compiled model.
+        reuse: Boolean, whether trials with the same structure share a compiled model.
     """
 
     def __init__(self, reuse):
         self.kept = CompiledModels() if reuse else None
         self.reused = False
-        # Whether the last model, or one that made room for it, is held no longer.
+        # Whether a model was released since the last trial.
         self._drops = True
 
     def holds(self, model):
-        """Tell whether a model may be given out again."""
+        """Return whether a model may be reused by a later trial."""
         return self.kept is not None and self.kept.holds(model)
 
     def model_for(self, build, hp):
-        """Return the model that `build` makes, or one that is trained just like it."""
+        """Return the model that `build` returns, or an equivalent compiled one."""
         if leaves_graphs and self._drops:
             gc.collect()
             forget_models()

@@ -1,15 +1,15 @@
-"""Outcome: what came of a trial."""
+"""Outcome: the result of a trial."""
 
 import dataclasses
 
 
 @dataclasses.dataclass
 class Outcome:
-    """How a trial ended, and all that is kept of it.
+    """How a trial ended, and the facts to store.
 
     Args:
-        reason: String or None: why it was not trained to its end.
-        message: String, more on that.
+        reason: String or None: why it ended early.
+        message: String, details of the reason.
         score: Float or None, the best value of the objective.
         facts: Dict of plain values: curves, seconds, memory, versions, ...
     """
@@ -20,16 +20,16 @@ class Outcome:
     facts: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        """Put what is told of every trial among the facts."""
-        told = {"reason": self.reason, "message": self.message, "score": self.score}
-        self.facts = {**self.facts, **told}
+        """Add reason, message and score to the facts."""
+        known = {"reason": self.reason, "message": self.message, "score": self.score}
+        self.facts = {**self.facts, **known}
 
     @property
     def state(self):
-        """The state in the words of Optuna, whose samplers learn from it.
+        """The state for Optuna, whose samplers learn from it.
 
-        What was seen to do badly is `"pruned"`, so that samplers keep away from it.
-        What broke says nothing of its values, and is `"fail"`.
+        A trial that did badly is `"pruned"`, so that samplers avoid its values. A crash
+        or a lost worker says nothing about the values, and is `"fail"`.
         """
         if self.reason is None:
             return "complete"

@@ -1,4 +1,4 @@
-"""One trial: build a model, train it, and say what came of it."""
+"""One trial: build a model, train it, and return the outcome."""
 
 import time
 
@@ -11,7 +11,7 @@ from kcomponents.tuning._trial.outcome import Outcome
 
 
 class GivenBack(Exception):
-    """Raised when a trial is left for another worker."""
+    """Raised when this worker leaves a trial to another one."""
 
 
 class TrialRun:
@@ -44,20 +44,20 @@ class TrialRun:
             raise
         except Exception as error:
             if error is self._of_store:
-                # It says nothing of the trial, and ends the search.
+                # An error of the store ends the search; the trial is not to blame.
                 raise
             reason, message = reason_of(error), message_of(error)
             outcome = Outcome(reason, message, None, self._curves())
         outcome.facts |= {
             "seconds": time.monotonic() - self.begin,
-            # Of this worker: others may have other ones.
+            # Other workers may have other versions.
             "versions": versions(),
             **self._model_facts(),
         }
         return outcome
 
     def trains(self, model, execution):
-        """Take note of the model of a training, and return a callback for it."""
+        """Keep the model of a run, and return a callback for it."""
         self.model = model
         self.watched.append(self._callback(execution))
         return self.watched[-1]
@@ -89,8 +89,8 @@ class TrialRun:
         return TrialCallback(self.objective, report, judge, until, self._ended)
 
     def _report(self, epochs, value, execution, pruner):
-        """Tell the store a value, and return whether others do better."""
-        # Of several trainings of a trial, the first is compared with those of others.
+        """Report a value to the store, and return whether to prune the trial."""
+        # Of several runs of a trial, only the first is compared with other trials.
         if execution == 0:
             self.search.store.report(self.trial, epochs, value)
         if self.search.shown is not None:
@@ -98,14 +98,14 @@ class TrialRun:
         return pruner is not None and self.search.store.judge(self.trial, pruner)
 
     def seed(self, execution):
-        """Return the seed of one training of the trial."""
+        """Return the seed of one run of the trial."""
         return (self.known["seed"] + execution) % 2**31
 
     def _ended(self):
         return self.lease.lost.is_set() or self.stop.asked
 
     def _outcome(self, results):
-        """Return what came of a trial that ran without an error."""
+        """Return the outcome of a trial that ran without an error."""
         if any(watched.given_back for watched in self.watched):
             raise GivenBack
         reason, message = None, ""
@@ -114,11 +114,11 @@ class TrialRun:
                 reason, message = watched.reason, watched.message
         score, step = self._score(results)
         if score is None and reason is None:
-            reason, message = "nan", "The objective was never a finite number."
+            reason, message = "nan", "The objective was not finite in any epoch."
         return Outcome(reason, message, score, {**self._curves(), "best_epoch": step})
 
     def _score(self, results):
-        """Return the best value, its mean over several trainings, and its epoch."""
+        """Return the best value, averaged over runs, and the first run's best epoch."""
         seen = [watched for watched in self.watched if watched.values]
         if not seen:
             return self.search.oracle.score_of(results)
@@ -128,7 +128,7 @@ class TrialRun:
         return sum(found) / len(found), seen[0].best_epoch
 
     def _curves(self):
-        """Return the curves of the first training, and what all of them took."""
+        """Return the first run's curves, and the epochs and peak memory of all runs."""
         if not self.watched:
             return {"curves": {}, "epochs": 0, "peak_memory": None}
         epochs = sum(len(watched.values) for watched in self.watched)

@@ -1,1 +1,1 @@
-"""Where trials are run: here, in processes of this machine, on a cluster."""
+"""Workers: this process, processes on this machine, or actors on a cluster."""

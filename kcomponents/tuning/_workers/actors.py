@@ -1,6 +1,6 @@
-"""Workers as actors of Ray, on one machine or a cluster, restarted by it when they die.
+"""Workers as Ray actors, on one machine or a cluster; Ray restarts those that die.
 
-All nodes must reach the store: a database, or a journal in a folder that they share.
+All nodes need access to the store: a database, or a journal in a shared folder.
 """
 
 import logging
@@ -18,34 +18,34 @@ from kcomponents.tuning._workers.payload import packed, unpacked
 
 # How often Ray restarts an actor that died.
 RESTARTS = 4
-# Seconds between two looks at the actors, and for an answer of one that is alive.
+# Seconds between two checks of the actors, and for a live actor to answer.
 PAUSE, ANSWER = 0.5, 10
 
 
 def run_actors(search, data, stop, shown):
-    """Run a search by actors until every trial has ended, or it was told to stop.
+    """Run a search with Ray actors until every trial has ended or it is stopped.
 
     Args:
         search: Search.
         data: Positional and keyword arguments of `fit`.
         stop: Stop.
-        shown: Function that shows how far the search is.
+        shown: Function that displays the progress.
 
     Raises:
-        ValueError: If the data cannot be sent, more GPUs are asked for than there are,
-            or a node does not reach the store.
-        RuntimeError: If actors die before they have done a trial.
+        ValueError: If the data cannot be sent to workers, there are too few GPUs, or a
+            node cannot reach the store.
+        RuntimeError: If actors die repeatedly before they finish a trial.
     """
     ray = needed("ray")
     begun_here = not ray.is_initialized()
     if begun_here:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Joins the cluster that `RAY_ADDRESS` or `ray start` tells of, or begins one.
+        # Joins the cluster of `RAY_ADDRESS` or `ray start`, or starts a local one.
         ray.init(
             include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
         )
     try:
-        # Ray has put in its own answer to SIGTERM, which is not to wait.
+        # Replaces Ray's own handler of SIGTERM, which exits at once.
         with stop.on_signals():
             Actors(ray, search, *data).run(stop, shown)
     finally:
@@ -54,16 +54,16 @@ def run_actors(search, data, stop, shown):
 
 
 class Worker:
-    """An actor: runs trials in one thread, and is told in another one to end."""
+    """An actor: runs trials in one thread, and receives `end` in another."""
 
     def __init__(self):
         self.stop, self.why = None, None
 
     def work(self, content, place):
-        """Run trials until none is left, or so many that a process is to be new."""
+        """Run trials until none is left, or `trials_per_process` are done."""
         if "://" not in place and not os.path.exists(place):
-            rule = "Every node must reach the store: put `directory` into a folder that"
-            fail(f"{rule} they share, or use a database as `store`.", store=place)
+            rule = "Every node must reach the store. Set `directory` to a folder that"
+            fail(f"{rule} all nodes share, or `store` to a database.", store=place)
         if "KCOMPONENTS_GPU_FRACTION" in os.environ:
             devices.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
         search, args, kwargs = unpacked(content)
@@ -73,22 +73,22 @@ class Worker:
         try:
             search.work(args, kwargs, self.stop, limit)
         except Exception as error:
-            # Not every error can be sent to the process that began the search.
+            # Not every error can be pickled for the process that started the search.
             kind = ValueError if isinstance(error, ValueError) else RuntimeError
             raise kind(str(error)) from error
 
     def end(self):
-        """Ask to end after the epoch that is running."""
+        """Ask the worker to end after the current epoch."""
         self.why = "the search was ended"
         if self.stop is not None:
             self.stop.why = self.why
 
 
 class Actors:
-    """Starts actors, and looks after them until every trial has ended.
+    """Starts actors, and replaces them until every trial has ended.
 
     Args:
-        ray: The module.
+        ray: The module `ray`.
         search: Search.
         args: Positional arguments of `fit`.
         kwargs: Keyword arguments of `fit`.
@@ -106,17 +106,17 @@ class Actors:
             num_cpus=1,
             num_gpus=share,
             max_restarts=RESTARTS,
-            # The same call is made again after a restart.
+            # Ray repeats the call after a restart.
             max_task_retries=-1,
             max_concurrency=2,
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": _variables(self.count, share, cores)},
         )
-        # What an actor works on → the actor, and how many trials had ended before.
+        # Ray's reference to an actor's call → the actor, trials finished before it.
         self._alive = {}
 
     def run(self, stop, shown):
-        """Return when every trial has ended, or the search was told to stop."""
+        """Run until every trial has ended or the search is stopped."""
         engine = self.search.engine
         try:
             while not stop.asked and engine.left():
@@ -141,20 +141,20 @@ class Actors:
         return sum(trial.state.is_finished() for trial in self.search.store.trials())
 
     def _ended(self, work):
-        """Take note of an actor that is done, or was restarted too often."""
+        """Remove an actor that is done or was restarted too often."""
         actor, finished = self._alive.pop(work)
         try:
             self.ray.get(work)
         except self.ray.exceptions.RayActorError as error:
             if self._finished() == finished:
                 raise RuntimeError(
-                    f"An actor died {RESTARTS + 1} times, and no trial was done "
-                    f"meanwhile. Ray said:\n{error}"
+                    f"A Ray actor died {RESTARTS + 1} times without finishing a trial. "
+                    f"Ray's error:\n{error}"
                 ) from error
         self.ray.kill(actor)
 
     def _end(self):
-        """Ask those that have begun to end, which they do after their epoch."""
+        """Ask all actors to end, and wait until their current epochs are done."""
         left = list(self._alive)
         while left:
             asked = {self._alive[work][0].end.remote(): work for work in left}
@@ -174,9 +174,9 @@ class Actors:
 
 
 def _variables(count, share, cores):
-    """Return the environment of an actor, in which the backend is then imported."""
+    """Return the environment variables of an actor."""
     variables = environment(0, count, share, ["0"] if share else [], cores)
-    # Ray itself says which GPU an actor gets.
+    # Ray sets this itself.
     variables.pop("CUDA_VISIBLE_DEVICES", None)
     paths = [os.path.abspath(path) for path in sys.path]
     own = {"KERAS_BACKEND": keras.backend.backend()}

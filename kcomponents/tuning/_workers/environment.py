@@ -1,4 +1,4 @@
-"""What a worker's environment holds, set before its backend is imported."""
+"""Environment variables of workers, set before their backend is imported."""
 
 import os
 import shutil
@@ -6,25 +6,25 @@ import subprocess
 
 from kcomponents._check import fail
 
-# Libraries that compute with several threads, and how they are told how many.
+# They limit the threads of the libraries that compute.
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
-    # Of XLA's processors.
+    # For XLA on CPUs.
     "NPROC",
 )
-# Of a share of a GPU's memory, so much is for the model; the rest is the driver's.
+# Part of a GPU's memory for models; the driver needs the rest.
 USABLE = 0.9
 
 
 def gpus():
     """Return the identifiers of the GPUs that this process may use, as strings."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name for name in told.split(",") if name and name != "-1"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name and name != "-1"]
     if shutil.which("nvidia-smi") is None:
         return []
     found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
@@ -33,34 +33,35 @@ def gpus():
 
 
 def share_of(workers, gpus_per_worker, found):
-    """Return the share of a GPU for each worker, 0.0 without GPUs.
+    """Return the number of GPUs for each worker, which may be a fraction.
 
     Raises:
-        ValueError: If more GPUs are asked for than there are.
+        ValueError: If there are too few GPUs.
     """
     if gpus_per_worker is None:
-        # As many workers on each, but for the last, which may have fewer.
+        # The same number of workers on each GPU; the last may have fewer.
         return 1 / -(-workers // len(found)) if found else 0.0
     if gpus_per_worker > 1 and gpus_per_worker != int(gpus_per_worker):
         fail(
-            "More than one GPU must be a whole number.", gpus_per_worker=gpus_per_worker
+            "`gpus_per_worker` above 1 must be a whole number.",
+            gpus_per_worker=gpus_per_worker,
         )
     if _needed(workers, gpus_per_worker) > len(found):
-        rule = "`workers` times `gpus_per_worker` must be at most the GPUs there are"
+        rule = "`workers` times `gpus_per_worker` must be at most the number of GPUs"
         received = {"workers": workers, "gpus_per_worker": gpus_per_worker}
         fail(f"{rule}, {len(found)}.", **received)
     return float(gpus_per_worker)
 
 
 def environment(number, workers, share, found, cores=None):
-    """Return the variables to set for one worker of several.
+    """Return the environment variables of one worker.
 
     Args:
-        number: Integer, which worker it is, from 0.
-        workers: Integer, how many there are.
-        share: Float, GPUs for each.
-        found: List of identifiers of GPUs.
-        cores: Integer, of this machine. Defaults to `None`, those this process may use.
+        number: Integer, index of the worker, from 0.
+        workers: Integer, number of workers.
+        share: Float, GPUs per worker.
+        found: List of strings, identifiers of the GPUs.
+        cores: Integer, cores to share. Defaults to `None`, those of this process.
     """
     cores = _cores() if cores is None else cores
     threads = str(max(1, cores // workers))
@@ -81,15 +82,15 @@ def environment(number, workers, share, found, cores=None):
 
 
 def _cores():
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    # Not every system tells which.
+    # macOS and Windows have no `sched_getaffinity`.
     return os.cpu_count() or 1
 
 
 def _on_one(share):
-    """Return how many workers share one GPU."""
+    """Return the number of workers that share one GPU."""
     return int(1 / share + 1e-9)
 
 

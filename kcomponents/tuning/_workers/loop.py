@@ -1,11 +1,11 @@
-"""The loop of a worker: take a trial, run it, write down what came of it."""
+"""The loop of a worker: take a trial, run it, store its outcome."""
 
 from kcomponents.tuning._keeping import best
 from kcomponents.tuning._trial.run import GivenBack, TrialRun
 
 
 def work(search, args, kwargs, stop, limit=None, shown=None):
-    """Run trials until none is left, or a limit is reached; return how many."""
+    """Run trials until none is left or `limit` is reached; return how many ran."""
     count = 0
     while limit is None or count < limit:
         trial = search.engine.next_trial(stop)
@@ -20,7 +20,7 @@ def work(search, args, kwargs, stop, limit=None, shown=None):
 
 
 def run_trial(search, trial, args, kwargs, stop):
-    """Run one trial, and give it back if that is broken off."""
+    """Run one trial, and give it back if it is interrupted."""
     engine = search.engine
     with engine.lease(trial) as lease:
         run = search.run = TrialRun(search, trial, lease, stop)
@@ -40,7 +40,7 @@ def run_trial(search, trial, args, kwargs, stop):
 
 
 def _keep(search, run, outcome):
-    """Save the weights of a trial that is among the best."""
+    """Save the weights of a trial if it is among the best."""
     weights = run.watched[0].best_weights if run.watched else None
     full = outcome.reason is None and run.known["kind"] != "repeat"
     if weights is None or not full:

@@ -1,4 +1,4 @@
-"""Payload: a search on its way to another process."""
+"""Payload: a search as bytes, to send to another process."""
 
 import os
 
@@ -10,16 +10,16 @@ from kcomponents.tuning._engine.data import fit_arguments
 from kcomponents.tuning._engine.tuner import StoreTuner
 from kcomponents.tuning._optional import needed
 
-# Arrays of so many bytes and more are kept once, and read where they are needed.
+# Arrays of at least this many bytes are sent as memory-mapped files.
 LARGE = 2**20
 
 
 class Mapped:
-    """An array in a file, which all workers read without a copy in memory.
+    """An array in a file, which all workers share as memory-mapped data.
 
     Args:
-        array: Array of numpy.
-        path: Where to write it.
+        array: NumPy array.
+        path: Path of the file to write.
     """
 
     def __init__(self, array, path):
@@ -44,45 +44,45 @@ def packed(search, args, kwargs):
     os.makedirs(folder, exist_ok=True)
     given, place = _mapped((args, kwargs), folder), search.store.place
     directory = os.path.abspath(search.directory)
-    told = {
-        # One that extends a search works in its own way there too.
+    payload = {
+        # Workers need the same subclass of `Search`.
         "kind": type(search),
         "settings": search.settings,
         "hypermodel": search.hypermodel,
         "space": search.oracle.get_space(),
-        # Workers may have another working folder.
+        # Workers may have another working directory.
         "given": {**search.given, "directory": directory, "overwrite": False},
         "store": place if "://" in place else os.path.abspath(place),
         "dtype": keras.config.dtype_policy().name,
         "fit": given,
     }
     try:
-        return needed("cloudpickle").dumps(told)
+        return needed("cloudpickle").dumps(payload)
     except Exception as error:
-        rule = "What is sent to workers must be arrays and functions"
-        how = "Of datasets and generators, give a function that makes them: "
+        rule = "Arguments of `fit` must be arrays and functions to reach the workers"
+        how = "For datasets and generators, use `search(data=make_data)`, a function"
         raise ValueError(
-            f"{rule} ({error}). {how}`search(data=make_data)`, which returns arguments "
-            f"of `fit`. Received: {', '.join(_kinds(args, kwargs))}"
+            f"{rule} ({error}). {how} that returns the arguments of `fit`. "
+            f"Received: {', '.join(_kinds(args, kwargs))}"
         ) from error
 
 
 def data_folder(search):
-    """Return the folder for what this process sends to its workers."""
+    """Return the folder for the arrays that this process sends to its workers."""
     return os.path.join(search.project_dir, f"data-{os.getpid()}")
 
 
 def unpacked(content):
     """Return the search and the arguments of `fit` in a worker."""
-    told = needed("cloudpickle").loads(content)
-    keras.config.set_dtype_policy(told["dtype"])
-    settings = told["settings"]
-    settings.store, settings.workers = told["store"], None
-    kind = told["kind"]
+    payload = needed("cloudpickle").loads(content)
+    keras.config.set_dtype_policy(payload["dtype"])
+    settings = payload["settings"]
+    settings.store, settings.workers = payload["store"], None
+    kind = payload["kind"]
     search = kind.__new__(kind)
-    given, space = told["given"], told["space"]
-    StoreTuner.__init__(search, told["hypermodel"], settings, given, space)
-    args, kwargs = keras.tree.map_structure(_read, told["fit"])
+    given, space = payload["given"], payload["space"]
+    StoreTuner.__init__(search, payload["hypermodel"], settings, given, space)
+    args, kwargs = keras.tree.map_structure(_read, payload["fit"])
     return search, *fit_arguments(args, kwargs)
 
 
@@ -103,5 +103,5 @@ def _read(leaf):
 
 
 def _kinds(args, kwargs):
-    told = [type(arg).__name__ for arg in args]
-    return told + [f"{name}={type(value).__name__}" for name, value in kwargs.items()]
+    kinds = [type(arg).__name__ for arg in args]
+    return kinds + [f"{name}={type(value).__name__}" for name, value in kwargs.items()]

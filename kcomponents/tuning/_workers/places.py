@@ -1,4 +1,4 @@
-"""Where the workers of a search are: in this process, in others, or on a cluster."""
+"""Runs a search in this process, in worker processes, or on a Ray cluster."""
 
 from kcomponents.tuning._engine.stop import Stop
 from kcomponents.tuning._workers.actors import run_actors
@@ -6,14 +6,15 @@ from kcomponents.tuning._workers.processes import Processes
 
 
 def run_search(search, args, kwargs, data, told):
-    """Run a search to its end, or until it is told to stop; return the reason or None.
+    """Run a search until it ends or is stopped; return why it stopped, or None.
 
     Args:
         search: Search.
         args: Positional arguments of `fit`.
         kwargs: Keyword arguments of `fit`.
-        data: What workers get in their place: the same, or a function that makes them.
-        told: Told, which shows how it goes.
+        data: Positional and keyword arguments of `fit` for workers, which may be a
+            function that makes the data.
+        told: Told, which displays the progress.
     """
     settings = search.settings
     search.store.set_fact("stop", False)

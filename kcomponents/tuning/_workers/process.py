@@ -1,4 +1,4 @@
-"""What a worker runs, as `python -m kcomponents.tuning._workers.process`."""
+"""The program of a worker: `python -m kcomponents.tuning._workers.process`."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from kcomponents.tuning._workers.payload import unpacked
 
 
 def main(parent, compiled):
-    """Work on the search that comes by standard input, until it is done.
+    """Run trials of the search that is read from standard input.
 
     Args:
-        parent: Integer, the process whose end is also this one's.
-        compiled: String, the folder that its workers share for what they compile.
+        parent: Integer, id of the parent process; this one ends with it.
+        compiled: String, folder in which the workers share compiled programs.
     """
     devices.share_compiled(compiled)
     if "KCOMPONENTS_GPU_FRACTION" in os.environ:

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, replaced when they end before the search."""
+"""Workers as processes on this machine; those that end early are replaced."""
 
 import logging
 import os
@@ -11,18 +11,18 @@ from kcomponents.tuning._workers.environment import environment, gpus, share_of
 from kcomponents.tuning._workers.payload import packed
 
 logger = logging.getLogger("kcomponents")
-# So many ends in a row without a trial done are a mistake, not bad luck.
+# This many workers in a row without a finished trial mean a bug.
 LIMIT = 5
-# Seconds between two looks at the processes.
+# Seconds between two checks of the processes.
 PAUSE = 0.2
 
 
 class Processes:
-    """Starts workers, and looks after them until every trial has ended.
+    """Starts workers, and replaces them until every trial has ended.
 
     Args:
         search: Search.
-        count: Integer, how many workers.
+        count: Integer, number of workers.
         args: Positional arguments of `fit`.
         kwargs: Keyword arguments of `fit`.
     """
@@ -38,8 +38,8 @@ class Processes:
         self._alive, self._bad = {}, 0
 
     def run(self, stop, shown):
-        """Return when every trial has ended, or the search was told to stop."""
-        # Of this machine alone: what is compiled for one may not run on another.
+        """Run until every trial has ended or the search is stopped."""
+        # Local to this machine: its compiled programs may not run on another.
         with tempfile.TemporaryDirectory(prefix="kcomponents-") as self._compiled:
             try:
                 self._look_after(stop, shown)
@@ -52,12 +52,12 @@ class Processes:
             shown()
             time.sleep(PAUSE)
             self._sweep()
-            # A worker may live too short to see that another one is gone.
+            # A short-lived worker may not notice that another one is gone.
             self.search.engine.reaper.look()
             self.search.engine.check()
 
     def _fill(self):
-        """Start a process wherever one is missing and would have something to do."""
+        """Start the missing processes while there are trials left."""
         for number in range(self.count):
             if number not in self._alive and self.search.engine.left():
                 self._alive[number] = self._started(number), self._finished()
@@ -65,7 +65,7 @@ class Processes:
     def _started(self, number):
         own = environment(number, self.count, self.share, self.found)
         paths = os.pathsep.join(["", *sys.path]).strip(os.pathsep)
-        # A file without a name, not a pipe, which would wait until it is read.
+        # A temporary file: writing to a pipe would block until the worker reads it.
         with open(self._log(number), "ab") as log, tempfile.TemporaryFile() as content:
             content.write(self.content)
             content.seek(0)
@@ -76,7 +76,7 @@ class Processes:
                 stdin=content,
                 stdout=log,
                 stderr=log,
-                # So that Ctrl-C reaches this process alone, which then tells them.
+                # Ctrl-C then reaches only this process, which ends the workers.
                 start_new_session=True,
             )
 
@@ -88,13 +88,13 @@ class Processes:
         return sum(state.is_finished() for state in states)
 
     def _sweep(self):
-        """Take note of the processes that have ended."""
+        """Remove the processes that have ended, and give back their trials."""
         for number, (process, finished) in list(self._alive.items()):
             if process.poll() is None:
                 continue
             del self._alive[number]
             self.search.engine.reaper.lose_all_of(process.pid)
-            # Whoever is killed made no mistake; its trials are counted elsewhere.
+            # A killed worker is not a bug; `max_retries` limits its trials.
             if process.returncode <= 0 or self._finished() > finished:
                 self._bad = 0
             else:
@@ -102,12 +102,12 @@ class Processes:
             if self._bad >= LIMIT:
                 with open(self._log(number), encoding="utf-8", errors="replace") as log:
                     raise RuntimeError(
-                        f"{LIMIT} workers in a row ended before they had done a trial. "
-                        f"The last one said:\n{log.read()[-2000:]}"
+                        f"{LIMIT} workers in a row ended without finishing a trial. "
+                        f"The last one's log:\n{log.read()[-2000:]}"
                     )
 
     def _end(self):
-        """Ask those that are left to end, which they do after their epoch."""
+        """Ask the remaining workers to end, and wait for their current epochs."""
         for process, _ in self._alive.values():
             process.terminate()
         for process, _ in self._alive.values():

@@ -1,4 +1,4 @@
-"""Programs that train a model, badly or well, and what may be said of each.
+"""Programs that train a model, badly or well, with the accepted labels of each.
 
 Modules beside this one are `faulty_*` and `healthy_*`; they import from here by
 `from . import program`, so that the folder works under any name it is imported by.
@@ -20,7 +20,7 @@ DIGITS = pathlib.Path(__file__).parents[3] / "recipes" / "data" / "mnist10k.npz"
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A training: its name, how to run it, and the labels that are right for it."""
+    """A program: its name, the function that trains, and the accepted labels."""
 
     name: str
     run: Callable[[list[Any]], Any]
@@ -32,8 +32,8 @@ class Program:
 def program(*accepted):
     """Register a program: a function of `callbacks` that trains and returns a model.
 
-    Any one of the labels `accepted`, found among the doctor's findings, is right; no
-    labels at all mean that nothing is wrong with the training.
+    The doctor is right if one of its findings has an accepted label. No labels mean
+    that the program is healthy and should get no findings.
     """
 
     def register(function):
@@ -57,7 +57,7 @@ def load():
 
 
 def held_out(name):
-    """Say whether a program is one of the half that nothing was tuned on."""
+    """Return whether a program is in the half that the rules were not tuned on."""
     return bool(hashlib.sha256(name.encode()).digest()[-1] & 1)
 
 

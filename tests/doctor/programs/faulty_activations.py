@@ -90,7 +90,7 @@ def square_by_linear_layers_repaired(callbacks):
 
 
 class Interaction(keras.Model):
-    """A net for products of inputs, whose author forgot something."""
+    """A network for products of inputs, whose author forgot something."""
 
     def __init__(self, activation):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The training rows are learned by heart."""
+"""The training data is memorized."""
 
 import keras
 import numpy as np
@@ -133,7 +133,7 @@ def comments_of_rare_words(callbacks):
 
 @program("overfitting", "label_problem")
 def labels_half_by_chance(callbacks):
-    """Forty in a hundred labels were drawn anew, and the net learns each of them."""
+    """40 % of the labels are random, and the network memorizes each of them."""
     random = np.random.default_rng(54)
     x = random.normal(size=(250, 8))
     y = (x[:, 0] > 0).astype(int)

@@ -1,4 +1,4 @@
-"""The gradient does not get to the first layers, or gets there far too large."""
+"""Gradients vanish or explode on their way to the first layers."""
 
 import keras
 import numpy as np
@@ -77,7 +77,7 @@ def recurrent_relu_grows_repaired(callbacks):
 
 
 class Step(layers.Layer):
-    """Fires or does not, as the textbook's perceptron."""
+    """Fires or does not, as a textbook perceptron."""
 
     def call(self, inputs):
         return ops.sign(inputs) * 0.5 + 0.5
@@ -148,5 +148,5 @@ def tower_of_small_kernels(callbacks):
 
 @program()
 def tower_of_large_kernels_repaired(callbacks):
-    """Kernels after He keep the size of what goes through."""
+    """Kernels with He initialization keep the size of what goes through."""
     return _tower(callbacks, (2 / 16) ** 0.5)

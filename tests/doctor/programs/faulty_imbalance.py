@@ -1,4 +1,4 @@
-"""Some classes are so rare that it pays never to name them."""
+"""Some classes are so rare that never predicting them pays off."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The first weights are such that training does not get away from them."""
+"""Initial weights from which training cannot escape."""
 
 import keras
 import numpy as np
@@ -28,14 +28,14 @@ def kernels_of_zeros(callbacks):
 
 @program("bad_initialization", "vanishing_gradient")
 def kernels_next_to_zero(callbacks):
-    """Kernels of spread 0.001 in five layers pass nothing on."""
+    """Kernels with standard deviation 0.001 in five layers pass nothing on."""
     tiny = keras.initializers.RandomNormal(stddev=0.001, seed=1)
     return _digit_net(callbacks, tiny, depth=5)
 
 
 @program("bad_initialization", "saturated_activation", "learning_rate_too_high")
 def kernels_far_too_large(callbacks):
-    """Kernels of spread 3 put every tanh on its plateau."""
+    """Kernels with standard deviation 3 put every tanh where it is flat."""
     large = keras.initializers.RandomNormal(stddev=3.0, seed=1)
     return _digit_net(callbacks, large, depth=3, activation="tanh")
 
@@ -91,7 +91,7 @@ def positive_kernels(callbacks):
 
 @program()
 def positive_kernels_repaired(callbacks):
-    """Kernels after He."""
+    """Kernels with He initialization."""
     return _wine(callbacks, "he_normal")
 
 
@@ -112,7 +112,7 @@ def _wine(callbacks, initializer):
 
 @program("bad_initialization", "not_learning")
 def weights_set_to_zero(callbacks):
-    """Weights are "loaded" from an array of zeros before the training."""
+    """Weights are "loaded" from an array of zeros before training."""
     x = np.linspace(-1, 1, 64).reshape(-1, 1)
     y = np.cos(3 * x)
     model = keras.Sequential([keras.Input((1,)), layers.Dense(20, activation="relu")])

@@ -1,4 +1,4 @@
-"""The inputs have a scale, or values, that training cannot cope with."""
+"""The inputs have a scale, or values, that prevent training."""
 
 import keras
 import numpy as np
@@ -77,7 +77,7 @@ def pima_in_its_own_units(callbacks):
 
 @program()
 def pima_in_its_own_units_repaired(callbacks):
-    """Every column has mean 0 and spread 1."""
+    """Every column has mean 0 and standard deviation 1."""
     return _pima(callbacks, True)
 
 

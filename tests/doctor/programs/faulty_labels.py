@@ -1,4 +1,4 @@
-"""The labels do not say what their author believes."""
+"""The labels are not what their author believes."""
 
 import keras
 import numpy as np
@@ -52,7 +52,7 @@ def _blob_net(callbacks, x, y):
 
 @program("label_problem", "overfitting")
 def digits_shuffled_without_labels(callbacks):
-    """The images are shuffled and their labels are not: they are learned by heart."""
+    """The images are shuffled and their labels are not: they are memorized."""
     x, y = digits(600)
     x = np.random.permutation(x).reshape(-1, 784) / 255
     train, valid = (x[:450], y[:450]), (x[450:], y[450:])
@@ -113,7 +113,7 @@ def labels_all_of_one_class(callbacks):
 
 @program("label_problem", "wrong_loss_or_output_activation", "unnormalized_target")
 def mask_of_255(callbacks):
-    """A small net marks strokes in images; the mask holds 0 and 255 instead of 1."""
+    """A small network segments images; the mask holds 0 and 255 instead of 1."""
     return _masks(callbacks, 255)
 
 

@@ -8,7 +8,7 @@ from . import digits, program
 
 
 def _line(callbacks, rate, momentum=0.0):
-    """Ten points on a line: the first net that anybody trains."""
+    """Ten points on a line: the first network that anybody trains."""
     x = np.arange(-4, 6, dtype="float32").reshape(-1, 1)
     y = 2 * x - 1
     model = keras.Sequential([keras.Input(shape=(1,)), layers.Dense(1)])
@@ -20,19 +20,19 @@ def _line(callbacks, rate, momentum=0.0):
 
 @program("learning_rate_too_high", "exploding_gradient", "loss_nan")
 def line_by_steps_of_ten(callbacks):
-    """Plain descent with a rate of 10."""
+    """Plain gradient descent with a learning rate of 10."""
     return _line(callbacks, 10.0)
 
 
 @program("learning_rate_too_low", "slow_learning")
 def line_by_tiny_steps(callbacks):
-    """Plain descent with a rate of 0.00001."""
+    """Plain gradient descent with a learning rate of 0.00001."""
     return _line(callbacks, 1e-5)
 
 
 @program()
 def line_by_steps_of_ten_repaired(callbacks):
-    """A rate of 0.03."""
+    """A learning rate of 0.03."""
     return _line(callbacks, 0.03)
 
 
@@ -59,19 +59,19 @@ def _digit_net(callbacks, optimizer):
 
 @program("learning_rate_too_high", "dead_relu")
 def digits_by_adam_of_one(callbacks):
-    """Adam with a rate of 1 on digits."""
+    """Adam with a learning rate of 1 on digits."""
     return _digit_net(callbacks, keras.optimizers.Adam(1.0))
 
 
 @program("learning_rate_too_low", "slow_learning")
 def digits_by_adam_of_a_millionth(callbacks):
-    """Adam with a rate of 0.000001 on digits."""
+    """Adam with a learning rate of 0.000001 on digits."""
     return _digit_net(callbacks, keras.optimizers.Adam(1e-6))
 
 
 @program("learning_rate_too_low", "slow_learning", "wrong_optimizer_setting")
 def schedule_falls_at_once(callbacks):
-    """The rate is divided by 10 at every step instead of every epoch."""
+    """The learning rate is divided by 10 at every step instead of every epoch."""
     fall = keras.optimizers.schedules.ExponentialDecay(0.05, 1, 0.1)
     return _digit_net(callbacks, keras.optimizers.SGD(fall))
 
@@ -96,13 +96,13 @@ def _fuel(callbacks, rate):
 
 @program("learning_rate_too_high", "oscillating_loss", "exploding_gradient")
 def fuel_row_by_row(callbacks):
-    """One row a step and a rate of 0.06: each row undoes what others taught."""
+    """Batches of 1 and a learning rate of 0.06: each step undoes the others."""
     return _fuel(callbacks, 0.06)
 
 
 @program()
 def fuel_row_by_row_repaired(callbacks):
-    """A rate of 0.02."""
+    """A learning rate of 0.02."""
     return _fuel(callbacks, 0.02)
 
 
@@ -120,19 +120,19 @@ def _words(callbacks, rate):
 
 @program("learning_rate_too_high", "oscillating_loss", "saturated_activation")
 def words_by_large_steps(callbacks):
-    """A GRU on words, by Adam with a rate of 1."""
+    """A GRU on words, by Adam with a learning rate of 1."""
     return _words(callbacks, 1.0)
 
 
 @program()
 def words_by_large_steps_repaired(callbacks):
-    """A rate of 0.02."""
+    """A learning rate of 0.02."""
     return _words(callbacks, 0.02)
 
 
 @program("oscillating_loss", "learning_rate_too_high", "wrong_optimizer_setting")
 def valley_with_momentum(callbacks):
-    """A momentum of 0.99 with a large rate swings from side to side."""
+    """A momentum of 0.99 with a large learning rate swings from side to side."""
     x = np.random.default_rng(3).normal(size=(200, 3)) * [1.0, 2.0, 3.0]
     y = x @ [6.0, -4.0, 5.0]
     model = keras.Sequential([layers.Dense(1)])

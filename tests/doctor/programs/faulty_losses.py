@@ -1,4 +1,4 @@
-"""The loss does not fit the output or the task."""
+"""The loss does not match the output or the task."""
 
 import warnings
 

@@ -121,7 +121,7 @@ def _square(callbacks, activation):
 
 @program("wrong_loss_or_output_activation", "unnormalized_target")
 def square_through_sigmoid(callbacks):
-    """A sigmoid is to put out squares up to 16."""
+    """A sigmoid is to output squares up to 16."""
     return _square(callbacks, "sigmoid")
 
 
@@ -133,7 +133,7 @@ def square_through_sigmoid_repaired(callbacks):
 
 @program("wrong_loss_or_output_activation")
 def square_through_softmax(callbacks):
-    """A softmax over one unit is to put out a square."""
+    """A softmax over one unit is to output a square."""
     with warnings.catch_warnings(action="ignore"):
         return _square(callbacks, "softmax")
 
@@ -153,7 +153,7 @@ def _sine(callbacks, activation):
 
 @program("wrong_loss_or_output_activation", "dead_relu")
 def sine_through_relu(callbacks):
-    """A ReLU cannot put out the negative half of a sine."""
+    """A ReLU cannot output the negative half of a sine."""
     return _sine(callbacks, "relu")
 
 

@@ -20,13 +20,13 @@ def _xor(callbacks, optimizer):
 
 @program("slow_learning", "learning_rate_too_low", "not_learning")
 def xor_by_plain_descent(callbacks):
-    """XOR by sigmoids, squared error and plain descent with a rate of 0.01."""
+    """XOR by sigmoids, squared error and plain descent with a learning rate of 0.01."""
     return _xor(callbacks, "sgd")
 
 
 @program()
 def xor_by_plain_descent_repaired(callbacks):
-    """Adam with a rate of 0.1."""
+    """Adam with a learning rate of 0.1."""
     return _xor(callbacks, keras.optimizers.Adam(0.1))
 
 
@@ -93,7 +93,7 @@ def _topics(callbacks, optimizer):
 
 @program("slow_learning", "learning_rate_too_low")
 def topics_by_plain_descent(callbacks):
-    """Rarely seen words in an Embedding, by plain descent with a rate of 0.01."""
+    """Rare words in an Embedding, by SGD with a learning rate of 0.01."""
     return _topics(callbacks, "sgd")
 
 

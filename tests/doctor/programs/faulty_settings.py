@@ -27,7 +27,7 @@ def adadelta_as_it_comes(callbacks):
 
 @program()
 def adadelta_as_it_comes_repaired(callbacks):
-    """Adadelta with a rate of 1."""
+    """Adadelta with a learning rate of 1."""
     return _digit_net(callbacks, keras.optimizers.Adadelta(1.0))
 
 
@@ -105,7 +105,7 @@ def betas_exchanged_repaired(callbacks):
 
 @program("wrong_optimizer_setting", "over_regularized")
 def decay_in_plain_descent(callbacks):
-    """Plain descent with a weight decay of 3, copied from another framework."""
+    """SGD with a weight decay of 3, copied from another framework."""
     return _tide(callbacks, keras.optimizers.SGD(0.1, weight_decay=3.0))
 
 
@@ -116,7 +116,7 @@ def decay_in_plain_descent(callbacks):
     "exploding_gradient",
 )
 def schedule_grows(callbacks):
-    """The rate is to fall by a tenth, and is multiplied by 1.1 every other step."""
+    """The learning rate should decay, but grows by a factor of 1.1 every other step."""
     grow = keras.optimizers.schedules.ExponentialDecay(0.001, 2, 1.1)
     return _tide(callbacks, keras.optimizers.RMSprop(grow))
 

@@ -1,4 +1,4 @@
-"""The targets have a scale that training cannot cope with."""
+"""The targets have a scale that prevents training."""
 
 import keras
 import numpy as np
@@ -108,7 +108,7 @@ def rent_drowns_the_other_head(callbacks):
 
 @program()
 def rent_drowns_the_other_head_repaired(callbacks):
-    """Both targets have spread 1."""
+    """Both targets have standard deviation 1."""
     return _flat(callbacks, 1.0)
 
 

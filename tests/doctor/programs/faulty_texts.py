@@ -89,5 +89,5 @@ def verdicts_by_small_steps(callbacks):
 
 @program()
 def verdicts_by_small_steps_repaired(callbacks):
-    """A rate of 0.01."""
+    """A learning rate of 0.01."""
     return _verdicts(callbacks, 0.2, 0.01)

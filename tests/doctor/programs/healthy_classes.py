@@ -126,7 +126,7 @@ def thirty_classes(callbacks):
 
 @program()
 def label_smoothing(callbacks):
-    """With smoothed labels the loss can never be below 0.4, however good the net."""
+    """With smoothed labels the loss never gets below 0.4, however good the model."""
     x, y = blobs(800, 8, 5)
     model = keras.Sequential(
         [

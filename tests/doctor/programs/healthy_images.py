@@ -1,4 +1,4 @@
-"""Healthy programs that put out images: autoencoders, and a segmentation."""
+"""Healthy programs that output images: autoencoders, and a segmentation."""
 
 import keras
 import numpy as np

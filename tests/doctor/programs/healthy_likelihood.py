@@ -1,4 +1,4 @@
-"""Healthy programs with losses of their own: likelihoods, negative ones, added ones."""
+"""Healthy programs with custom losses: likelihoods, negative ones, added ones."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from .healthy_data import blobs, digits, smooth
 
 @program()
 def gaussian_likelihood(callbacks):
-    """Mean and logarithm of the spread: the loss passes zero and goes on."""
+    """Mean and log standard deviation: the loss falls below zero."""
     generator = np.random.default_rng(0)
     x = generator.uniform(-2, 2, (800, 1)).astype("float32")
     spread = 0.05 + 0.1 * np.abs(x)
@@ -148,7 +148,7 @@ def variational_autoencoder(callbacks):
 
 @program()
 def activity_penalty(callbacks):
-    """A penalty on what a layer puts out adds to the loss and to its end state."""
+    """A regularizer on a layer's outputs adds to the loss and to its end state."""
     x, y = blobs(600, 8, 4)
     model = keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""Healthy programs with schedules, large rates, averages and other settings."""
+"""Healthy programs with schedules, large learning rates and other settings."""
 
 import keras
 import numpy as np
@@ -65,7 +65,7 @@ def falling_in_steps(callbacks):
 
 @program()
 def sgd_at_one(callbacks):
-    """SGD with a learning rate of 1, which a net this small stands well."""
+    """SGD with a learning rate of 1, which a network this small stands well."""
     model = _classifier(kernel_regularizer=keras.regularizers.L2(1e-4))
     optimizer = keras.optimizers.SGD(learning_rate=1.0)
     return _train(model, optimizer, callbacks, batch_size=200)
@@ -119,7 +119,7 @@ def several_steps_at_once(callbacks):
 
 @program()
 def mixed_precision(callbacks):
-    """Layers that compute in half precision, bfloat16, and put out float32."""
+    """Layers that compute in half precision, bfloat16, and output float32."""
     policy = keras.DTypePolicy("mixed_bfloat16")
     model = keras.Sequential(
         [

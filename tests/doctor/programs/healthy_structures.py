@@ -52,7 +52,7 @@ def _contrastive(y_true, y_pred):
 
 @program()
 def siamese(callbacks):
-    """One net sees both of a pair; the loss pulls the same class together."""
+    """One network sees both of a pair; the loss pulls the same class together."""
     x, y = blobs(300, 6, 4, spread=0.5)
     generator = np.random.default_rng(0)
     left, right = generator.integers(0, 300, (2, 1000))

@@ -1,4 +1,4 @@
-"""Healthy programs that go on from weights that exist: frozen, tuned, converged."""
+"""Healthy programs that continue from existing weights: frozen, tuned, converged."""
 
 import tempfile
 
@@ -11,7 +11,7 @@ from .healthy_data import blobs, digits, smooth
 
 
 def _pretrained(images, labels, classes):
-    """A net that knows its digits, trained where no callback sees it."""
+    """A network that knows its digits, trained where no callback sees it."""
     model = keras.Sequential(
         [
             keras.Input((784,)),
@@ -32,7 +32,7 @@ def _flat_digits(rows, classes):
 
 @program()
 def fine_tuning(callbacks):
-    """Everything learned before; a rate of 1e-5 now, and next to nothing changes."""
+    """Everything was learned before; a learning rate of 1e-5 changes almost nothing."""
     x, y = _flat_digits(1000, 4)
     model = _pretrained(x[:800], y[:800], 4)
     model.compile(
@@ -72,7 +72,7 @@ def frozen_base(callbacks):
 
 @program()
 def unfrozen_in_stages(callbacks):
-    """A head first, then all of it at a tenth of the rate: two calls of fit."""
+    """First the head, then everything at a tenth of the learning rate: two fits."""
     x, y = _flat_digits(1000, 3)
     model = _pretrained(x[:800], (y[:800] % 2).astype("int32"), 2)
     base = keras.Sequential(model.layers[:-1])

@@ -1,4 +1,4 @@
-"""The pictures of a search, a module for each kind."""
+"""The plots of a search, a module for each kind."""
 
 from kcomponents.tuning._telling.panels.cells import interaction_map
 from kcomponents.tuning._telling.panels.curves import learning_curves

@@ -1,4 +1,4 @@
-"""The map of activation and regularizer: a mean score in each cell."""
+"""The table of activations and regularizers, with a mean score in each cell."""
 
 from kcomponents.report._optional import needed
 from kcomponents.report._words import number
@@ -6,13 +6,13 @@ from kcomponents.tuning._telling.groups import interaction
 from kcomponents.tuning._telling.page_words import value
 from kcomponents.tuning._telling.panels import across
 
-COLOURS = "viridis"
+COLORS = "viridis"
 MOST_COLUMNS, MOST_ROWS = 8, 20
 LIGHT, DARK = "#ffffff", "#10151a"
 
 
 def interaction_map(results):
-    """Return what the map of two roles is made of, or None with fewer than 2 cells."""
+    """Return the parts of the table, or None with fewer than 2 cells."""
     roles = [results["activation"], results["regularizer"]]
     cells = {} if None in roles else interaction(results, *roles)
     means = [mean for mean, _, _ in cells.values() if mean is not None]
@@ -43,7 +43,7 @@ def _grid(cells, ends):
 
 
 def _order(cells, side):
-    """Return rows or columns, those with the most trials first."""
+    """Return the names of rows or columns, those with the most trials first."""
     counts: dict[str, int] = {}
     for key, (_, _, count) in cells.items():
         counts[key[side]] = counts.get(key[side], 0) + count
@@ -59,8 +59,8 @@ def _cell(found, ends):
         return {"score": "–", "count": count, "fill": None}
     place = min(max((mean - ends[0]) / (ends[1] - ends[0]), 0.0), 1.0)
     colors = needed("matplotlib.colors")
-    color = needed("matplotlib").colormaps[COLOURS](place)
-    # Luminance as eyes see it; at 0.18 black and white stand out alike.
+    color = needed("matplotlib").colormaps[COLORS](place)
+    # Relative luminance; at 0.18 black and white text have equal contrast.
     shares = (0.2126, 0.7152, 0.0722)
     bright = sum(w * c**2.2 for w, c in zip(shares, color[:3], strict=True))
     ink = DARK if bright > 0.18 else LIGHT
@@ -73,7 +73,7 @@ def _cell(found, ends):
 
 
 def _scale(ends):
-    colors = needed("matplotlib").colormaps[COLOURS]
+    colors = needed("matplotlib").colormaps[COLORS]
     to_hex = needed("matplotlib.colors").to_hex
     stops = ", ".join(to_hex(colors(step / 10)) for step in range(11))
     return stops, [f"worse: {number(ends[0])}", f"better: {number(ends[1])}"]

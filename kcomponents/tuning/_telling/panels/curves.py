@@ -1,4 +1,4 @@
-"""Learning curves of all trials over each other, the best ones in color."""
+"""Learning curves of all trials in one plot, the best ones in color."""
 
 from kcomponents.report._panels.axes import epochs_below, linear_axis, log_axis
 from kcomponents.report._panels.panel import DASHES, Key, Panel
@@ -13,7 +13,7 @@ BEST, MOST_TRIALS, HEIGHT = 3, 120, 280
 
 
 def learning_curves(results):
-    """Return the panel of the objective over epochs, and that of the loss."""
+    """Return a panel of the objective and one of the loss, over epochs."""
     names = dict.fromkeys((results["objective"]["name"], "loss"))
     return [
         panel
@@ -28,7 +28,7 @@ def _curves(results, name, key):
     if not drawn:
         return []
     best = _best(results)
-    # Those of which something is said are drawn last, above the others.
+    # The best trials are drawn last, above the others.
     above = {name: place for place, name in enumerate(reversed(best), 1)}
     drawn.sort(key=lambda trial: above.get(trial["id"], 0))
     shown = drawn[-MOST_TRIALS:]
@@ -44,19 +44,20 @@ def _curves(results, name, key):
     title = one_line(name.replace("_", " "))
     title = f"{title[:1].upper()}{title[1:]} of all trials"
     svg = drawing(draw, key=key, label=f"{title} over epochs", height=HEIGHT)
-    note = "" if len(shown) == len(drawn) else f"{len(shown)} of {len(drawn)} trials."
+    note = f"{len(shown)} of {len(drawn)} trials are shown."
+    note = "" if len(shown) == len(drawn) else note
     return [Panel(title, note, svg, _keys(shown, best))]
 
 
 def _curve(results, trial, name):
-    # A running trial has told no more than the objective yet.
-    told = "objective" if name == results["objective"]["name"] else name
+    # Of a running trial, only the objective is known.
+    known = "objective" if name == results["objective"]["name"] else name
     curves = trial["curves"]
-    return curves.get(name) or curves.get(told) or []
+    return curves.get(name) or curves.get(known) or []
 
 
 def _best(results):
-    """Return `{id: (color, dash, label)}` of trials of the best and the baseline."""
+    """Return `{id: (color, dash, label)}` for the best trials and the baseline."""
     ranked = ranking(results)
     best = [found for found in ranked if not found.is_baseline][:BEST]
     drawn = {
@@ -109,8 +110,6 @@ def _keys(shown, best):
     ]
     states = {trial["state"] for name, trial in known.items() if name not in best}
     keys += [Key("other trials", "", MUTED)] * bool(states & {"completed", "running"})
-    keys += [Key("pruned, dashed to its end", "", MUTED, shape="point")] * (
-        "pruned" in states
-    )
+    keys += [Key("pruned (dashed)", "", MUTED, shape="point")] * ("pruned" in states)
     keys += [Key("failed", "", BAD, shape="cross")] * ("failed" in states)
     return tuple(keys)

@@ -1,4 +1,4 @@
-"""Gains over the baseline with their intervals, and importance as bars."""
+"""Gains over the baseline with their intervals, and bars of importance."""
 
 from kcomponents.report._panels.panel import Key, Panel
 from kcomponents.report._svg import INK, MUTED, SERIES, drawing
@@ -12,7 +12,7 @@ MOST_GAINS, MOST_BARS = 12, 12
 
 
 def gain_panels(results):
-    """Return the panel of gains over the baseline, if any is known with an interval."""
+    """Return the panel of gains over the baseline, if any has an interval."""
     known = [pair for pair in gains(results) if pair[1] and pair[1].interval]
     if not known:
         return []
@@ -29,10 +29,10 @@ def gain_panels(results):
         across.numbers_below(axes, *spans, objective)
         across.names_left(axes, names)
 
-    label = f"Gains over the baseline with their 95 % intervals: {', '.join(names)}"
+    label = f"Gains over the baseline with 95% intervals: {', '.join(names)}"
     shape = {"height": across.height(len(over)), "left": left}
     svg = drawing(draw, key="gains", label=label, **shape)
-    note = "Trials with their 95 % intervals over seeds. The baseline is at 0."
+    note = "Difference from the baseline (at 0), with 95% intervals over seeds."
     return [Panel("Gain over the baseline", note, svg, _keys(over))]
 
 
@@ -41,14 +41,14 @@ def _label(results, configuration):
 
 
 def _keys(over):
-    kinds = {found.is_told_apart for found in over}
-    sure = Key("differs from the baseline", "", SERIES[0], shape="area")
-    unsure = Key("cannot be told apart", "", MUTED, "dashed", "point")
+    kinds = {found.is_significant for found in over}
+    sure = Key("significant", "", SERIES[0], shape="area")
+    unsure = Key("not significant", "", MUTED, "dashed", "point")
     return (sure,) * (True in kinds) + (unsure,) * (False in kinds)
 
 
 def _draw_gain(axes, row, found):
-    sure = found.is_told_apart
+    sure = found.is_significant
     shape = {"color": SERIES[0] if sure else MUTED}
     axes.plot(found.interval, [row] * 2, "-" if sure else "--", **shape)
     filled = shape["color"] if sure else "none"
@@ -56,7 +56,7 @@ def _draw_gain(axes, row, found):
 
 
 def importance_panels(results):
-    """Return the panel of importance, and why there is none."""
+    """Return the panel of importance, and the reason if there is none."""
     shares, reason = importance(results)
     if shares is None:
         return [], reason
@@ -73,9 +73,9 @@ def importance_panels(results):
         axes.spines["bottom"].set_visible(False)
         across.names_left(axes, names)
 
-    label = f"Importance of hyper-parameters: {', '.join(names)}"
+    label = f"Importance of hyperparameters: {', '.join(names)}"
     shape = {"height": across.height(len(shown)), "left": left}
     svg = drawing(draw, key="importance", label=label, **shape)
-    note = "Share of the spread of all scores that each explains alone (fANOVA)."
+    note = "Share of the scores' variance that each explains on its own (fANOVA)."
     note += f" {len(shown)} of {len(shares)} are shown." * (len(shares) > len(shown))
-    return [Panel("Importance of hyper-parameters", note, svg)], ""
+    return [Panel("Importance of hyperparameters", note, svg)], ""

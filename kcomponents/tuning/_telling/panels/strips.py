@@ -1,4 +1,4 @@
-"""Scores of all configurations, a strip of points for each family."""
+"""Scores of all configurations, one row of points per family."""
 
 from kcomponents.report._panels.panel import Key, Panel
 from kcomponents.report._svg import BAND, INK, SERIES, drawing
@@ -10,7 +10,7 @@ MOST_ROWS = 14
 
 
 def distribution_panels(results):
-    """Return a panel for the activations and one for the kinds of regularizer."""
+    """Return a panel for the activations and one for the regularizers."""
     roles = {"Activation": results["activation"], "Regularizer": results["regularizer"]}
     found = []
     for title, name in roles.items():
@@ -43,17 +43,18 @@ def _panel(results, title, families):
     svg = drawing(draw, key=key, label=label, height=rows, left=left)
     beyond = sum(not spans[0] <= score <= spans[1] for score in scores)
     note = _note(beyond, len(order))
-    return Panel(f"{title}: spread of the scores", note, svg, _keys(shown))
+    return Panel(f"{title}: distribution of scores", note, svg, _keys(shown))
 
 
 def _note(beyond, count):
-    note = "A point is a configuration; the best median stands at the top."
-    note += f" {beyond} far off, at the edge." * bool(beyond)
-    return note + f" {MOST_ROWS} of {count} are shown." * (count > MOST_ROWS)
+    note = "Each point is a configuration; rows are sorted by median, the best first."
+    outliers = f"{beyond} outlier{'s' * (beyond != 1)}"
+    note += f" {outliers} drawn at the edge." * bool(beyond)
+    return note + f" The first {MOST_ROWS} of {count} are shown." * (count > MOST_ROWS)
 
 
 def _order(families, most_is_best):
-    """Return the families, the best median first, those without one at the end."""
+    """Return the families sorted by median, those without a score at the end."""
     sign = -1 if most_is_best else 1
 
     def place(family):
@@ -64,12 +65,12 @@ def _order(families, most_is_best):
 
 
 def _keys(shown):
-    keys = [Key("median and middle half", "", BAND, shape="area")]
+    keys = [Key("median and quartiles", "", BAND, shape="area")]
     keys += [Key("finished", "", SERIES[0], shape="area")]
     if not any(finished for finished, _ in shown):
         keys = []
     if any(pruned for _, pruned in shown):
-        keys += [Key("pruned, its best until then", "", SERIES[1], shape="point")]
+        keys += [Key("pruned, best score before", "", SERIES[1], shape="point")]
     return tuple(keys)
 
 
@@ -83,7 +84,7 @@ def _draw_box(axes, row, scores, spans):
 def _draw_points(axes, row, scores, spans, color, filled):
     shape = {"color": color, "markersize": 5, "markerfacecolor": filled}
     for number, score in enumerate(sorted(scores)):
-        # Neighbors in score stand apart in height, the same on every page.
+        # Points with similar scores get different heights, the same on every page.
         place = row + (0, -0.17, 0.17, -0.08, 0.08)[number % 5]
         near = min(max(score, spans[0]), spans[1])
         marker = "o" if near == score else "<" if score < near else ">"

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from recipe_sequences import adding, series, text, vowels
 
 from kcomponents import activations
+from lib.sequences import adding, series, text, vowels
 
 LAYERS = {
     "rnn": keras.layers.SimpleRNN,

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-DATA = pathlib.Path(__file__).parent / "data"
+DATA = pathlib.Path(__file__).parents[1] / "data"
 SERIES = ("sunspots", "co2")
 
 

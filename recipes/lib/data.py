@@ -5,7 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
-DIGITS = pathlib.Path(__file__).parent / "data" / "mnist10k.npz"
+DIGITS = pathlib.Path(__file__).parents[1] / "data" / "mnist10k.npz"
 DOWNLOADS = {
     "mnist": keras.datasets.mnist,
     "fashion_mnist": keras.datasets.fashion_mnist,

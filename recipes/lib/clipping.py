@@ -8,21 +8,21 @@ import time
 
 import keras
 import numpy as np
-from recipe_nets import STEPS
-from recipe_recurrent import UNITS, batches, draw, net
-from recipe_run import progress
 
 from kcomponents.callbacks import EarlyStopping, GradientNormLogger, Resume
 from kcomponents.optimizers import clipped
+from lib.nets import STEPS
+from lib.recurrent import UNITS, batches, draw, net
+from lib.run import progress
 
 # Kind → the argument of `clipped`, and the threshold unless told.
 CLIPS = {
     "none": (None, None),
-    "norm": ("norm", 1.0),
-    "global": ("global_norm", 1.0),
-    "value": ("value", 0.01),
+    "norm": ("clipnorm", 1.0),
+    "global": ("global_clipnorm", 1.0),
+    "value": ("clipvalue", 0.01),
     "adaptive": ("agc", 0.01),
-    "auto": ("global_norm", "auto"),
+    "auto": ("global_clipnorm", "auto"),
 }
 # A run whose loss is more than so many times that of a constant has diverged.
 FAR = 2

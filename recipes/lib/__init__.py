@@ -1,0 +1,1 @@
+"""What the recipes share: the command line, data, networks, tables, pictures."""
