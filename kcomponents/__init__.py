@@ -18,7 +18,6 @@ from kcomponents import probes as probes
 from kcomponents import record as record
 from kcomponents import regularizers as regularizers
 from kcomponents import report as report
-from kcomponents import statistics as statistics
 from kcomponents import surgery as surgery
 from kcomponents import training as training
 from kcomponents import tuning as tuning

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from kcomponents import report
 from kcomponents._files import write_whole
+from kcomponents._pages.output import check_output
 from kcomponents._version import __version__
 from kcomponents.record import Record
-from kcomponents.report._output import check_output
-from kcomponents.tuning._command_line.parser import add_search, run_search_command
+from kcomponents.tuning._command_parser import add_search, run_search_command
 
 DESCRIPTION = "Diagnose Keras training runs, and search hyperparameters."
 ABOUT_REPORT = """\

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from kcomponents._check import fail
+from kcomponents._checks import fail
 
 Path = str | os.PathLike[str]
 

@@ -7,7 +7,7 @@ import stat
 import numpy as np
 import pytest
 
-from kcomponents import _files, _plain
+from kcomponents import _files, _json_values
 
 
 def strict(text):
@@ -134,25 +134,25 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=str)
 def test_json_gives_back_what_it_took_and_is_strict(value):
-    text = _plain.to_json(value)
+    text = _json_values.to_json(value)
     assert "\n" not in text and text.isascii()
     strict(text)
-    back = _plain.from_json(text)
+    back = _json_values.from_json(text)
     np.testing.assert_equal(back, value)
     assert repr(back) == repr(value)
 
 
 def test_numbers_that_are_not_finite_are_spelled_out():
-    text = _plain.to_json([float("nan"), float("inf"), -float("inf"), "inf"])
+    text = _json_values.to_json([float("nan"), float("inf"), -float("inf"), "inf"])
     assert text == '["nan", "inf", "-inf", "\'inf"]'
 
 
 def test_plain_values_of_numpy_become_those_of_python():
     value = {"a": np.float32(0.5), "b": (np.int64(2), np.array([[True]])), "c": "x"}
-    assert repr(_plain.plain(value)) == "{'a': 0.5, 'b': [2, [[True]]], 'c': 'x'}"
+    assert repr(_json_values.plain(value)) == "{'a': 0.5, 'b': [2, [[True]]], 'c': 'x'}"
 
 
 @pytest.mark.parametrize("value", [{1: 2}, {"a": object()}, [{1, 2}], 1j, b"x"])
 def test_what_json_does_not_know_is_refused(value):
     with pytest.raises(ValueError, match="dicts with string keys.*Received: val"):
-        _plain.plain(value)
+        _json_values.plain(value)

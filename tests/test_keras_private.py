@@ -21,17 +21,11 @@ from kcomponents import (
     layers,
     optimizers,
 )
-from kcomponents._keras import (
-    _cloning,
-    _features,
-    _fit,
-    _gates,
-    _models,
-    _reuse,
-)
-from kcomponents._keras._features import NEEDED, OPTIONAL, MissingInKeras
-from kcomponents.callbacks._direction import direction_of
-from kcomponents.tuning._reuse import key
+from kcomponents._keras import features, fit_state, model_reuse, models
+from kcomponents._keras.features import NEEDED, OPTIONAL, MissingInKeras
+from kcomponents.callbacks._score import direction_of
+from kcomponents.inference import _sampling
+from kcomponents.tuning._reuse import structure
 
 
 def built(**arguments):
@@ -514,14 +508,14 @@ USES = {
     ),
     "Function._nodes_by_depth": (functional, explained),
     "Layer._layers": (dropping, lambda model: inference.mc_predict(model, VECTORS)),
-    "Layer._non_trainable_variables": (small, _reuse.own_variables),
-    "Layer._remat_mode": (small, _reuse.rematerializes),
+    "Layer._non_trainable_variables": (small, model_reuse.own_variables),
+    "Layer._remat_mode": (small, model_reuse.rematerializes),
     "Layer._seed_generators": (
         small,
         lambda model: _keras.board_model(model, rider()),
     ),
-    "Layer._trainable_variables": (small, _reuse.own_variables),
-    "Model._compile_config": (small, _cloning.compile_arguments),
+    "Layer._trainable_variables": (small, model_reuse.own_variables),
+    "Model._compile_config": (small, models.compile_arguments),
     "Model._initial_epoch": (small, lambda model: _keras.begin_at(model, 1)),
     "Model._symbolic_build": (
         small,
@@ -541,28 +535,28 @@ USES = {
     "Optimizer._untrack_variable": RIDING,
     "Optimizer._use_weight_decay": (
         optimizer,
-        lambda optimizer: _reuse.decaying(optimizer, rider()),
+        lambda optimizer: model_reuse.decaying(optimizer, rider()),
     ),
     "Optimizer._variables": RIDING,
     "Sequential._functional": (small, explained),
     "SpatialDropout._get_noise_shape": (
         lambda: keras.layers.SpatialDropout1D(0.5),
-        lambda layer: _reuse.spatial_noise_shape(layer, VECTORS),
+        lambda layer: model_reuse.spatial_noise_shape(layer, VECTORS),
     ),
     "SwapEMAWeights._ema_weights_in_model": (
         keras.callbacks.SwapEMAWeights,
         _keras.averages_in_model,
     ),
     "functional.Functional": (
-        lambda: _cloning.functional,
-        lambda _: _cloning.is_plain(small()),
+        lambda: models.functional,
+        lambda _: models.is_plain(small()),
     ),
     "global_state.get_global_attribute": (
-        lambda: _fit.global_state,
+        lambda: fit_state.global_state,
         lambda _: _keras.global_seeds(),
     ),
     "seed_generator.GLOBAL_SEED_GENERATOR": (
-        lambda: _fit.seed_generator,
+        lambda: fit_state.seed_generator,
         lambda _: _keras.global_seeds(),
     ),
 }
@@ -620,12 +614,12 @@ def lose(patch, *names):
 
     def needed(owner, name):
         if name in names:
-            raise _features.missing(name)
-        return _features.needed(owner, name)
+            raise features.missing(name)
+        return features.needed(owner, name)
 
-    for path in pathlib.Path(_features.__file__).parent.glob("_[a-z]*.py"):
+    for path in pathlib.Path(features.__file__).parent.glob("[a-z]*.py"):
         module = importlib.import_module(f"kcomponents._keras.{path.stem}")
-        if module is not _features and hasattr(module, "needed"):
+        if module is not features and hasattr(module, "needed"):
             patch.setattr(module, "needed", needed)
 
 
@@ -669,8 +663,8 @@ def test_all_else_works_without_any_of_the_names(monkeypatch):
     model.compile("sgd", "mse")
     fit(model, stop, epochs=2)
     assert stop.best is not None
-    assert key.structure_of(model) is None
-    assert _gates.gate_of(dropping(), []) is None
+    assert structure.structure_of(model) is None
+    assert models.gate_of(dropping(), []) is None
 
 
 def test_metrics_without_their_names_have_no_direction(monkeypatch):
@@ -689,17 +683,17 @@ def test_metrics_without_their_names_have_no_direction(monkeypatch):
 
 
 def test_helpers_do_without_names_that_cost_little(monkeypatch):
-    monkeypatch.setattr(_models, "stateless_scope", None)
+    monkeypatch.setattr(models, "stateless_scope", None)
     assert _keras.in_stateless_scope()
-    monkeypatch.setattr(_reuse, "global_state", None)
-    _reuse.forget_names()
+    monkeypatch.setattr(model_reuse, "global_state", None)
+    model_reuse.forget_names()
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(2), *dropping().layers]
     )
-    [noisy] = inference._noise.noisy_layers(model)
-    assert _gates.gate_of(model, [noisy]) is noisy
-    monkeypatch.setattr(_gates, "masking", None)
-    assert _gates.gate_of(model, [noisy]) is None
+    [noisy] = _sampling.noisy_layers(model)
+    assert models.gate_of(model, [noisy]) is noisy
+    monkeypatch.setattr(models, "masking", None)
+    assert models.gate_of(model, [noisy]) is None
     assert inference.mc_predict(model, VECTORS, 3).mean.shape == (1, 2)
 
 
@@ -719,13 +713,13 @@ hidden = {{f"keras.src.{{name}}": None for name in {IMPORTED}}}
 found = {{name: sys.modules[name] for name in hidden}}
 sys.modules.update(hidden)
 import kcomponents
-from kcomponents._keras import _cloning, _fit, _gates, _reuse
+from kcomponents._keras import fit_state, models
 sys.modules.update(found)
 model = keras.Sequential([keras.Input((2,)), kcomponents.layers.MaxoutDense(1, 2)])
 model.compile("sgd", "mse")
 logger = kcomponents.callbacks.GradientNormLogger()
 model.fit(keras.ops.ones((4, 2)), keras.ops.ones((4, 1)), verbose=0, callbacks=[logger])
-for use in (lambda: _cloning.is_plain(model), _fit.global_seeds):
+for use in (lambda: models.is_plain(model), fit_state.global_seeds):
     try:
         use()
     except RuntimeError as error:
@@ -745,8 +739,8 @@ def test_each_private_name_has_its_line_in_a_table():
     assert not set(NEEDED) & set(OPTIONAL)
     own = {"_keras"}
     used, modules = set(), set()
-    for path in pathlib.Path(_features.__file__).parent.glob("*.py"):
-        if path.name == "_features.py":
+    for path in pathlib.Path(features.__file__).parent.glob("*.py"):
+        if path.name == "features.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):

@@ -14,11 +14,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kcomponents import _check, _files, _plain, _reading, record
+from kcomponents import _checks, _files, _json_values, record
+from kcomponents import record as record_module
 from kcomponents.record import Reading, Record
 
 NAN, INF = float("nan"), float("inf")
-MODULES = [record, _reading, _plain, _files, _check]
+MODULES = [record, record_module, _json_values, _files, _checks]
 # Loads the record alone: neither Keras nor a backend can be imported.
 ALONE = f"""
 import sys, types

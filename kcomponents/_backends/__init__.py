@@ -50,8 +50,8 @@
 
 import keras
 
-from kcomponents._backends._graphs import graph as graph
-from kcomponents._backends._graphs import let_go as let_go
+from kcomponents._backends.graphs import graph as graph
+from kcomponents._backends.graphs import let_go as let_go
 
 if keras.backend.backend() == "tensorflow":
     from kcomponents._backends import tensorflow as backend

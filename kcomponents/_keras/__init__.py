@@ -5,8 +5,17 @@ the feature raises an error that says so; everything else works.
 `tests/test_keras_private.py` tests what each name does, and what is lost without it.
 """
 
-from kcomponents._keras._callbacks import STATE_OF_CALLBACKS
-from kcomponents._keras._fit import (
+from kcomponents._keras.callback_list import STATE_OF_CALLBACKS
+from kcomponents._keras.extra_variables import (
+    Passenger,
+    board_model,
+    board_optimizer,
+    leave_model,
+    leave_optimizer,
+    passengers,
+    without,
+)
+from kcomponents._keras.fit_state import (
     begin_at,
     begins_at,
     begun,
@@ -19,7 +28,7 @@ from kcomponents._keras._fit import (
     validates_later,
     wait_for_hooks,
 )
-from kcomponents._keras._models import (
+from kcomponents._keras.models import (
     asked_metrics,
     built_metrics,
     calls_of,
@@ -28,7 +37,7 @@ from kcomponents._keras._models import (
     metric_direction,
     sublayers,
 )
-from kcomponents._keras._optimizers import (
+from kcomponents._keras.optimizers import (
     AccumulatedGradients,
     averages,
     averages_in_model,
@@ -36,15 +45,6 @@ from kcomponents._keras._optimizers import (
     clipping_method,
     learning_rate_source,
     optimized_variables,
-)
-from kcomponents._keras._passengers import (
-    Passenger,
-    board_model,
-    board_optimizer,
-    leave_model,
-    leave_optimizer,
-    passengers,
-    without,
 )
 
 __all__ = [

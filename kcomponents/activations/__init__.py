@@ -1,7 +1,5 @@
 """Activation functions, and `get`, which returns an activation by its name."""
 
-from kcomponents.activations.get import get
-from kcomponents.activations.maxout import maxout
-from kcomponents.activations.rrelu import rrelu
+from kcomponents.activations.activations import get, maxout, rrelu
 
 __all__ = ["get", "maxout", "rrelu"]

@@ -3,7 +3,7 @@
 import keras
 
 from kcomponents import _keras, layers
-from kcomponents._check import fail
+from kcomponents._checks import fail
 
 LINEAR = {
     keras.layers.InputLayer,

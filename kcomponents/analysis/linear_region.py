@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kcomponents import _backends
-from kcomponents._check import fail
+from kcomponents._checks import fail
 from kcomponents.analysis._pieces import rectified
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kcomponents import _backends
-from kcomponents._check import fail, number, positive_int
+from kcomponents._checks import fail, number, positive_int
 
 
 @dataclasses.dataclass(frozen=True)

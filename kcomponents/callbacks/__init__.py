@@ -1,7 +1,5 @@
 """Callbacks that monitor, stop, resume and diagnose training."""
 
-from kcomponents.callbacks._stop_criterion import Patience, StopCriterion
-from kcomponents.callbacks._stop_reason import StopReason
 from kcomponents.callbacks.dead_relu_monitor import DeadReLUMonitor
 from kcomponents.callbacks.early_stopping import EarlyStopping
 from kcomponents.callbacks.finite_guard import FiniteGuard
@@ -13,7 +11,10 @@ from kcomponents.callbacks.stop_criteria import (
     PQ,
     UP,
     GeneralizationLoss,
+    Patience,
     ProgressQuotient,
+    StopCriterion,
+    StopReason,
     SuccessiveIncreases,
 )
 from kcomponents.callbacks.training_doctor import TrainingDoctor

@@ -1,16 +1,21 @@
 """Monitor: the base class of callbacks that measure with a probe."""
 
 import abc
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
-from kcomponents._check import fail, positive_int
-from kcomponents.callbacks._iterations import iterations_of
+from kcomponents._checks import fail, number, positive_int
+from kcomponents._keras.optimizers import iterations_of
+from kcomponents._text import table
+from kcomponents.probes import Probe
 from kcomponents.probes._hub import tapped_optimizer
+from kcomponents.probes._inference_probe import Look, check_data
+from kcomponents.probes._layer_walk import patterns, select, watched_layers
+from kcomponents.probes.statistic import join
 from kcomponents.record import Reading, Record
-from kcomponents.statistics import join
 
 
 class Monitor(keras.callbacks.Callback, abc.ABC):
@@ -128,3 +133,85 @@ def _joined(readings, merges):
                 values[name][path] = join(merges[name], values[name][path], value, np)
     last = readings[-1]
     return Reading(epoch=last.epoch, step=last.step, values=values)
+
+
+# Base class of the monitors that measure layer outputs.
+
+
+class OutputMonitor(Monitor):
+    """Logs one share per layer and epoch, measured in training or on given data.
+
+    A subclass defines `KEY`, `HEADER`, `NOTHING`, `_statistics()`, `_watches(watched)`
+    and `_see_site`.
+    """
+
+    def __init__(self, data, layers, warn_above, **kwargs):
+        super().__init__(**kwargs)
+        self.data = None if data is None else check_data(data)
+        self.layers = None if layers is None else patterns(layers)
+        limited = warn_above is not None
+        self.warn_above = number("warn_above", warn_above, 0, 1) if limited else None
+
+    def _forget(self):
+        super()._forget()
+        self._rows, self._warned = [], set()
+
+    @abc.abstractmethod
+    def _statistics(self):
+        """Return the statistics to measure, of source `"outputs"`."""
+
+    @abc.abstractmethod
+    def _watches(self, watched):
+        """Return whether to monitor this layer."""
+
+    @abc.abstractmethod
+    def _see_site(self, site, watched, *values):
+        """Return the share, the row of the report, and the end of the warning or None.
+
+        Return None instead of all three if the layer was not called.
+        """
+
+    def _hides(self, site):
+        """Return whether to leave this layer out of logs and report."""
+        return False
+
+    def _make_probe(self):
+        layers = [w for w in watched_layers(self.model) if self._watches(w)]
+        chosen = set(select([w.path for w in layers], self.layers))
+
+        def watch(watched):
+            return watched.path in chosen
+
+        if self.data is None:
+            return Probe(*self._statistics(), watch=watch)
+        return Look(*self._statistics(), data=self.data, watch=watch)
+
+    def _see_epoch(self, epoch, reading, logs):
+        if self.data is not None:
+            # Every reading measures all of the data, so only the last one counts.
+            reading = self.readings[-1]
+        self._rows = []
+        for site, watched in self._probe.sites.items():
+            if self._hides(site):
+                continue
+            values = [np.array(found[site]) for found in reading.values.values()]
+            found = self._see_site(site, watched, *values)
+            if found is None:
+                continue
+            share, row, finding = found
+            logs[f"{self.KEY}/{site}"] = share
+            self._rows.append([site, watched.activation, *row])
+            if finding and self.warn_above is not None and share > self.warn_above:
+                self._warn(site, f"Epoch {epoch + 1}: {share:.0%} {finding}.")
+
+    def _warn(self, site, message):
+        if site not in self._warned:
+            self._warned.add(site)
+            warnings.warn(message, stacklevel=2)
+
+    @property
+    def report(self) -> str:
+        """Table of the last epoch of the last `fit`."""
+        if not self._rows:
+            return self.NOTHING
+        return table(["layer", "activation", *self.HEADER], self._rows)

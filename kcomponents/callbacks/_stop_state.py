@@ -5,12 +5,11 @@ import warnings
 from typing import Any
 
 from kcomponents import _keras
-from kcomponents._check import fail
-from kcomponents.callbacks._best_file import BestFile
-from kcomponents.callbacks._best_state import BestState
-from kcomponents.callbacks._generations import Generations
-from kcomponents.callbacks._last_to_begin import once_all_began
-from kcomponents.callbacks._stop_reason import StopReason
+from kcomponents._checks import fail
+from kcomponents._keras.callback_list import once_all_began
+from kcomponents._state_file import Generations
+from kcomponents.callbacks._best_state import BestFile, BestState
+from kcomponents.callbacks.stop_criteria import StopReason
 
 KIND = "the state of early stopping"
 PARTS = {

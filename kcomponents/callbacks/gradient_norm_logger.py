@@ -5,12 +5,11 @@ import math
 import numpy as np
 from keras import ops
 
-from kcomponents._check import boolean, fail, number, one_of
+from kcomponents._checks import boolean, fail, number, one_of
+from kcomponents._text import table
 from kcomponents.callbacks._monitor import Monitor
-from kcomponents.callbacks._table import table
-from kcomponents.probes import Probe
+from kcomponents.probes import Probe, Statistic
 from kcomponents.record import Record
-from kcomponents.statistics import Statistic
 
 # Norms from 2^-32 to 2^32 in bins of an eighth of an octave: percentiles are exact to
 # 4.5%, from a vector that stays on the device.

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kcomponents._check import fail, number
-from kcomponents.callbacks._outputs import OutputMonitor
-from kcomponents.callbacks._plateaus import LIMITS, on_plateau, outputs_per_unit
+from kcomponents._checks import fail, number
+from kcomponents.callbacks._monitor import OutputMonitor
+from kcomponents.probes import Statistic
+from kcomponents.probes.measures import LIMITS, on_plateau, outputs_per_unit
 from kcomponents.record import Record
-from kcomponents.statistics import Statistic
 
 REMEDY = (
     "use smaller initial weights; scale the inputs; add normalization layers; use ReLU"

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kcomponents._check import fail, number, positive_int
+from kcomponents._checks import fail, number, positive_int
+from kcomponents._text import table
 from kcomponents.callbacks._monitor import Monitor
-from kcomponents.callbacks._ratios import RATIOS, mean_ratio
-from kcomponents.callbacks._table import table
 from kcomponents.probes import Probe
-from kcomponents.probes._watched import patterns, select
+from kcomponents.probes._layer_walk import patterns, select
+from kcomponents.probes.measures import RATIOS, mean_ratio
 from kcomponents.record import Record
 
 

@@ -1,12 +1,106 @@
-"""examine: diagnose a run from its record."""
+"""Judge: run all rules, sort their findings, and choose the verdict."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
 
+from kcomponents._checks import fail
+from kcomponents.doctor import _remedies
 from kcomponents.doctor._case import Case
-from kcomponents.doctor._finding import Diagnosis, Finding
-from kcomponents.doctor._judge import functions_of, judge, of_known_form
-from kcomponents.doctor._rules import RULES
+from kcomponents.doctor.diagnosis import CONSISTENCY, Diagnosis, Finding
+from kcomponents.doctor.rules import RULES
 from kcomponents.record import Record
+
+MOST = 3
+SEVERITIES = "high", "medium", "low"
+
+
+@contextlib.contextmanager
+def of_known_form() -> Iterator[None]:
+    """Return a context that raises `ValueError` for records of another structure."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        rule = "A record must hold what `TrainingDoctor` writes, and a rule must return"
+        text = f"{rule} a list of findings. Received: a record that raises {error!r}"
+        raise ValueError(text) from error
+
+
+def judge(case, rules=RULES):
+    """Return the `Diagnosis` of a case; `rules` are functions."""
+    found: list[Finding] = []
+    notes = []
+    for rule in rules:
+        try:
+            new = list(rule(case))
+        except Exception as error:
+            # The record may come from another program and the rule from the user; a
+            # failing rule must not stop the run.
+            name = getattr(rule, "__name__", repr(rule))
+            notes.append(f"Rule {name} was skipped because it raised {error!r}.")
+            continue
+        found += [finding for finding in new if not _has_label(found, finding.label)]
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    found = _without_symptoms(found)
+    if lost := [finding for finding in found[MOST:] if finding.label == "loss_nan"]:
+        # NaN is always reported, however many causes there are.
+        found = [*found[: MOST - 1], *lost]
+    chosen = tuple(found[:MOST])
+    return Diagnosis(_verdict(case, chosen), chosen, (*notes, *_notes(case)))
+
+
+def functions_of(rules):
+    """Return rules as functions; names are looked up in `RULES`."""
+    known = {rule.__name__: rule for rule in RULES}
+    unknown = [rule for rule in rules if not callable(rule) and rule not in known]
+    if unknown:
+        fail(f"`rules` must be functions, or among {', '.join(known)}.", rules=unknown)
+    return [rule if callable(rule) else known[rule] for rule in rules]
+
+
+def _has_label(findings, label):
+    return any(finding.label == label for finding in findings)
+
+
+def _without_symptoms(found):
+    """Drop findings of low severity when there is one of high severity."""
+    if not any(f.severity == "high" for f in found):
+        return found
+    return [f for f in found if f.severity != "low"]
+
+
+def _verdict(case, findings):
+    labels = {finding.label for finding in findings}
+    if case.nonfinite:
+        return "not_finite"
+    if not findings:
+        return "healthy"
+    if labels & CONSISTENCY:
+        return "inconsistent"
+    if case.fails or "not_learning" in labels:
+        return "not_learning"
+    if case.short:
+        return "optimization_failure"
+    return "overfitting" if "overfitting" in labels else "optimization_failure"
+
+
+def _notes(case):
+    """Yield what was not checked, and why."""
+    if not case.structure:
+        yield "The record does not describe the model."
+    elif not case.data:
+        yield "The record has no data, so predictions were not compared with targets."
+    elif not case.skills:
+        yield (
+            "The loss or the targets are custom, so the model was not compared with a "
+            "constant prediction."
+        )
+    yield from case.structure.get("notes") or ()
+    if case.structure and case.fit and not case.fit.get("validation"):
+        yield "There is no validation data, so overfitting was not checked."
+
+
+# examine: diagnose a run from its record.
 
 Rule = Callable[[Case], list[Finding]]
 
@@ -44,3 +138,97 @@ def examine(record: Record, rules: Sequence[Rule | str] | None = None) -> Diagno
     functions = functions_of(RULES if rules is None else rules)
     with of_known_form():
         return judge(Case(record), functions)
+
+
+# compare: does a deeper network overfit, or does its optimization fail?
+
+
+def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
+    """Compare a deep network with a shallower one trained on the same data.
+
+    A deeper network can compute everything that a shallow one can: its extra layers
+    only have to be the identity. If the deeper network has the higher *training* loss,
+    it does not overfit; its optimization fails. If only its validation loss is higher,
+    it overfits. "Higher" means by more than 10 %.
+
+    Args:
+        record_shallow: `kcomponents.record.Record` of the network with fewer layers.
+        record_deep: `kcomponents.record.Record` of the network with more layers.
+
+    Returns:
+        `Diagnosis` of the deep network: `"optimization_failure"`, `"overfitting"`, or
+        the result of `examine(record_deep)`.
+
+    Raises:
+        ValueError: If a record has no finite training loss or another structure, or if
+            the deep network does not have more layers with weights than the other.
+
+    Example:
+        >>> from kcomponents.doctor import compare
+        >>> from kcomponents.record import Reading, Record
+        >>> def record(depth, loss):
+        ...     layer = {"class": "Dense", "activation": "relu", "parameters": 1}
+        ...     layers = [{"path": str(n), **layer} for n in range(depth)]
+        ...     record = Record({"layers": layers})
+        ...     record.add_logs(0, {"loss": loss})
+        ...     return record
+        >>> compare(record(20, 0.1), record(56, 0.3)).verdict
+        'optimization_failure'
+
+    Reference: He, Zhang, Ren & Sun, "Deep residual learning for image recognition",
+    2015, https://arxiv.org/abs/1512.03385
+    """
+    with of_known_form():
+        return _compared(Case(record_shallow), Case(record_deep))
+
+
+def _compared(shallow, deep):
+    losses = [_last(case, "loss") for case in (shallow, deep)]
+    depths = [_depth(case) for case in (shallow, deep)]
+    if not all(map(math.isfinite, losses)):
+        names = dict(zip(("shallow", "deep"), losses, strict=True))
+        fail("Both records must hold a finite training loss.", **names)
+    if depths[1] <= depths[0]:
+        rule = "`record_deep` must be the record of the network with more layers."
+        fail(rule, shallow=depths[0], deep=depths[1])
+    alone = judge(deep)
+    if losses[1] > 1.1 * losses[0]:
+        return _failure(deep, alone, losses, depths)
+    validation = [_last(case, "val_loss") for case in (shallow, deep)]
+    if validation[1] > 1.1 * validation[0] and alone.verdict == "healthy":
+        return _overfitting(alone, losses, validation, depths)
+    return alone
+
+
+def _last(case, key):
+    found = [entry[key] for entry in case.record.logs if key in entry]
+    return found[-1] if found else math.nan
+
+
+def _depth(case):
+    return sum(bool(layer.get("parameters")) for layer in case.layers)
+
+
+def _failure(case, alone, losses, depths):
+    evidence = (
+        f"With {depths[1]} layers the training loss is {losses[1]:.3g}, with "
+        f"{depths[0]} layers {losses[0]:.3g}: the deeper network does not overfit, its "
+        "optimization fails.",
+    )
+    remedies = _remedies.vanishing(case, next(iter(case.kernels), ""))[::-1]
+    first = Finding("underfitting", "", evidence, "high", remedies)
+    others = [
+        f for f in alone.findings if f.label not in ("underfitting", "overfitting")
+    ]
+    findings = first, *others[:2]
+    return Diagnosis("optimization_failure", findings, alone.notes)
+
+
+def _overfitting(alone, losses, validation, depths):
+    evidence = (
+        f"The deeper network overfits: with {depths[1]} layers the validation loss is "
+        f"{validation[1]:.3g}, with {depths[0]} layers {validation[0]:.3g}, but the "
+        f"training loss is no higher ({losses[1]:.3g} vs {losses[0]:.3g}).",
+    )
+    found = Finding("overfitting", "", evidence, "medium", _remedies.overfitting())
+    return Diagnosis("overfitting", (found,), alone.notes)

@@ -7,14 +7,9 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kcomponents._check import fail, positive_int
-from kcomponents.inference._inputs import read
-from kcomponents.inference._probabilities import (
-    are_probabilities,
-    of_classes,
-    of_logits,
-)
-from kcomponents.inference._run import draw, scaled
+from kcomponents._checks import fail, positive_int
+from kcomponents.inference._sampling import draw, read, scaled
+from kcomponents.inference.predict import are_probabilities, of_classes, of_logits
 
 
 class Score(NamedTuple):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kcomponents._check import fail, number, positive_int
+from kcomponents._checks import fail, number, positive_int
 
 
 def lsuv(

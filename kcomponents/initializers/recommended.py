@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kcomponents._check import fail, positive_int
-from kcomponents.initializers._seeds import MOST_PARTS
+from kcomponents._checks import fail, positive_int
+from kcomponents.initializers.blocks import MOST_PARTS
 
 # Activations that pass half of a centered input, with their initial negative slope.
 SMOOTH = (

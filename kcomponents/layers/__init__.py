@@ -2,14 +2,14 @@
 
 from kcomponents.layers.gradient_clip import GradientClip
 from kcomponents.layers.maxout import Maxout
-from kcomponents.layers.maxout_conv1d import MaxoutConv1D
-from kcomponents.layers.maxout_conv2d import MaxoutConv2D
-from kcomponents.layers.maxout_conv3d import MaxoutConv3D
+from kcomponents.layers.maxout_conv import MaxoutConv1D, MaxoutConv2D, MaxoutConv3D
 from kcomponents.layers.maxout_dense import MaxoutDense
-from kcomponents.layers.mc_dropout import MCDropout
-from kcomponents.layers.mc_spatial_dropout1d import MCSpatialDropout1D
-from kcomponents.layers.mc_spatial_dropout2d import MCSpatialDropout2D
-from kcomponents.layers.mc_spatial_dropout3d import MCSpatialDropout3D
+from kcomponents.layers.mc_dropout import (
+    MCDropout,
+    MCSpatialDropout1D,
+    MCSpatialDropout2D,
+    MCSpatialDropout3D,
+)
 from kcomponents.layers.prelu import PReLU
 from kcomponents.layers.residual import PreActivationResidual
 from kcomponents.layers.rrelu import RReLU

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kcomponents._check import fail, number
+from kcomponents._checks import fail, number
 from kcomponents._register import register
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kcomponents._check import (
+from kcomponents._checks import (
     axis_in,
     boolean,
     fail,

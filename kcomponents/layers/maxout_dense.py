@@ -2,9 +2,9 @@
 
 import keras
 
-from kcomponents._check import positive_int
+from kcomponents._checks import positive_int
 from kcomponents._register import register
-from kcomponents.layers._fused_maxout import Delegated, FusedMaxout
+from kcomponents.layers._base_maxout import Delegated, FusedMaxout
 
 
 @register

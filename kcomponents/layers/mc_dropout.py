@@ -1,7 +1,70 @@
-"""MCDropout: dropout that is active also in `predict`, for Monte Carlo estimates."""
+"""Base classes of the Monte Carlo dropout layers."""
 
+from collections.abc import Sequence
+
+import keras
+
+from kcomponents._checks import fail, number, one_of
 from kcomponents._register import register
-from kcomponents.layers._mc_dropout import BaseMCDropout
+from kcomponents.layers._shared import SavesSeed, check_data_format
+
+
+class BaseMCDropout(SavesSeed, keras.layers.Dropout):
+    """Dropout that can be active also if `training` is false."""
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        *,
+        active: str = "always",
+        **kwargs,
+    ):
+        super().__init__(number("rate", rate), noise_shape, seed, **kwargs)
+        if rate == 1:
+            fail("`rate` must be below 1.", rate=rate)
+        self.active = active
+
+    @property
+    def active(self) -> str:
+        """When dropout is active: "always" or "training"."""
+        return self._active
+
+    @active.setter
+    def active(self, active: str) -> None:
+        self._active = one_of("active", active, ["always", "training"])
+
+    def call(self, inputs, training=False):
+        # Functional models override `training`, even if the layer's call fixed it.
+        if not self.rate or not (training or self.active == "always"):
+            return inputs
+        return keras.random.dropout(
+            inputs, self.rate, self.noise_shape, self.seed_generator
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "active": self.active}
+
+
+class BaseMCSpatialDropout(BaseMCDropout):
+    """Dropout with one mask value per sample and channel, for all positions."""
+
+    positions = None
+
+    def __init__(self, rate, data_format, seed, **kwargs):
+        data_format = check_data_format(data_format)
+        ones = (1,) * self.positions
+        first = data_format == "channels_first"
+        noise_shape = (None, None, *ones) if first else (None, *ones, None)
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        self.data_format = data_format
+        self.input_spec = keras.InputSpec(ndim=len(noise_shape))
+
+    def get_config(self):
+        config = {**super().get_config(), "data_format": self.data_format}
+        del config["noise_shape"]
+        return config
 
 
 @register
@@ -41,3 +104,145 @@ class MCDropout(BaseMCDropout):
     Reference: Gal, Ghahramani, "Dropout as a Bayesian Approximation", 2016,
         https://arxiv.org/abs/1506.02142
     """
+
+
+@register
+class MCSpatialDropout1D(BaseMCSpatialDropout):
+    """Dropout of whole channels of sequences that stays active in `predict`.
+
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
+    call, one value per sample and channel. See `MCDropout`.
+
+    Args:
+        rate: Float of at least 0 and below 1, the fraction of the channels to drop.
+        seed: Int, for reproducible masks. Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only. Defaults
+            to `"always"`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape: `(batch, steps, channels)`.
+    Output shape: the same as the input.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`, or `active` is unknown.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.layers import MCSpatialDropout1D
+        >>> layer = MCSpatialDropout1D(0.5)
+        >>> layer(keras.ops.ones((2, 3, 4))).shape == (2, 3, 4)
+        True
+
+    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
+        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    """
+
+    positions = 1
+
+    def __init__(
+        self, rate: float, seed: int | None = None, *, active: str = "always", **kwargs
+    ):
+        super().__init__(rate, "channels_last", seed, active=active, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["data_format"]
+        return config
+
+
+@register
+class MCSpatialDropout2D(BaseMCSpatialDropout):
+    """Dropout of whole channels of images that stays active in `predict`.
+
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
+    call, one value per sample and channel. See `MCDropout`.
+
+    Args:
+        rate: Float of at least 0 and below 1, the fraction of the channels to drop.
+        data_format: `"channels_last"` for inputs `(batch, height, width, channels)` or
+            `"channels_first"` for `(batch, channels, height, width)`. Defaults to
+            `keras.config.image_data_format()`.
+        seed: Int, for reproducible masks. Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only. Defaults
+            to `"always"`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape: `(batch, height, width, channels)`, or with the channels first.
+    Output shape: the same as the input.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`, or if `data_format` or `active` is
+            unknown.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.layers import MCSpatialDropout2D
+        >>> layer = MCSpatialDropout2D(0.5)
+        >>> layer(keras.ops.ones((2, 3, 3, 4))).shape == (2, 3, 3, 4)
+        True
+
+    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
+        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    """
+
+    positions = 2
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        *,
+        active: str = "always",
+        **kwargs,
+    ):
+        super().__init__(rate, data_format, seed, active=active, **kwargs)
+
+
+@register
+class MCSpatialDropout3D(BaseMCSpatialDropout):
+    """Dropout of whole channels of volumes that stays active in `predict`.
+
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
+    call, one value per sample and channel. See `MCDropout`.
+
+    Args:
+        rate: Float of at least 0 and below 1, the fraction of the channels to drop.
+        data_format: `"channels_last"` for inputs `(batch, depth, height, width,
+            channels)` or `"channels_first"` for `(batch, channels, depth, height,
+            width)`. Defaults to `keras.config.image_data_format()`.
+        seed: Int, for reproducible masks. Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only. Defaults
+            to `"always"`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape: `(batch, depth, height, width, channels)`, or with the channels first.
+    Output shape: the same as the input.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`, or if `data_format` or `active` is
+            unknown.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.layers import MCSpatialDropout3D
+        >>> layer = MCSpatialDropout3D(0.5)
+        >>> layer(keras.ops.ones((2, 3, 3, 3, 4))).shape == (2, 3, 3, 3, 4)
+        True
+
+    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
+        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    """
+
+    positions = 3
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        *,
+        active: str = "always",
+        **kwargs,
+    ):
+        super().__init__(rate, data_format, seed, active=active, **kwargs)

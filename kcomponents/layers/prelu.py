@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kcomponents._check import fail, number
+from kcomponents._checks import fail, number
 from kcomponents._register import register
 from kcomponents.layers import backends
-from kcomponents.layers._axes import (
+from kcomponents.layers._shared import (
     check_data_format,
     check_shared_axes,
     shared_axes_of,

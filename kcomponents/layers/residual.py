@@ -4,10 +4,17 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from kcomponents._check import boolean, fail, number, one_of, positive_int
+from kcomponents import activations
+from kcomponents._checks import boolean, fail, number, one_of, positive_int
 from kcomponents._register import register
-from kcomponents.layers import _residual
-from kcomponents.layers._axes import check_data_format
+from kcomponents.initializers.blocks import independent_copies
+from kcomponents.layers._shared import check_data_format
+
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+NORMALIZATIONS = {
+    "batch": keras.layers.BatchNormalization,
+    "layer": keras.layers.LayerNormalization,
+}
 
 SETTINGS = (
     *("filters", "kernel_size", "strides", "activation", "bottleneck", "normalization"),
@@ -112,19 +119,19 @@ class PreActivationResidual(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.filters = positive_int("filters", filters)
-        self.kernel_size = _residual.sizes("kernel_size", kernel_size)
-        self.strides = _residual.sizes("strides", strides)
+        self.kernel_size = _sizes("kernel_size", kernel_size)
+        self.strides = _sizes("strides", strides)
         # An activation layer stored here would be tracked as a layer of the block.
-        self.activation = _residual.plain(activation)
+        self.activation = _without_layer(activation)
         self.bottleneck = boolean("bottleneck", bottleneck)
         self.normalization = normalization
         if normalization is not None:
-            one_of("normalization", normalization, _residual.NORMALIZATIONS)
+            one_of("normalization", normalization, NORMALIZATIONS)
         self.dropout = number("dropout", dropout, 0, 1)
         self.survival = number("survival", survival, 0, 1, open_low=True)
         self.order = one_of("order", order, ("pre", "post"))
         self.bypass = boolean("bypass", bypass)
-        self.dilation_rate = _residual.sizes("dilation_rate", dilation_rate)
+        self.dilation_rate = _sizes("dilation_rate", dilation_rate)
         self.data_format = check_data_format(data_format)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -132,7 +139,7 @@ class PreActivationResidual(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.seed = seed
         self.axis = 1 if self.data_format == "channels_first" else -1
-        self.supports_masking = _residual.all_one(self.strides)
+        self.supports_masking = _all_one(self.strides)
         if self.bottleneck and self.filters % 4:
             fail("`bottleneck` needs `filters` to be a multiple of 4.", filters=filters)
         if self.survival < 1 and not self.bypass:
@@ -140,45 +147,112 @@ class PreActivationResidual(keras.layers.Layer):
             fail(rule, survival=survival, bypass=bypass)
 
     def build(self, input_shape):
-        rank = _residual.spatial_rank(self, input_shape)
-        *kernels, projection = _residual.kernels(self, rank)
+        rank = self._spatial_rank(input_shape)
+        *kernels, projection = self._kernels(rank)
         branch = kernels[:1]
         for kernel in kernels[1:]:
             branch += [*self._rectifier(), kernel]
-        branch[-1:-1] = _residual.dropouts(self, self.dropout)
+        branch[-1:-1] = self._dropouts(self.dropout)
         *normalizations, activation = self._rectifier()
-        moved = not _residual.all_one(self.strides)
+        moved = not _all_one(self.strides)
         changed = moved or input_shape[self.axis] != self.filters
         shortcut = [projection] if self.bypass and changed else []
         entry, end = [*normalizations, activation], []
         if self.order == "post":
             entry, end = [], [activation]
             branch += normalizations
-            shortcut += _residual.normalizations(self) if shortcut else []
+            shortcut += self._normalizations() if shortcut else []
         a_sample = (None,) + (1,) * (rank + 1)
-        branch += _residual.dropouts(self, 1 - self.survival, a_sample, offset=1)
+        branch += self._dropouts(1 - self.survival, a_sample, offset=1)
         self.entry, self.branch, self.shortcut, self.end = entry, branch, shortcut, end
-        entered = _residual.build(entry, input_shape)
-        _residual.build(shortcut, entered)
-        outputs = _residual.build(end, _residual.build(branch, entered))
+        entered = _build(entry, input_shape)
+        _build(shortcut, entered)
+        outputs = _build(end, _build(branch, entered))
         if tuple(outputs) != self.compute_output_shape(input_shape):
             rule = '`activation` must keep the channels with `order="post"`.'
             fail(rule, activation=self.activation)
 
+    def _spatial_rank(self, input_shape):
+        """Return the number of spatial axes; refuse a wrong shape."""
+        rank = len(input_shape) - 2
+        if not 0 <= rank <= 3:
+            fail("The input must have two to five axes.", input_shape=input_shape)
+        if input_shape[self.axis] is None:
+            fail("The channels of the input must be known.", input_shape=input_shape)
+        given = {"strides": self.strides, "dilation_rate": self.dilation_rate}
+        if rank == 0 and not all(map(_all_one, given.values())):
+            rule = "`strides` and `dilation_rate` must be 1 without spatial axes."
+            fail(rule, **given)
+        return rank
+
+    def _kernels(self, rank):
+        """Return the weight layers of the branch, then the bypass projection."""
+        plan = [(self.filters, self.kernel_size)] * 2
+        if self.bottleneck:
+            narrow = self.filters // 4
+            plan = [(narrow, 1), (narrow, self.kernel_size), (self.filters, 1)]
+        plan.append((self.filters, 1))
+        initializers = independent_copies(self.kernel_initializer, len(plan))
+        strides = [self.strides, *[1] * (len(plan) - 2), self.strides]
+        plan = zip(plan, strides, initializers, strict=True)
+        return [self._kernel(rank, *size, *rest) for size, *rest in plan]
+
+    def _kernel(self, rank, filters, size, strides, initializer):
+        plain = self.normalization is None
+        options = {
+            "use_bias": plain if self.use_bias is None else self.use_bias,
+            "kernel_initializer": initializer,
+            "kernel_regularizer": self.kernel_regularizer,
+            "kernel_constraint": self.kernel_constraint,
+            "dtype": self.dtype_policy,
+        }
+        if rank == 0:
+            return keras.layers.Dense(filters, **options)
+        dilation = 1 if size == 1 else self.dilation_rate
+        options.update(padding="same", dilation_rate=dilation)
+        options.update(data_format=self.data_format)
+        layer = CONVOLUTIONS[rank - 1](filters, size, strides, **options)
+        # Convolutions of Keras drop masks, even if every time step keeps its place.
+        layer.supports_masking = _all_one(strides)
+        return layer
+
     def _rectifier(self):
-        return [*_residual.normalizations(self), _residual.activation(self)]
+        """Return new layers: the normalization, if any, and the activation."""
+        activation = activations.get(self.activation, as_layer=True)
+        activation.dtype_policy = self.dtype_policy
+        return [*self._normalizations(), activation]
+
+    def _normalizations(self):
+        """Return a list with one normalization layer, or an empty list."""
+        if self.normalization is None:
+            return []
+        make = NORMALIZATIONS[self.normalization]
+        return [make(axis=self.axis, dtype=self.dtype_policy)]
+
+    def _dropouts(self, rate, noise_shape=None, offset=0):
+        """Return a list with one dropout layer; empty if the rate is 0."""
+        # With the same seed, two dropout layers would draw the same masks.
+        seed = None if self.seed is None else self.seed + offset
+        make = keras.layers.Dropout
+        return [make(rate, noise_shape, seed, dtype=self.dtype_policy)] if rate else []
 
     def call(self, inputs, training=None):
-        entered = _residual.run(self.entry, inputs, training)
-        outputs = _residual.run(self.branch, entered, training)
+        entered = _run(self.entry, inputs, training)
+        outputs = _run(self.branch, entered, training)
         if self.shortcut:
-            outputs = outputs + _residual.run(self.shortcut, entered, training)
+            outputs = outputs + _run(self.shortcut, entered, training)
         elif self.bypass:
             outputs = outputs + inputs
-        return _residual.run(self.end, outputs, training)
+        return _run(self.end, outputs, training)
 
     def compute_output_shape(self, input_shape):
-        shape = _residual.strided(self, input_shape)
+        shape = list(input_shape)
+        axes = [a for a in range(1, len(shape)) if a != self.axis % len(shape)]
+        strides = self.strides
+        if not isinstance(strides, tuple):
+            strides = (strides,) * len(axes)
+        for axis, stride in zip(axes, strides, strict=True):
+            shape[axis] = shape[axis] and -(-shape[axis] // stride)
         shape[self.axis] = self.filters
         return tuple(shape)
 
@@ -190,3 +264,40 @@ class PreActivationResidual(keras.layers.Layer):
             serialize = getattr(keras, f"{kind}s").serialize
             config[f"kernel_{kind}"] = serialize(getattr(self, f"kernel_{kind}"))
         return {**super().get_config(), **config}
+
+
+def _sizes(name, value):
+    """Return one size for all spatial axes, or a tuple with one size per axis."""
+    if isinstance(value, (list, tuple)):
+        return tuple(positive_int(name, size) for size in value)
+    return positive_int(name, value)
+
+
+def _all_one(value):
+    """Return whether a size, or each size of a tuple, is 1."""
+    return value == 1 or (isinstance(value, tuple) and set(value) == {1})
+
+
+def _without_layer(identifier):
+    """Return the config of an activation layer; return anything else unchanged."""
+    if not isinstance(identifier, keras.layers.Layer):
+        return identifier
+    config = keras.saving.serialize_keras_object(identifier)
+    # Copies with the same name would have weights with the same path.
+    config["config"].pop("name", None)
+    return config
+
+
+def _build(chain, shape):
+    """Build layers in sequence and return the output shape of the last."""
+    for layer in chain:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape
+
+
+def _run(chain, outputs, training):
+    """Call layers in sequence."""
+    for layer in chain:
+        outputs = layer(outputs, training=training)
+    return outputs

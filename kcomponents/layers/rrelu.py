@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import keras
 
 from kcomponents import activations
-from kcomponents._check import interval, one_of
+from kcomponents._checks import interval, one_of
 from kcomponents._register import register
-from kcomponents.layers._axes import (
+from kcomponents.layers._shared import (
+    SavesSeed,
     check_data_format,
     check_shared_axes,
     shared_axes_of,
 )
-from kcomponents.layers._seed import SavesSeed
 
 
 @register

@@ -1,18 +1,107 @@
-"""Hub: the taps on one model, shared by all of its probes."""
+"""Choice: one train function for measured steps, and one for all others."""
 
 import functools
+import itertools
 import weakref
 
+import keras
+
 from kcomponents import _backends, _keras
-from kcomponents.probes._choice import Choice
-from kcomponents.probes._compiled import unscaled
-from kcomponents.probes._dry_run import dry_run
-from kcomponents.probes._guard import calling_list, guard_callbacks, guarded
-from kcomponents.probes._layer_tap import LayerTaps
-from kcomponents.probes._loss_tap import LossTap
+from kcomponents._keras.callback_list import calling_list, guard_callbacks, guarded
+from kcomponents.probes._layer_walk import watched_layers
+from kcomponents.probes._method_covers import Shadow
+from kcomponents.probes._model_taps import LayerTaps, LossTap
 from kcomponents.probes._optimizer_tap import OptimizerTap
-from kcomponents.probes._shadow import Shadow
-from kcomponents.probes._watched import watched_layers
+from kcomponents.probes.structure import unscaled
+
+
+def counts_of(model):
+    """Return how the steps of a model are counted, as in `kcomponents._backends`."""
+    several = model.steps_per_execution > 1
+    return "device" if several and _backends.counts == "steps" else _backends.counts
+
+
+class Choice:
+    """Calls the train function that measures the tallies due in this step.
+
+    Args:
+        make: Function that returns a new train function. Which tallies are due is fixed
+            while it is traced.
+        tallies: Sampled tallies, whose steps are counted here.
+    """
+
+    def __init__(self, make, tallies):
+        self._tallies = tallies
+        # Made now, because within a step the model's variables have no values on JAX,
+        # which needs them for their sharding. Compiled at the first call.
+        answers = itertools.product((True, False), repeat=len(tallies))
+        self._functions = {due: make() for due in answers}
+
+    def __call__(self, *args, **kwargs):
+        due = tuple(tally.due() for tally in self._tallies)
+        outputs = self._functions[due](*args, **kwargs)
+        for tally in self._tallies:
+            tally.count("steps")
+        return outputs
+
+
+# Dry run: call a model on symbolic inputs, so that its taps learn the shapes.
+
+
+class _Call(keras.layers.Layer):
+    """A layer that calls a function without tracking its variables."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.__dict__["function"] = function
+
+    def call(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+def dry_run(model):
+    """Call a built model on symbolic inputs of the shapes it was built for.
+
+    Nothing is computed and nothing changes. Errors of the model are raised.
+    """
+    args, kwargs = keras.tree.map_structure(_known_batch, _inputs(model))
+    call = _Call(lambda *args, **kwargs: model(*args, training=False, **kwargs))
+    call.compute_output_spec(*args, **kwargs)
+
+
+def _inputs(model):
+    if isinstance(model, keras.Sequential):
+        return model.inputs, {}
+    if hasattr(model, "operations"):
+        return (model.input,), {}
+    config = model.get_build_config()
+    if "input_shape" in config:
+        return (_specs(config["input_shape"]),), {}
+    shapes = config["shapes_dict"]
+    return (), {name.removesuffix("_shape"): _specs(s) for name, s in shapes.items()}
+
+
+def _known_batch(tensor):
+    """Return a symbolic tensor of batch size 2, if only the batch size is unknown.
+
+    JAX would trace again, and keep the trace, for each unknown size.
+    """
+    batch, *others = tensor.shape or [0]
+    if batch is not None or None in others:
+        return tensor
+    known = (2, *others)
+    return keras.KerasTensor(known, tensor.dtype, sparse=tensor.sparse)
+
+
+def _specs(shapes):
+    if isinstance(shapes, dict):
+        return {name: _specs(shape) for name, shape in shapes.items()}
+    if shapes and isinstance(shapes[0], (list, tuple, dict)):
+        return [_specs(shape) for shape in shapes]
+    return keras.KerasTensor(tuple(shapes))
+
+
+# Hub: the taps on one model, shared by all of its probes.
 
 _hubs = weakref.WeakKeyDictionary()
 

@@ -1,18 +1,80 @@
-"""Probe: measures statistics inside the training step of a model."""
+"""Makes the tallies of a probe: one per source, and one per layer."""
 
 import itertools
+import warnings
 from collections.abc import Callable
 
 import keras
+from keras import ops
 
 from kcomponents import _backends, _keras
-from kcomponents._check import fail
-from kcomponents.probes._choice import counts_of
-from kcomponents.probes._hub import hub_of, tapped_optimizer
-from kcomponents.probes._places import tallies_by_site, tallies_by_source, warn_of
-from kcomponents.probes._watched import Watched
+from kcomponents._checks import fail
+from kcomponents.probes._hub import counts_of, hub_of, tapped_optimizer
+from kcomponents.probes._layer_walk import Watched
+from kcomponents.probes._tally import SampledTally, Tally
+from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
+from kcomponents.probes.statistic import Statistic
 from kcomponents.record import Reading
-from kcomponents.statistics import Statistic
+
+
+def tallies_by_source(statistics, variables, defers, **sampling):
+    """Return source → list with its tally, for all sources but layer outputs.
+
+    `sampling` contains the arguments of `SampledTally`, which measures updates.
+    """
+    zeros = ops.zeros((max(len(variables), 1),))
+    # Views with the right shapes, to find the shapes of the statistics.
+    views = {
+        "gradients": GradientView(squares=zeros, step=1.0),
+        "batch_gradients": GradientView(squares=zeros, step=1.0),
+        "clipped_gradients": ClippedView(squares=zeros, unclipped=zeros),
+        "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
+        "losses": LossView(loss=ops.zeros(()), step=1.0),
+    }
+    found = {}
+    for source, view in views.items():
+        if own := [s for s in statistics if s.source == source]:
+            shapes = {s: view.measured(s).shape for s in own}
+            if source == "updates" and sampling["sample"] > 1:
+                found[source] = [SampledTally(shapes, **sampling)]
+            else:
+                replicas = source == "losses"
+                found[source] = [Tally(shapes, replicas=replicas, defers=defers)]
+    return found
+
+
+def tallies_by_site(statistics, hub, watch, defers):
+    """Return site → tally and site → watched layer, for layer outputs."""
+    own = [s for s in statistics if s.source == "outputs"]
+    sites, shapes = {}, {}
+    if not own:
+        return {}, {}
+
+    def note(site, watched, view):
+        if watch(watched):
+            sites[site] = watched
+            shapes[site] = {s: view.measured(s).shape for s in own}
+
+    try:
+        hub.rehearse(note)
+    except Exception as error:
+        warnings.warn(f"Layer outputs cannot be measured: {error}", stacklevel=4)
+    if refused := sorted(hub.layers.refused):
+        warn_of(refused)
+    options = {"replicas": True, "defers": defers}
+    return {site: Tally(found, **options) for site, found in shapes.items()}, sites
+
+
+def warn_of(sites):
+    """Warn of layers whose outputs cannot be measured."""
+    warnings.warn(
+        "The outputs of layers inside a loop or map cannot be measured: "
+        f"{', '.join(sites)}.",
+        stacklevel=5,
+    )
+
+
+# Probe: measures statistics inside the training step of a model.
 
 OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updates")
 
@@ -25,7 +87,7 @@ class Probe:
     training steps are measured, not validation.
 
     Args:
-        *statistics: `kcomponents.statistics.Statistic` objects with different names.
+        *statistics: `kcomponents.probes.Statistic` objects with different names.
         watch: Function that takes a watched layer (with the attributes `path`, `layer`,
             `activation` and `axis`) and returns whether to measure its outputs.
             Defaults to every layer with an activation function.
@@ -41,7 +103,7 @@ class Probe:
     Example:
         >>> import keras
         >>> from kcomponents.probes import Probe
-        >>> from kcomponents.statistics import Statistic
+        >>> from kcomponents.probes import Statistic
         >>> largest = Statistic("largest", "gradients", lambda v: v.total, "max")
         >>> probe = Probe(largest)
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

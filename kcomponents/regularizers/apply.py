@@ -4,8 +4,13 @@ from typing import Any
 
 import keras
 
-from kcomponents._check import fail
-from kcomponents.regularizers._weights import choose, holders, renew_steps, weights_of
+from kcomponents._checks import fail
+from kcomponents.regularizers._weight_rules import (
+    choose,
+    holders,
+    renew_steps,
+    weights_of,
+)
 
 
 class Paths(list):

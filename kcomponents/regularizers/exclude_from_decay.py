@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from kcomponents._check import fail
-from kcomponents.regularizers._weights import choose, renew_steps, weights_of
+from kcomponents._checks import fail
+from kcomponents.regularizers._weight_rules import choose, renew_steps, weights_of
 
 
 def exclude_from_decay(

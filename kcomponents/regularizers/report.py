@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from kcomponents.regularizers._weights import kind, weights_of
+from kcomponents.regularizers._weight_rules import kind, weights_of
 
 
 class Row(NamedTuple):

@@ -3,16 +3,21 @@
 import pathlib
 from collections.abc import Sequence
 
-from kcomponents._check import fail
+from kcomponents._checks import fail
 from kcomponents._files import Path
+from kcomponents._pages.page import page
+from kcomponents._text import labels, number, shown
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
-from kcomponents.report._given import diagnosed
-from kcomponents.report._page import page
-from kcomponents.report._panels import runs_panels
-from kcomponents.report._progress import best, epochs_line, last
-from kcomponents.report._settings import layers_line, settings_of, shown
-from kcomponents.report._words import labels, number
+from kcomponents.report._contents import (
+    best,
+    diagnosed,
+    epochs_line,
+    last,
+    layers_line,
+    settings_of,
+)
+from kcomponents.report._curve_panels import runs_panels
 
 
 def compare(
@@ -24,7 +29,7 @@ def compare(
 
     It shows each run's verdict and losses, the settings that differ, and the loss
     curves in one plot. Requires jinja2 and matplotlib: `pip install
-    kcomponents[report]`.
+    "kcomponents[report]"`.
 
     Args:
         records: List of two or more runs, each a `Record`, which is examined, or a

@@ -1,14 +1,19 @@
 """to_html: a diagnosis as a self-contained web page."""
 
-from kcomponents._check import fail
+from kcomponents._checks import fail
 from kcomponents._files import Path
+from kcomponents._pages.page import page
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
-from kcomponents.report._given import diagnosed
-from kcomponents.report._page import page
-from kcomponents.report._panels import panel_for, panels_of
-from kcomponents.report._progress import figures, missing
-from kcomponents.report._settings import layer_rows, settings_of, versions_of
+from kcomponents.report._contents import (
+    diagnosed,
+    figures,
+    layer_rows,
+    missing,
+    settings_of,
+    versions_of,
+)
+from kcomponents.report._layer_panels import panel_for, panels_of
 
 
 def to_html(
@@ -18,7 +23,7 @@ def to_html(
 
     The page is one file without scripts and needs no network. It works on wide and
     narrow screens, in dark mode and in print. The same record gives the same page.
-    Requires jinja2 and matplotlib: `pip install kcomponents[report]`.
+    Requires jinja2 and matplotlib: `pip install "kcomponents[report]"`.
 
     Args:
         diagnosis: `Diagnosis`, or `None` to examine the record.

@@ -4,12 +4,16 @@ import os
 import sys
 import textwrap
 
+from kcomponents._text import choices, clean, one_line, shown
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
-from kcomponents.report._given import diagnosed
-from kcomponents.report._progress import epochs_line, missing
-from kcomponents.report._settings import settings_of, shown, versions_of
-from kcomponents.report._words import choices, clean, one_line
+from kcomponents.report._contents import (
+    diagnosed,
+    epochs_line,
+    missing,
+    settings_of,
+    versions_of,
+)
 
 WIDTH = 80
 RED, YELLOW, GREEN, BOLD, FAINT = "31", "33", "32", "1", "2"

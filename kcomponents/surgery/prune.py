@@ -7,11 +7,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcomponents._check import number
-from kcomponents.surgery._idle import idle_units, put_into_bias
-from kcomponents.surgery._spans import spans_of
-from kcomponents.surgery._ways import ways_of
-from kcomponents.surgery._weights import Weights
+from kcomponents._checks import number
+from kcomponents.surgery._units import (
+    Weights,
+    idle_units,
+    put_into_bias,
+    spans_of,
+    ways_of,
+)
 
 
 def prune(

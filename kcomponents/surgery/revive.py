@@ -6,10 +6,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcomponents.surgery._idle import can_hold_constants, put_into_bias
-from kcomponents.surgery._spans import spans_of
-from kcomponents.surgery._ways import ways_of
-from kcomponents.surgery._weights import Weights, reaches, spread
+from kcomponents.surgery._units import (
+    Weights,
+    can_hold_constants,
+    put_into_bias,
+    reaches,
+    spans_of,
+    spread,
+    ways_of,
+)
 
 
 def revive(

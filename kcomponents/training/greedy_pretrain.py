@@ -1,16 +1,199 @@
-"""greedy_pretrain: train the layers of a network one after the other."""
+"""Net: a model of the given layers, and the stages it is trained in."""
 
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+from keras import ops
 from numpy.typing import ArrayLike
 
-from kcomponents._check import fail, number, one_of, positive_int
-from kcomponents.training._chain import Chain, corrupted, outputs_of, shape_after
-from kcomponents.training._ends import decoder_of, head_of
-from kcomponents.training._net import net_of, samples
+from kcomponents import layers
+from kcomponents._checks import fail, number, one_of, positive_int
+
+# Layers with trainable weights that belong to the stage of the layer before.
+FOLLOWING = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.PReLU,
+    keras.layers.RMSNormalization,
+    layers.PReLU,
+)
+
+
+class Net(NamedTuple):
+    """A built model, and its layers by stage: front, stages and head."""
+
+    model: Any
+    front: list
+    stages: list
+    head: list
+
+
+def samples(x):
+    """Return samples as an array of floats; raise if they are no array."""
+    if not hasattr(x, "shape") or len(x.shape) < 2 or not x.shape[0]:
+        rule = (
+            "`x` must be an array of at least one sample, with the batch axis first. "
+            "Concatenate the batches of a dataset first."
+        )
+        fail(rule, type=type(x).__name__, shape=getattr(x, "shape", None))
+    x = np.asarray(ops.convert_to_numpy(x), keras.config.floatx())
+    if not np.isfinite(x).all():
+        fail("`x` must be finite.", x=x)
+    return x
+
+
+def net_of(given, head, x):
+    """Return the model and stages of a `Sequential`, or of a list of layers and a head.
+
+    Raises:
+        ValueError: If there is no layer to train before the head, or `x` has another
+            shape.
+    """
+    chain = isinstance(given, keras.Sequential)
+    if not chain and not (isinstance(given, list | tuple) and given):
+        rule = "`layers` must be a list of at least one layer, or a `Sequential`."
+        fail(rule, layers=given)
+    if chain and head is not None:
+        fail("`head` must be None for a `Sequential`, which has its own.", head=head)
+    head = [] if head is None else [head]
+    row = given if chain else [keras.Input(x.shape[1:]), *given, *head]
+    model = given if chain else keras.Sequential(row)
+    if not model.built:
+        model.build((None, *x.shape[1:]))
+    # Raises if the samples have another shape.
+    model(x[:1], training=False)
+    front, *stages = _groups(model.layers if chain else given)
+    if chain and stages:
+        head = stages.pop()
+    if not stages:
+        rule = "`layers` must have a layer with trainable weights before the head."
+        fail(rule, layers=[layer.name for layer in model.layers])
+    return Net(model, front, stages, head)
+
+
+def _groups(row):
+    """Return groups of layers; each layer with trainable weights starts a new one."""
+    groups = [[]]
+    for layer in row:
+        if layer.trainable_weights and not isinstance(layer, FOLLOWING):
+            groups.append([])
+        groups[-1].append(layer)
+    return groups
+
+
+# Chain: a temporary model of the layers of a stage; and corruption of its inputs.
+
+
+class Row(keras.layers.Layer):
+    """Layers called one after the other, without the graph that `Sequential` records.
+
+    Args:
+        layers: List of layers. Each casts its own inputs.
+    """
+
+    def __init__(self, layers):
+        super().__init__(autocast=False)
+        self.layers = layers
+
+    def call(self, x, training=None):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Chain(keras.Model):
+    """Model of layers called one after the other.
+
+    Args:
+        layers: List of layers. The dtype policy of the first one decides whether the
+            loss is scaled.
+    """
+
+    def __init__(self, layers):
+        super().__init__(dtype=layers[0].dtype_policy, autocast=False)
+        self.row = Row(layers)
+
+    def call(self, x, training=None):
+        # Keras may call this without `__call__`. Then only the call of an inner layer
+        # passes `training` on to the layers within it.
+        return self.row(x, training=training)
+
+
+class Corruption(keras.layers.Layer):
+    """Set a fraction of the inputs to 0 in training, without scaling the others.
+
+    `Dropout` scales them.
+    """
+
+    def __init__(self, share, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.share = share
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        drawn = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
+        return inputs * ops.cast(drawn >= self.share, inputs.dtype)
+
+
+def corrupted(stage, share):
+    """Return the layers of a stage, with a `Corruption` first if `share` is above 0."""
+    policy = stage[0].dtype_policy
+    return [Corruption(share, dtype=policy), *stage] if share else stage
+
+
+def outputs_of(row, x, batch_size):
+    """Return the outputs of layers for an array."""
+    if not row:
+        return x
+    outputs = Chain(row).predict(x, batch_size, verbose=0)
+    return np.asarray(outputs, keras.config.floatx())
+
+
+def shape_after(row, x):
+    """Return the output shape of layers for an array, without the batch axis."""
+    return tuple(Chain(row)(x[:1], training=False).shape[1:]) if row else x.shape[1:]
+
+
+# Ends: the decoder or head that a stage is trained with, and then discarded.
+
+
+def decoder_of(stage, x, make):
+    """Return new layers that map the outputs of a stage to the shape of its inputs."""
+    inputs = x.shape[1:]
+    if make is None:
+        return _default(inputs, shape_after(stage, x), stage[0].dtype_policy)
+    decoder = [make(inputs)]
+    decoded = shape_after([*stage, *decoder], x)
+    if decoded != inputs:
+        rule = f"`decoder` must return a layer with outputs of shape {inputs}."
+        fail(rule, shape=decoded)
+    return decoder
+
+
+def _default(inputs, outputs, dtype):
+    if inputs[:-1] == outputs[:-1]:
+        return [keras.layers.Dense(inputs[-1], dtype=dtype)]
+    return [
+        keras.layers.Flatten(),
+        keras.layers.Dense(int(np.prod(inputs)), dtype=dtype),
+        keras.layers.Reshape(inputs),
+    ]
+
+
+def head_of(stage, x, head, axes):
+    """Return copies of a head's layers, behind a `Flatten` if it needs fewer axes."""
+    copies = [type(layer).from_config(layer.get_config()) for layer in head]
+    flat = len(shape_after(stage, x)) == axes
+    return copies if flat else [keras.layers.Flatten(), *copies]
+
+
+# greedy_pretrain: train the layers of a network one after the other.
 
 MODES = ("autoencoder", "supervised")
 

@@ -7,36 +7,36 @@ imported without them.
 import importlib
 from typing import TYPE_CHECKING
 
-from kcomponents.tuning import _optional as _optional
-from kcomponents.tuning._describe import describe as describe
-from kcomponents.tuning._validate import validate as validate
+from kcomponents import _optional
 from kcomponents.tuning.activation import activation as activation
-from kcomponents.tuning.clipping import clipping as clipping
-from kcomponents.tuning.dropout import dropout as dropout
-from kcomponents.tuning.normalization import normalization as normalization
+from kcomponents.tuning.choices import dropout as dropout
+from kcomponents.tuning.choices import normalization as normalization
+from kcomponents.tuning.choices import regularizer as regularizer
+from kcomponents.tuning.describe import describe as describe
+from kcomponents.tuning.describe import size as size
+from kcomponents.tuning.optimizer import clipping as clipping
 from kcomponents.tuning.optimizer import optimizer as optimizer
-from kcomponents.tuning.regularizer import regularizer as regularizer
-from kcomponents.tuning.size import size as size
 from kcomponents.tuning.space import space as space
+from kcomponents.tuning.validate import validate as validate
 
 if TYPE_CHECKING:
-    from kcomponents.tuning._search import Search as Search
-    from kcomponents.tuning.conv_hypermodel import ConvHyperModel as ConvHyperModel
-    from kcomponents.tuning.dense_hypermodel import DenseHyperModel as DenseHyperModel
-    from kcomponents.tuning.recurrent_hypermodel import (
+    from kcomponents.tuning.hypermodels.conv import ConvHyperModel as ConvHyperModel
+    from kcomponents.tuning.hypermodels.dense import DenseHyperModel as DenseHyperModel
+    from kcomponents.tuning.hypermodels.recurrent import (
         RecurrentHyperModel as RecurrentHyperModel,
     )
-    from kcomponents.tuning.regularized import Regularized as Regularized
-    from kcomponents.tuning.with_activation import WithActivation as WithActivation
+    from kcomponents.tuning.hypermodels.wrappers import Regularized as Regularized
+    from kcomponents.tuning.hypermodels.wrappers import WithActivation as WithActivation
+    from kcomponents.tuning.search import Search as Search
 
 # Classes that extend classes of keras-tuner → their modules.
 _LAZY = {
-    "ConvHyperModel": "conv_hypermodel",
-    "DenseHyperModel": "dense_hypermodel",
-    "RecurrentHyperModel": "recurrent_hypermodel",
-    "Regularized": "regularized",
-    "Search": "_search",
-    "WithActivation": "with_activation",
+    "ConvHyperModel": "hypermodels.conv",
+    "DenseHyperModel": "hypermodels.dense",
+    "RecurrentHyperModel": "hypermodels.recurrent",
+    "Regularized": "hypermodels.wrappers",
+    "Search": "search",
+    "WithActivation": "hypermodels.wrappers",
 }
 
 __all__ = [

@@ -1,12 +1,210 @@
-"""activation: let a search choose the hidden activation."""
+"""The hidden activation of a trial, and the layers for it."""
 
+import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kcomponents.tuning._spaces.activation import CHOICES, HiddenActivation, choose
+import keras
+
+from kcomponents import activations
+from kcomponents._checks import fail
+from kcomponents.initializers import recommended_for
+from kcomponents.layers import MaxoutConv1D, MaxoutConv2D, MaxoutDense, PReLU
+from kcomponents.tuning._choice_arguments import (
+    Layers,
+    choices_of,
+    default_of,
+    equal_width,
+)
 
 if TYPE_CHECKING:
     import keras_tuner
+
+CHOICES = ("relu", "leaky_relu", "elu", "prelu", "gelu", "selu", "maxout")
+
+
+class HiddenActivation:
+    """A hidden activation, with the layers and initializers that suit it.
+
+    Args:
+        identifier: String, identifier of `kcomponents.activations.get`, such as
+            `"elu:0.5"`, or `"none"`.
+        shared: Boolean, whether all channels of a PReLU share one slope. Defaults to
+            `False`.
+    """
+
+    def __init__(self, identifier, *, shared=False):
+        self.identifier = "linear" if identifier == "none" else identifier
+        self.name, _, self.parameter = self.identifier.partition(":")
+        self.shared = shared
+
+    def __repr__(self):
+        return f"<HiddenActivation {self.identifier}>"
+
+    @property
+    def pieces(self) -> int:
+        """The number of linear pieces of a unit: 1 except for maxout."""
+        return int(self.parameter or 2) if self.name == "maxout" else 1
+
+    def layer(self, ndim: int = 2) -> keras.layers.Layer:
+        """Return a new layer that applies the activation.
+
+        A maxout layer returns the maximum of each `pieces` channels.
+
+        Args:
+            ndim: Integer, number of axes of the input, needed for a PReLU with a shared
+                slope. Defaults to 2.
+        """
+        if self.name == "prelu" and self.shared:
+            slope = float(self.parameter or 0.25)
+            return PReLU(slope, shared_axes=list(range(1, ndim)))
+        return activations.get(self.identifier, as_layer=True)
+
+    def kernel_initializer(
+        self, seed: int | keras.random.SeedGenerator | None = None
+    ) -> keras.initializers.Initializer:
+        """Return a new initializer that suits the activation.
+
+        It is `kcomponents.initializers.recommended_for`, or `GlorotUniform` if there is
+        no recommendation.
+
+        Args:
+            seed: Optional integer, or `keras.random.SeedGenerator`. Defaults to `None`.
+        """
+        try:
+            return recommended_for(self.identifier, seed=seed)
+        except ValueError:
+            return keras.initializers.GlorotUniform(seed)
+
+    def width(
+        self,
+        units: int,
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        depth: int = 1,
+    ) -> int:
+        """Return the units of a layer with as many weights as an ordinary layer.
+
+        Args:
+            units: Integer, units of the ordinary layer.
+            fan_in: Optional integer, incoming weights of a unit.
+            fan_out: Optional integer, outgoing weights of a unit.
+            depth: Integer, number of such layers in a row. Defaults to 1.
+        """
+        return equal_width(units, self.pieces, fan_in, fan_out, depth)
+
+    def dense(
+        self,
+        units: int,
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        **kwargs: Any,
+    ) -> Layers:
+        """Return a list of new layers: `Dense` and the activation, or `MaxoutDense`.
+
+        A maxout of `k` pieces gets fewer units, to keep the number of weights: `units *
+        (fan_in + fan_out) / (k * fan_in + fan_out)`, or `units / sqrt(k)` without
+        `fan_in` and `fan_out`, which is right for deep networks of equal widths.
+
+        Args:
+            units: Integer, units of an ordinary layer.
+            fan_in: Optional integer, incoming weights of a unit.
+            fan_out: Optional integer, outgoing weights of a unit.
+            **kwargs: Arguments of `keras.layers.Dense`.
+        """
+        width = self.width(units, fan_in, fan_out)
+        return self.layers_of_width("dense", width, **kwargs)
+
+    def conv1d(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int],
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        **kwargs: Any,
+    ) -> Layers:
+        """Return a list of new layers as `dense` does, with `Conv1D`."""
+        width = self.width(filters, fan_in, fan_out)
+        return self.layers_of_width("conv1d", width, kernel_size, **kwargs)
+
+    def conv2d(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        fan_in: int | None = None,
+        fan_out: int | None = None,
+        **kwargs: Any,
+    ) -> Layers:
+        """Return a list of new layers as `dense` does, with `Conv2D`."""
+        width = self.width(filters, fan_in, fan_out)
+        return self.layers_of_width("conv2d", width, kernel_size, **kwargs)
+
+    def dropout(self, rate: float, **kwargs: Any) -> keras.layers.Layer:
+        """Return a new dropout layer that suits the activation.
+
+        It is `AlphaDropout` for SELU, to keep mean and variance, else `Dropout`.
+
+        Args:
+            rate: Float in [0, 1), the dropout rate.
+            **kwargs: Arguments of the Keras layer.
+        """
+        # Even if the rate is 0: trials with different rates keep one structure.
+        if self.name == "selu":
+            return keras.layers.AlphaDropout(rate, **kwargs)
+        return keras.layers.Dropout(rate, **kwargs)
+
+    def layers_of_width(self, kind: str, width: int, *args: Any, **kwargs: Any):
+        """Return a list of new layers as `dense` does, with exactly `width` units.
+
+        `kind` is one of `"dense"`, `"conv1d"` and `"conv2d"`.
+        """
+        if "activation" in kwargs:
+            fail("Do not pass `activation`: the search chooses it.", **kwargs)
+        kwargs = {"kernel_initializer": self.kernel_initializer(), **kwargs}
+        plain, maxout, ndim = _KINDS[kind]
+        if self.pieces > 1:
+            return Layers([maxout(width, *args, num_pieces=self.pieces, **kwargs)])
+        return Layers([plain(width, *args, **kwargs), self.layer(ndim)])
+
+
+_KINDS = {
+    "dense": (keras.layers.Dense, MaxoutDense, 2),
+    "conv1d": (keras.layers.Conv1D, MaxoutConv1D, 3),
+    "conv2d": (keras.layers.Conv2D, MaxoutConv2D, 4),
+}
+
+
+def choose_activation(hp, name, choices):
+    """Register the choice of an activation and its parameters."""
+    choices = choices_of(choices, _check)
+    chosen = hp.Choice(name, choices, default=default_of(choices, "relu"))
+    parameter = None
+    for choice, register in _CHILDREN.items():
+        if choice in choices:
+            with hp.conditional_scope(name, [choice]):
+                value = register(hp, name)
+            parameter = value if chosen == choice else parameter
+    if chosen == "prelu":
+        return HiddenActivation(chosen, shared=parameter)
+    return HiddenActivation(chosen if parameter is None else f"{chosen}:{parameter}")
+
+
+# Cached: for a choice such as "maxout:3", the check creates a layer, too slow to repeat
+# in each `build`.
+@functools.cache
+def _check(choice):
+    if choice != "none":
+        activations.get(choice)
+
+
+_CHILDREN = {
+    "leaky_relu": lambda hp, name: hp.Float(
+        f"{name}/negative_slope", 0.01, 0.3, sampling="log", default=0.2
+    ),
+    "elu": lambda hp, name: hp.Float(f"{name}/alpha", 0.5, 1.5, default=1.0),
+    "prelu": lambda hp, name: hp.Boolean(f"{name}/shared"),
+    "maxout": lambda hp, name: hp.Int(f"{name}/pieces", 2, 4),
+}
 
 
 def activation(
@@ -80,4 +278,4 @@ def activation(
     https://arxiv.org/abs/1302.4389; He et al., "Delving Deep into Rectifiers", 2015,
     https://arxiv.org/abs/1502.01852
     """
-    return choose(hp, name, choices)
+    return choose_activation(hp, name, choices)

@@ -1,14 +1,136 @@
-"""optimizer: let a search choose the optimizer and its settings."""
+"""The choice of how to clip gradients."""
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import keras
 
-from kcomponents.tuning._spaces.optimizer import choose, decay_kernels_only
+from kcomponents._checks import fail, number, one_of
+from kcomponents.optimizers import clipped
+from kcomponents.regularizers import exclude_from_decay
+from kcomponents.tuning._choice_arguments import (
+    choices_of,
+    default_of,
+    log_float,
+    positive_range,
+)
 
 if TYPE_CHECKING:
     import keras_tuner
+
+THRESHOLDS = {
+    "global_clipnorm": (0.1, 10.0),
+    "clipnorm": (0.1, 10.0),
+    "clipvalue": (0.01, 1.0),
+    "agc": (0.001, 0.1),
+}
+
+
+class Clip:
+    """Function that makes an optimizer clip gradients; without bounds, it does nothing.
+
+    Args:
+        bounds: Dict of arguments of `kcomponents.optimizers.clipped`.
+    """
+
+    def __init__(self, bounds):
+        self.bounds = bounds
+
+    def __repr__(self):
+        return f"<Clip {self.bounds}>"
+
+    def __call__(self, optimizer):
+        if self.bounds:
+            return clipped(optimizer, **self.bounds)
+        return keras.optimizers.get(optimizer)
+
+
+def choose_clipping(hp, name, choices, thresholds):
+    """Register the choice and its threshold, and return the `Clip` for it."""
+    check = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
+    choices = choices_of(choices, check)
+    thresholds = {**THRESHOLDS, **({} if thresholds is None else thresholds)}
+    for kind, bounds in thresholds.items():
+        one_of("thresholds", kind, tuple(THRESHOLDS))
+        positive_range(kind, bounds)
+    chosen = hp.Choice(name, choices, default=default_of(choices, "none"))
+    bounds = {}
+    for kind in choices:
+        if kind != "none":
+            with hp.conditional_scope(name, [kind]):
+                threshold = log_float(hp, f"{name}/{kind}", thresholds[kind])
+            bounds |= {kind: threshold} if chosen == kind else {}
+    return Clip(bounds)
+
+
+# The choice of an optimizer, its learning rate, momentum, weight decay, clipping.
+
+# Default learning rates, the second for all other optimizers.
+USUAL = {"sgd": 0.01}
+OF_OTHERS = 0.001
+
+
+@functools.cache
+def kinds():
+    """Return lowercase name → class of Keras's optimizers."""
+    own = keras.optimizers
+    left_out = own.Optimizer, own.LossScaleOptimizer
+    classes = [
+        value
+        for value in vars(own).values()
+        if inspect.isclass(value) and issubclass(value, own.Optimizer)
+    ]
+    return {cls.__name__.lower(): cls for cls in classes if cls not in left_out}
+
+
+def choose_optimizer(
+    hp, name, choices, learning_rate, momentum, weight_decay, clipping
+):
+    """Register the choice of an optimizer and its settings, and return a new one."""
+    check = functools.partial(one_of, "choices", choices=tuple(kinds()))
+    choices = choices_of(choices, check)
+    chosen = hp.Choice(name, choices)
+    settings = {}
+    if learning_rate is not None:
+        bounds = positive_range("learning_rate", learning_rate)
+        default = USUAL.get(choices[0], OF_OTHERS)
+        learning_rate = log_float(hp, f"{name}/learning_rate", bounds, default)
+        settings["learning_rate"] = learning_rate
+    if momentum is not None and "sgd" in choices:
+        settings |= _momentum(hp, name, momentum)
+    if weight_decay is not None:
+        settings |= _decay(hp, name, weight_decay)
+    settings = {key: value for key, value in settings.items() if value is not None}
+    optimizer = kinds()[chosen](**settings)
+    if clipping is not None:
+        clip = choose_clipping(hp, f"{name}/clipping", clipping, None)
+        optimizer = clip(optimizer)
+    return optimizer
+
+
+def _momentum(hp, name, values):
+    values = [number("momentum", value, 0, 1) for value in values]
+    if not values:
+        fail("`momentum` must have at least one choice, or be `None`.", momentum=values)
+    with hp.conditional_scope(name, ["sgd"]):
+        return {"momentum": hp.Choice(f"{name}/momentum", values)}
+
+
+def _decay(hp, name, bounds):
+    bounds = positive_range("weight_decay", bounds)
+    # A separate choice: a log scale has no 0.
+    hp.Boolean(f"{name}/decay")
+    with hp.conditional_scope(f"{name}/decay", [True]):
+        return {"weight_decay": log_float(hp, f"{name}/weight_decay", bounds)}
+
+
+def decay_kernels_only(optimizer, model):
+    """Restrict weight decay to the kernels of a built model."""
+    if optimizer.weight_decay:
+        exclude_from_decay(optimizer, model)
+    return optimizer
 
 
 def optimizer(
@@ -65,5 +187,51 @@ def optimizer(
     https://arxiv.org/abs/1711.05101
     """
     arguments = learning_rate, momentum, weight_decay, clipping
-    chosen = choose(hp, name, choices, *arguments)
+    chosen = choose_optimizer(hp, name, choices, *arguments)
     return chosen if model is None else decay_kernels_only(chosen, model)
+
+
+def clipping(
+    hp: "keras_tuner.HyperParameters",
+    name: str = "clipping",
+    choices: str | Sequence[str] = ("none", "global_clipnorm"),
+    thresholds: Mapping[str, tuple[float, float]] | None = None,
+) -> Clip:
+    """Let a search choose whether and how to clip gradients.
+
+    Registers a choice called `name` and the threshold `name/<choice>` of each choice,
+    on a log scale.
+
+    Args:
+        hp: `keras_tuner.HyperParameters`.
+        name: String, name of the hyperparameter. Defaults to `"clipping"`.
+        choices: Strings, `"none"` and arguments of `kcomponents.optimizers.clipped`:
+            `"global_clipnorm"`, `"clipnorm"`, `"clipvalue"`, `"agc"`. The default
+            choice is `"none"` if it is there. Defaults to `("none",
+            "global_clipnorm")`.
+        thresholds: Optional dict from choice to `(lowest, highest)` threshold, floats
+            above 0. Defaults to 0.1 to 10 for norms, 0.01 to 1 for `"clipvalue"`,
+            0.001 to 0.1 for `"agc"`.
+
+    Returns:
+        Function that takes an optimizer or its name, and returns one that clips.
+
+    Raises:
+        ValueError: If `choices` is empty, a choice is unknown, or a range is invalid.
+
+    Example:
+        >>> import keras, keras_tuner
+        >>> from kcomponents import tuning
+        >>> hp = keras_tuner.HyperParameters()
+        >>> hp.values["clipping"] = "global_clipnorm"
+        >>> clip = tuning.clipping(hp)
+        >>> clip
+        <Clip {'global_clipnorm': 1.0}>
+        >>> optimizer = clip(keras.optimizers.Adam(0.001))
+
+    Reference: Pascanu et al., "On the difficulty of training recurrent neural
+    networks", 2013, https://arxiv.org/abs/1211.5063; Brock et al., "High-performance
+    large-scale image recognition without normalization", 2021,
+    https://arxiv.org/abs/2102.06171
+    """
+    return choose_clipping(hp, name, choices, thresholds)

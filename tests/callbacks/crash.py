@@ -25,9 +25,9 @@ import numpy as np
 
 from kcomponents._state_file import read_state, write_state
 from kcomponents.callbacks import EarlyStopping, Resume
-from kcomponents.callbacks._best_file import BestFile
-from kcomponents.callbacks._resuming import KIND
+from kcomponents.callbacks._best_state import BestFile
 from kcomponents.callbacks._stop_state import KIND as STOP_KIND
+from kcomponents.callbacks.resume import KIND
 
 DIGITS = pathlib.Path(__file__).parents[2] / "recipes" / "data" / "mnist10k.npz"
 KINDS = {"state": KIND, "stopper": STOP_KIND, "best": BestFile.KIND}

@@ -6,9 +6,8 @@ import resource
 import numpy as np
 import pytest
 
-from kcomponents._state_file import Damaged
-from kcomponents.callbacks import _generations
-from kcomponents.callbacks._generations import Generations
+from kcomponents import _state_file
+from kcomponents._state_file import Damaged, Generations
 
 
 @pytest.fixture
@@ -123,5 +122,5 @@ def test_a_folder_that_takes_no_files_is_an_error_before_training(tmp_path):
     files = Generations(tmp_path / "file" / "state.npz", "a test")
     with pytest.raises(OSError, match="file"):
         files.check()
-    assert _generations.check_writable(tmp_path / "new" / "folder") is None
+    assert _state_file.check_writable(tmp_path / "new" / "folder") is None
     assert os.listdir(tmp_path / "new" / "folder") == []

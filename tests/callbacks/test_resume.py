@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kcomponents.callbacks import (
-    EarlyStopping,
-    GradientNormLogger,
-    Resume,
-    StopReason,
-)
+from kcomponents.callbacks import EarlyStopping, GradientNormLogger, Resume, StopReason
 from kcomponents.testing import check_callback
 from tests.callbacks.crashing import CrashAfter, Stopped
 from tests.keras_own import cases, run, theirs_in

@@ -13,7 +13,7 @@ from kcomponents.callbacks import (
     ProgressQuotient,
     SuccessiveIncreases,
 )
-from kcomponents.callbacks._stop_criterion import Check
+from kcomponents.callbacks.stop_criteria import Check
 
 CRITERIA = [Patience(2), GL(5), PQ(0.2, strip=2), UP(2, strip=2)]
 

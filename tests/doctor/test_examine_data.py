@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from kcomponents.doctor._data_findings import ORDER, REMEDIES, diagnosis, finding
-from kcomponents.doctor._data_target import kind_of
-from kcomponents.doctor.examine_data import examine_data
+from kcomponents.doctor.data.arrays import kind_of
+from kcomponents.doctor.data.examine_data import examine_data
+from kcomponents.doctor.data.findings import ORDER, REMEDIES, diagnosis, finding
 
 DIGITS = pathlib.Path(__file__).parents[2] / "recipes" / "data" / "mnist10k.npz"
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])

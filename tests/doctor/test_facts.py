@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from kcomponents.doctor._facts import (
+from kcomponents._recording.array_facts import (
     contradictions,
     input_facts,
     outside,
     same_rows,
     target_facts,
 )
-from kcomponents.doctor._scores import constant_scores, scores, task_of
-from kcomponents.doctor._simple_models import reachable
+from kcomponents._scoring.scores import constant_scores, scores, task_of
+from kcomponents._scoring.simple_models import reachable
 
 RANDOM = np.random.default_rng(0)
 

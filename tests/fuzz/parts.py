@@ -14,9 +14,9 @@ from kcomponents import (
     optimizers,
     probes,
     record,
-    statistics,
     tuning,
 )
+from kcomponents.probes import statistic
 from tests.test_public import CLASSES, NEEDED
 
 
@@ -34,7 +34,7 @@ def of(function, **arguments):
 
 REMEDY = doctor.Remedy("learning_rate", (0.1, 0.2), "It is slow.")
 FINDING = doctor.Finding("loss_nan", "", ("It is NaN.",), "high", (REMEDY,))
-COUNT = statistics.Statistic("total", "gradients", lambda view: view.total)
+COUNT = statistic.Statistic("total", "gradients", lambda view: view.total)
 GIVEN = [
     of(activations.get, identifier="relu"),
     of(activations.maxout, x=np.ones((2, 4), "float32")),
@@ -65,7 +65,7 @@ GIVEN = [
     of(probes.Probe),
     of(record.Reading, epoch=0, step=1, values={"loss": {"all": 1.0}}),
     of(record.Record),
-    of(statistics.Statistic, name="a", source="gradients", measure=len),
+    of(statistic.Statistic, name="a", source="gradients", measure=len),
     of(tuning.ConvHyperModel, input_shape=(8, 8, 1), num_outputs=3),
     of(tuning.DenseHyperModel, input_shape=(4,), num_outputs=3),
     of(tuning.RecurrentHyperModel, input_shape=(8, 2), num_outputs=3),

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcomponents.__main__ import main
-from kcomponents.tuning._keeping.opened import opened, results_in
-from kcomponents.tuning._keeping.store import Store
+from kcomponents.tuning._storage.project import opened, results_in
+from kcomponents.tuning._storage.store import Store
 from tests.fuzz.hostile import MARKUP, text, tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcomponents._state_file import Damaged, read_state, write_state
-from kcomponents.callbacks._generations import Generations
+from kcomponents._state_file import Damaged, Generations, read_state, write_state
 from tests.fuzz.hostile import tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged, tampered

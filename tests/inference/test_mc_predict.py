@@ -10,11 +10,7 @@ import pytest
 from keras import layers, ops
 
 from kcomponents.inference import mc_predict
-from kcomponents.layers import (
-    MCDropout,
-    MCSpatialDropout1D,
-    RReLU,
-)
+from kcomponents.layers import MCDropout, MCSpatialDropout1D, RReLU
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(6, 8)).astype("float32")

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from kcomponents.initializers import Blocked
-from kcomponents.initializers._seeds import independent_copies
+from kcomponents.initializers.blocks import independent_copies
 
 
 def draws(initializer, count=3):

@@ -4,8 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kcomponents.probes import Probe
-from kcomponents.statistics import Statistic
+from kcomponents.probes import Probe, Statistic
 
 
 def over_all_but(axis, x, reduce):

@@ -13,8 +13,7 @@ import pytest
 from keras import ops
 
 from kcomponents.optimizers import clipped
-from kcomponents.probes import Probe
-from kcomponents.statistics import Statistic
+from kcomponents.probes import Probe, Statistic
 from tests.two_devices import answers_of, strategy_of_two
 
 BACKEND = keras.backend.backend()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents.probes._squares import square_sums
+from kcomponents.probes._optimizer_tap import square_sums
 
 BACKEND = keras.backend.backend()
 

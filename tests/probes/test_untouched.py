@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from kcomponents.optimizers import clipped
-from kcomponents.probes import Probe
-from kcomponents.statistics import Statistic
+from kcomponents.probes import Probe, Statistic
 from tests.probes.reading import Reader
 from tests.probes.replay import models
 

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from kcomponents.layers import Maxout, MaxoutConv2D, MaxoutDense, PReLU, RReLU
-from kcomponents.probes._watched import named_layers, select, watched_layers
+from kcomponents.probes._layer_walk import named_layers, select, watched_layers
 
 
 def watched(*stack, shape=(4,)):

@@ -136,12 +136,12 @@ def test_a_page_that_cannot_be_written_gives_status_2(run, capsys, tmp_path):
 
 
 def test_a_missing_library_gives_status_2(run, capsys, tmp_path, monkeypatch):
-    from kcomponents.report import _page
+    from kcomponents._pages import page
 
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    _page._environment.cache_clear()
+    page._environment.cache_clear()
     assert main(["report", str(run), "-o", str(tmp_path / "page.html")]) == 2
-    assert "pip install kcomponents[report]" in one_line(capsys)
+    assert 'pip install "kcomponents[report]"' in one_line(capsys)
 
 
 def test_help_lists_the_commands_and_their_arguments(capsys):

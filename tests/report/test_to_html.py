@@ -257,7 +257,7 @@ def test_half_a_character_can_be_written(tmp_path):
 
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
 def test_a_missing_library_is_named(library, monkeypatch):
-    from kcomponents.report import _page
+    from kcomponents._pages import page as page_module
 
     real = builtins.__import__
     for name in list(sys.modules):
@@ -271,8 +271,8 @@ def test_a_missing_library_is_named(library, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setitem(sys.modules, library, None)
-    _page._environment.cache_clear()
-    with pytest.raises(ImportError, match=r"pip install kcomponents\[report\]"):
+    page_module._environment.cache_clear()
+    with pytest.raises(ImportError, match=r'pip install "kcomponents\[report\]"'):
         to_html(*records.sick())
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from kcomponents.report import _words
+from kcomponents import _text
 
 
 @pytest.mark.parametrize(
@@ -23,41 +23,41 @@ from kcomponents.report import _words
     ],
 )
 def test_numbers_are_short(value, shown):
-    assert _words.number(value) == shown
+    assert _text.number(value) == shown
 
 
 def test_labels_leave_out_what_all_begin_with():
-    found = _words.labels(["net/a/kernel", "net/b/kernel"])
+    found = _text.labels(["net/a/kernel", "net/b/kernel"])
     assert list(found.values()) == ["a/kernel", "b/kernel"]
 
 
 def test_labels_are_short_and_all_different():
     paths = [f"net/{'x' * 30}_{n}_{'y' * 30}" for n in range(20)]
-    found = _words.labels(paths, 16)
+    found = _text.labels(paths, 16)
     assert len(set(found.values())) == 20
     assert all(len(label) <= 16 and "…" in label for label in found.values())
 
 
 def test_the_label_of_one_layer_is_its_own_name():
-    assert _words.labels(["net/dense"]) == {"net/dense": "dense"}
-    assert _words.labels([""]) == {"": "?"}
+    assert _text.labels(["net/dense"]) == {"net/dense": "dense"}
+    assert _text.labels([""]) == {"": "?"}
 
 
 def test_wide_letters_count_as_wide():
-    assert len(_words.shorten("層" * 30, 16)) < 11
+    assert len(_text.shorten("層" * 30, 16)) < 11
 
 
 @pytest.mark.parametrize("width", range(1, 12))
 def test_what_is_shortened_keeps_its_ends(width):
-    short = _words.shorten("abcdefghijkl", width)
+    short = _text.shorten("abcdefghijkl", width)
     assert len(short) == width and "…" in short
     assert width < 3 or (short[0], short[-1]) == ("a", "l")
 
 
 def test_control_characters_do_not_pass():
-    assert _words.clean("a\x1b[2J\x00\ud800\u202eb\n\tc") == "a�[2J���b\n\tc"
-    assert _words.one_line(" a\n b\tc ") == "a b c"
+    assert _text.clean("a\x1b[2J\x00\ud800\u202eb\n\tc") == "a�[2J���b\n\tc"
+    assert _text.one_line(" a\n b\tc ") == "a b c"
 
 
 def test_values_that_go_together_are_told_together():
-    assert _words.choices(("relu", ("a", 1), 0.5)) == ["relu", "a with 1", "0.5"]
+    assert _text.choices(("relu", ("a", 1), 0.5)) == ["relu", "a with 1", "0.5"]

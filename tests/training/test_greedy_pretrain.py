@@ -12,7 +12,7 @@ from keras import layers
 
 from kcomponents.layers import PReLU
 from kcomponents.training import greedy_pretrain
-from kcomponents.training._chain import Corruption, outputs_of
+from kcomponents.training.greedy_pretrain import Corruption, outputs_of
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(size=(96, 6)).astype("float32")

@@ -7,9 +7,8 @@ import sys
 import tempfile
 import time
 
-from kcomponents.tuning._keeping.opened import opened
-from kcomponents.tuning._keeping.verify import problems
-from kcomponents.tuning._telling.results import STATES
+from kcomponents.tuning._results.results import STATES
+from kcomponents.tuning._storage.project import opened, problems
 from tests.tuning.kills import NAME, start_command, wait_for
 
 TRIALS, LONG = 8, 300

@@ -11,9 +11,8 @@ import time
 import keras_tuner
 
 from kcomponents.tuning import Search
-from kcomponents.tuning._command_line import commands as _commands
-from kcomponents.tuning._keeping.opened import opened
-from kcomponents.tuning._keeping.verify import problems
+from kcomponents.tuning import _command_line as _commands
+from kcomponents.tuning._storage.project import opened, problems
 from tests.tuning import postgresql
 from tests.tuning.kills import wait_for
 

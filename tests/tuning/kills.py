@@ -9,8 +9,7 @@ import time
 
 import psutil
 
-from kcomponents.tuning._keeping.opened import opened
-from kcomponents.tuning._keeping.verify import problems
+from kcomponents.tuning._storage.project import opened, problems
 from tests.tuning.found import Found
 
 NAME = "untitled_project"

@@ -6,7 +6,7 @@ import pathlib
 import tempfile
 import time
 
-from kcomponents.tuning._keeping.verify import problems
+from kcomponents.tuning._storage.project import problems
 from tests.tuning.held import Held, told, wait_until
 from tests.tuning.small import run, search_of
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from kcomponents.tuning._telling.csv_table import COLUMNS, to_csv
+from kcomponents.tuning._results.results import COLUMNS, to_csv
 from tests.tuning import made_results
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from kcomponents import tuning
 from kcomponents.initializers import IRNN
-from kcomponents.tuning._spaces.explore import explore
-from kcomponents.tuning.conv_hypermodel import ConvHyperModel
-from kcomponents.tuning.dense_hypermodel import DenseHyperModel
-from kcomponents.tuning.recurrent_hypermodel import RecurrentHyperModel
+from kcomponents.tuning._space_walk import explore
+from kcomponents.tuning.hypermodels.conv import ConvHyperModel
+from kcomponents.tuning.hypermodels.dense import DenseHyperModel
+from kcomponents.tuning.hypermodels.recurrent import RecurrentHyperModel
 
 SMALL = {"depth": (1, 2), "units": (8,), "optimizer": ("sgd",), "momentum": None}
 # What is left to choose is built in a few models, for compiling takes its time.

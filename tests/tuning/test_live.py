@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from kcomponents.tuning._telling import live as _live
+from kcomponents.tuning._results import console as _live
 from tests.tuning import made_results
 
 KINDS = "finished", "running", "empty", "hostile", "plain"

@@ -5,10 +5,10 @@ import re
 import keras
 import pytest
 
-from kcomponents.tuning._telling import page_words as words
-from kcomponents.tuning._telling import statistics as of
-from kcomponents.tuning._telling.page import to_html
-from kcomponents.tuning._telling.panels import learning_curves
+from kcomponents.tuning._results import statistics as of
+from kcomponents.tuning._results import wording as words
+from kcomponents.tuning._results.page import to_html
+from kcomponents.tuning._results.panels import learning_curves
 from tests.report.test_screens import BROWSER, measured
 from tests.report.test_to_html import Page
 from tests.tuning import made_results

@@ -13,7 +13,7 @@ from tests.tuning.small import run, search_of
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
-from kcomponents.tuning._workers.actors import Worker, _variables  # noqa: E402
+from kcomponents.tuning._workers import ray_actors  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +84,12 @@ def test_more_gpus_than_the_cluster_has_are_refused(tmp_path, cluster):
 
 def test_a_node_that_does_not_reach_the_store_says_so(tmp_path):
     with pytest.raises(ValueError, match="folder that all nodes share.*database"):
-        Worker().work(b"", str(tmp_path / "journal.log"))
+        ray_actors.Worker().work(b"", str(tmp_path / "journal.log"))
 
 
 def test_ray_says_which_gpu_an_actor_gets_and_we_how_much_of_it(tmp_path):
-    made = _variables(count=4, share=0.5, cores=8)
+    made = ray_actors._variables(count=4, share=0.5, cores=8)
     assert "CUDA_VISIBLE_DEVICES" not in made
     assert made["OMP_NUM_THREADS"] == "2"
     assert made["KCOMPONENTS_GPU_FRACTION"] == "0.45"
-    assert "KCOMPONENTS_GPU_FRACTION" not in _variables(4, 0.0, 8)
+    assert "KCOMPONENTS_GPU_FRACTION" not in ray_actors._variables(4, 0.0, 8)

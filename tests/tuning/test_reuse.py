@@ -11,11 +11,11 @@ from keras import layers, losses, metrics, optimizers
 
 from kcomponents import _keras, regularizers
 from kcomponents import layers as own_layers
-from kcomponents._keras import _reuse as private
-from kcomponents._keras._reuse import forget_names
+from kcomponents._keras import model_reuse as private
+from kcomponents._keras.model_reuse import forget_names
 from kcomponents.optimizers import clipped
-from kcomponents.tuning._reuse.compiled_models import CompiledModels
-from kcomponents.tuning._reuse.key import structure_of
+from kcomponents.tuning._reuse.model_cache import CompiledModels
+from kcomponents.tuning._reuse.structure import structure_of
 
 eager = keras.backend.backend() == "torch"
 compiled = pytest.mark.skipif(eager, reason="nothing is compiled")

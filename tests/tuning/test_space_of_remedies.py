@@ -5,7 +5,7 @@ import pytest
 
 from kcomponents import tuning
 from kcomponents.doctor import Diagnosis, Finding, Remedy
-from kcomponents.tuning._spaces.explore import configurations, explore
+from kcomponents.tuning._space_walk import configurations, explore
 
 
 def remedy(setting, *values):

@@ -11,9 +11,9 @@ import pytest
 from kcomponents import tuning
 from kcomponents.initializers import recommended_for
 from kcomponents.layers import MaxoutConv2D, MaxoutDense, PReLU
-from kcomponents.tuning._spaces.activation import CHOICES
-from kcomponents.tuning._spaces.explore import configurations, explore
-from kcomponents.tuning._spaces.width import equal_widths
+from kcomponents.tuning._choice_arguments import equal_widths
+from kcomponents.tuning._space_walk import configurations, explore
+from kcomponents.tuning.activation import CHOICES
 
 
 def space(**values):

@@ -6,10 +6,10 @@ import math
 import numpy
 import pytest
 
-from kcomponents.tuning._telling import groups as groups
-from kcomponents.tuning._telling import statistics as of
-from kcomponents.tuning._telling.importance import importance
-from kcomponents.tuning._telling.welch import t_quantile, welch_interval
+from kcomponents.tuning._results import statistics as groups
+from kcomponents.tuning._results import statistics as of
+from kcomponents.tuning._results.importance import importance
+from kcomponents.tuning._results.statistics import t_quantile, welch_interval
 from tests.tuning import made_results
 
 

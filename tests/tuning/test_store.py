@@ -13,12 +13,11 @@ import optuna
 import pytest
 from filelock import FileLock, Timeout
 
-from kcomponents.tuning._keeping import lease as _lease
-from kcomponents.tuning._keeping import storage as _storage
-from kcomponents.tuning._keeping.journal import Journal
-from kcomponents.tuning._keeping.lease import Lease, Reaper, new_owner, running
-from kcomponents.tuning._keeping.storage import open_storage, patiently, shown
-from kcomponents.tuning._keeping.store import Store
+from kcomponents.tuning._storage import backend as _storage
+from kcomponents.tuning._storage import lease as _lease
+from kcomponents.tuning._storage.backend import Journal, open_storage, patiently, shown
+from kcomponents.tuning._storage.lease import Lease, Reaper, new_owner, running
+from kcomponents.tuning._storage.store import Store
 
 SLOTS = {str(number): {"kind": "search"} for number in range(3)}
 # Longer than any wait of these tests takes.

@@ -4,8 +4,13 @@ import keras_tuner
 import optuna
 import pytest
 
-from kcomponents.tuning._engine.suggest import parameters_of, suggest
-from kcomponents.tuning._spaces.distributions import distribution_of, drawn_of, value_of
+from kcomponents.tuning._engine.suggest import (
+    distribution_of,
+    drawn_of,
+    parameters_of,
+    suggest,
+    value_of,
+)
 
 
 def ranges():

@@ -5,9 +5,8 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from kcomponents.tuning._spaces.cover import Cover
-from kcomponents.tuning._spaces.explore import explore
-from kcomponents.tuning._validate import validate
+from kcomponents.tuning._space_walk import explore
+from kcomponents.tuning.validate import Cover, validate
 
 
 def space(hp):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kcomponents._keras._cloning import compile_arguments, is_plain
+from kcomponents._keras.models import compile_arguments, is_plain
 from kcomponents.initializers import recommended_for
 from kcomponents.layers import Maxout, PReLU
-from kcomponents.tuning._spaces.explore import explore, values_with
-from kcomponents.tuning.regularized import Regularized
-from kcomponents.tuning.with_activation import WithActivation
+from kcomponents.tuning._space_walk import explore, values_with
+from kcomponents.tuning.hypermodels.wrappers import Regularized, WithActivation
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
 

@@ -2,7 +2,7 @@
 
 import difflib
 
-from kcomponents._check import fail
+from kcomponents._checks import fail
 
 # Arguments of keras-tuner's oracle, and of its tuner.
 OF_ORACLE = ("objective", "hyperparameters", "tune_new_entries", "allow_new_entries")

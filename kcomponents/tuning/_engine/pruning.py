@@ -1,7 +1,7 @@
 """Pruners: when to stop a trial because others do better."""
 
-from kcomponents._check import one_of
-from kcomponents.tuning._optional import optuna
+from kcomponents._checks import one_of
+from kcomponents._optional import optuna
 
 PRUNERS = ("asha", "median", "none")
 # Trials are compared by their mean over this many epochs: one bad epoch is no reason

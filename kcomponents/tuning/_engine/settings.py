@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any
 
-from kcomponents._check import boolean, fail, number, one_of, positive_int
+from kcomponents._checks import boolean, fail, number, one_of, positive_int
+from kcomponents._optional import needed
 from kcomponents.tuning._engine.pruning import checked_pruner
 from kcomponents.tuning._engine.suggest import checked_sampler
-from kcomponents.tuning._optional import needed
 
 ENGINES = ("local", "ray")
 COUNTS = ("keep_models", "max_consecutive_failed_trials", "trials_per_process")

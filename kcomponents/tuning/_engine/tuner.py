@@ -1,6 +1,7 @@
-"""StoreTuner: keras-tuner's tuner, with its trials in a store."""
+"""The loop of a worker: take a trial, run it, store its outcome."""
 
 import copy
+import inspect
 import os
 from typing import Any
 
@@ -8,19 +9,100 @@ import keras
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from kcomponents._check import fail
+from kcomponents._checks import fail
 from kcomponents.tuning._engine.arguments import OF_ORACLE
-from kcomponents.tuning._engine.data import fit_arguments
-from kcomponents.tuning._engine.engine import Engine
 from kcomponents.tuning._engine.oracle import StoreOracle
-from kcomponents.tuning._keeping import best
-from kcomponents.tuning._keeping.guard import guard
-from kcomponents.tuning._keeping.opened import JOURNAL
-from kcomponents.tuning._keeping.store import Store
-from kcomponents.tuning._spaces.roles import activation_of
-from kcomponents.tuning._trial.judge import Judge
-from kcomponents.tuning._trial.models import Models
-from kcomponents.tuning._workers.loop import work
+from kcomponents.tuning._engine.trial_doctor import Judge
+from kcomponents.tuning._engine.trial_run import GivenBack, TrialRun
+from kcomponents.tuning._engine.trials import Engine
+from kcomponents.tuning._reuse.model_cache import Models
+from kcomponents.tuning._space_walk import activation_of
+from kcomponents.tuning._storage import weights
+from kcomponents.tuning._storage import weights as weights_module
+from kcomponents.tuning._storage.identity import guard
+from kcomponents.tuning._storage.project import JOURNAL
+from kcomponents.tuning._storage.store import Store
+
+
+def work(search, args, kwargs, stop, limit=None, shown=None):
+    """Run trials until none is left or `limit` is reached; return how many ran."""
+    count = 0
+    while limit is None or count < limit:
+        trial = search.engine.next_trial(stop)
+        if trial is None:
+            break
+        run_trial(search, trial, args, kwargs, stop)
+        search.engine.check()
+        count += 1
+        if shown is not None:
+            shown()
+    return count
+
+
+def run_trial(search, trial, args, kwargs, stop):
+    """Run one trial, and give it back if it is interrupted."""
+    engine = search.engine
+    with engine.lease(trial) as lease:
+        run = search.run = TrialRun(search, trial, lease, stop)
+        try:
+            outcome = run.run(args, kwargs)
+            _keep(search, run, outcome)
+        except GivenBack:
+            engine.give_back(trial)
+            return
+        except BaseException:
+            engine.give_back(trial)
+            raise
+        finally:
+            search.run = None
+        engine.end(trial, outcome)
+        weights_module.forget_others(search)
+
+
+def _keep(search, run, outcome):
+    """Save the weights of a trial if it is among the best."""
+    weights = run.watched[0].best_weights if run.watched else None
+    full = outcome.reason is None and run.known["kind"] != "repeat"
+    if weights is None or not full:
+        return
+    store, count = search.store, search.settings.keep_models
+    if weights_module.is_worth_keeping(
+        store, outcome.score, search.engine.maximize, count
+    ):
+        weights_module.save(run.model, weights, search.get_trial_dir(run.known["slot"]))
+
+
+# The data of a search: arguments of `fit`, or a function that returns them.
+
+
+def fit_arguments(args, kwargs):
+    """Return positional and keyword arguments of `fit`; call `data` if it is given.
+
+    `data` returns a dict of arguments of `fit`, `(x, y)`, or
+    `((x, y), (x_val, y_val))`.
+    """
+    if "data" not in kwargs:
+        return args, kwargs
+    kwargs = dict(kwargs)
+    data = kwargs.pop("data")
+    if not callable(data) or inspect.isclass(data):
+        fail("`data` must be a function that returns the data.", data=data)
+    if args:
+        rule = "Pass either arrays or a function `data`, not both."
+        fail(rule, positional_arguments=len(args))
+    return (), {**_named(data()), **kwargs}
+
+
+def _named(data):
+    if isinstance(data, dict):
+        return data
+    if isinstance(data, tuple | list) and len(data) == 2:
+        first, second = data
+        if isinstance(first, tuple | list) and isinstance(second, tuple | list):
+            return {"x": first[0], "y": first[1], "validation_data": tuple(second)}
+        return {"x": first, "y": second}
+    # A dataset or a generator of batches.
+    return {"x": data}
 
 
 class StoreTuner(keras_tuner.Tuner):
@@ -109,7 +191,7 @@ class StoreTuner(keras_tuner.Tuner):
     def load_model(self, trial: Trial) -> keras.Model:
         """Return the model of a trial with the weights of its best epoch."""
         model = self._build_hypermodel(trial.hyperparameters)
-        best.load(model, self.get_trial_dir(trial.trial_id))
+        weights.load(model, self.get_trial_dir(trial.trial_id))
         return model
 
     def save(self) -> None:

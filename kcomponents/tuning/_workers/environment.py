@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from kcomponents._check import fail
+from kcomponents._checks import fail
 
 # They limit the threads of the libraries that compute.
 THREADS = (

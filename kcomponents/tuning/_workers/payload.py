@@ -6,9 +6,8 @@ import keras
 import numpy as np
 
 from kcomponents._files import whole_file
-from kcomponents.tuning._engine.data import fit_arguments
-from kcomponents.tuning._engine.tuner import StoreTuner
-from kcomponents.tuning._optional import needed
+from kcomponents._optional import needed
+from kcomponents.tuning._engine.tuner import StoreTuner, fit_arguments
 
 # Arrays of at least this many bytes are sent as memory-mapped files.
 LARGE = 2**20

@@ -1,0 +1,136 @@
+"""Guard: clean up when training ends with an exception.
+
+Keras does not call `on_train_end` after an exception. So the functions that run during
+`fit` are wrapped to clean up on exceptions. For exceptions elsewhere, a finalizer
+cleans up when the list of callbacks, which only `fit` references, is collected.
+"""
+
+import functools
+import inspect
+import weakref
+
+import keras
+
+from kcomponents._keras.features import NEEDED, needed
+
+
+def guarded(function, clean_up):
+    """Wrap a function so that `clean_up()` is called if it raises."""
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except StopIteration:
+            # The data has ended, which Keras handles.
+            raise
+        except BaseException:
+            clean_up()
+            raise
+
+    return run
+
+
+def guard_callbacks(running, clean_up):
+    """Guard all hooks of a list of callbacks, and clean up when it is collected."""
+    for name in dir(running):
+        if name.startswith("on_"):
+            setattr(running, name, guarded(_hook(running, name), clean_up))
+    weakref.finalize(running, clean_up).atexit = False
+
+
+def around(running, name, before=None, after=None):
+    """Call functions before and after a hook of a list of callbacks."""
+    hook = _hook(running, name)
+
+    @functools.wraps(hook)
+    def call(*args, **kwargs):
+        if before is not None:
+            before(*args, **kwargs)
+        hook(*args, **kwargs)
+        if after is not None:
+            after(*args, **kwargs)
+
+    setattr(running, name, call)
+
+
+def _hook(running, name):
+    """Return a hook, wrapped or not, that does not keep its list alive."""
+    if name in vars(running):
+        return vars(running)[name]
+    function, reference = getattr(type(running), name), weakref.ref(running)
+    return lambda *args, **kwargs: function(reference(), *args, **kwargs)
+
+
+def calling_list():
+    """Return the list of callbacks that is on the call stack, or None."""
+    frame = inspect.currentframe()
+    try:
+        while frame is not None:
+            caller = frame.f_locals.get("self")
+            if isinstance(caller, keras.callbacks.CallbackList):
+                return caller
+            frame = frame.f_back
+    finally:
+        # A reference of the frame to itself would keep its variables alive.
+        del frame
+    return None
+
+
+# Last to begin: call functions after `on_train_begin` of all callbacks.
+
+
+class LastToBegin(keras.callbacks.Callback):
+    """The last callback of a list, added while the list calls `on_train_begin`."""
+
+    def __init__(self):
+        super().__init__()
+        self.functions = []
+
+    def on_train_begin(self, logs=None):
+        """Call each function once."""
+        functions, self.functions = self.functions, []
+        for function in functions:
+            function()
+
+
+def once_all_began(running, function):
+    """Call a function after a list has called `on_train_begin` of all its callbacks.
+
+    It is not called if one of the callbacks raises an exception.
+    """
+    if not isinstance(running.callbacks[-1], LastToBegin):
+        # The loop over the callbacks also reaches callbacks appended meanwhile.
+        running.callbacks.append(LastToBegin())
+    running.callbacks[-1].functions.append(function)
+
+
+# Callbacks of Keras: the attributes that a resumed run restores.
+
+# Without the attributes that a callback computes again.
+STATE_OF_CALLBACKS = {
+    keras.callbacks.History: ("epoch", "history"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+    keras.callbacks.EarlyStopping: (
+        "best",
+        "wait",
+        "best_epoch",
+        "best_weights",
+        "stopped_epoch",
+    ),
+    keras.callbacks.ModelCheckpoint: (
+        "best",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+    ),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
+}
+
+
+def check_states(callbacks):
+    """Raise if a callback of Keras lacks an attribute of its state."""
+    for callback in callbacks:
+        for kind, names in STATE_OF_CALLBACKS.items():
+            for name in (f"{kind.__name__}.{attribute}" for attribute in names):
+                if name in NEEDED and isinstance(callback, kind):
+                    needed(callback, name)

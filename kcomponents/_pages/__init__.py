@@ -1,0 +1,1 @@
+"""What the web pages of a report and of a search share: drawing, templates, files."""

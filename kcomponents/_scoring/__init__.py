@@ -1,0 +1,1 @@
+"""Scores of constant and simple predictions, with NumPy alone."""

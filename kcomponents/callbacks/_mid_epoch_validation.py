@@ -1,0 +1,68 @@
+"""Inner checks: evaluate a model within an epoch, without affecting its training."""
+
+import keras
+
+from kcomponents import _backends, _keras
+from kcomponents._checks import fail
+from kcomponents.callbacks._training_state import assign_all, parts_of
+
+
+class InnerChecks:
+    """Validates the model every `every` training steps.
+
+    Args:
+        every: Integer, number of training steps between checks.
+        data: Validation data, in any form that `fit` accepts, or `None` for the
+            validation data of the running `fit`.
+    """
+
+    def __init__(self, every, data):
+        self._every, self.steps, self._last = every, 0, -1
+        known = _keras.running_fit()
+        self._options = {}
+        if data is None:
+            data = known.get("validation_data")
+            size = known.get("validation_batch_size") or known.get("batch_size")
+            steps = known.get("validation_steps")
+            self._options = {"batch_size": size, "steps": steps}
+        if data is None:
+            rule = "`check_every` needs `validation_data`. Pass it here or to `fit`."
+            fail(rule, check_every=every)
+        self._data = keras.utils.unpack_x_y_sample_weight(data)
+        if hasattr(self._data[0], "__next__"):
+            rule = "`validation_data` is read at every check; it can't be a generator."
+            fail(rule, validation_data=data)
+
+    def is_due(self, batch):
+        """Count the steps up to a batch; return whether a check is due."""
+        before = self.steps // self._every
+        self.steps += batch - self._last if batch > self._last else batch + 1
+        self._last = batch
+        return self.steps // self._every > before
+
+    def get_state(self):
+        """Return the counts."""
+        return [self.steps, self._last]
+
+    def set_state(self, state):
+        """Restore the counts."""
+        self.steps, self._last = state
+
+    def logs(self, model, logs):
+        """Validate; return the training and validation logs, as after an epoch."""
+        _backends.synchronize(model)
+        kept = parts_of([*model.metrics_variables, *model.non_trainable_variables])
+        values = _backends.snapshot(kept)
+        x, y, weight = self._data
+        with _backends.keep_random_state():
+            validated = model.evaluate(
+                x, y, sample_weight=weight, verbose=0, return_dict=True, **self._options
+            )
+        assign_all(kept, values)
+        _backends.to_training(model)
+        trained = {name: keras.ops.convert_to_numpy(v) for name, v in logs.items()}
+        return {**trained, **{f"val_{name}": v for name, v in validated.items()}}
+
+    def release(self):
+        """Release the data."""
+        self._data = None

@@ -1,0 +1,1 @@
+"""Rules on the data alone, before any training."""

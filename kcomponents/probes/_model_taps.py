@@ -1,0 +1,175 @@
+"""Layer taps: inputs and outputs of layers with an activation, seen in `call`."""
+
+import threading
+import warnings
+
+import keras
+from keras import ops
+
+from kcomponents import _backends, _keras
+from kcomponents.probes._tally import Tally
+from kcomponents.probes._views import LossView, OutputView
+from kcomponents.probes.statistic import Statistic
+
+
+class _Pass(threading.local):
+    """The current forward pass; each replica runs in its own thread."""
+
+    level = None
+
+    def begin(self):
+        """Start a new pass."""
+        self.level = _backends.trace_level()
+        self.calls, self.outputs, self.pieces = {}, {}, {}
+
+    def end(self):
+        """Drop the tensors of this pass."""
+        self.level = None
+        self.outputs, self.pieces = {}, {}
+
+
+class LayerTaps:
+    """Passes each call of the watched layers to `observer`, if one is set.
+
+    It is called as `observer(site, watched, view)`. A site is the path of a layer. If a
+    layer without weights is called several times in one pass, each call has a site,
+    such as `path:2` for the second, because its units differ. `wanted` is the set of
+    sites to pass on, or None for all.
+    """
+
+    def __init__(self, model, watched, shadow):
+        self.observer = self.wanted = None
+        self.refused = set()
+        self.last = set()
+        self._pass = _Pass()
+        self._with_weights = {item.path for item in watched if item.layer.weights}
+        shadow.cover(model, "call", self._cover_model)
+        for item in watched:
+            shadow.cover(item.layer, "call", self._cover_layer(item))
+            if isinstance(inner := _pieces_of(item.layer), keras.layers.Layer):
+                shadow.cover(inner, "call", self._cover_pieces(item))
+
+    def _cover_model(self, original):
+        def call(*args, **kwargs):
+            if self.observer is None:
+                return original(*args, **kwargs)
+            self._pass.begin()
+            try:
+                outputs = original(*args, **kwargs)
+                if self.wanted is None:
+                    given = {id(y) for y in keras.tree.flatten(outputs)}
+                    seen = self._pass.outputs.items()
+                    self.last |= {site for site, y in seen if id(y) in given}
+                return outputs
+            finally:
+                # So that the tensors of a step are freed before the next one.
+                self._pass.end()
+
+        return call
+
+    def _cover_layer(self, watched):
+        def make(original):
+            def call(*args, **kwargs):
+                outputs = original(*args, **kwargs)
+                if self.observer is not None and self._pass.level is not None:
+                    self._see(watched, args, outputs)
+                return outputs
+
+            return call
+
+        return make
+
+    def _cover_pieces(self, watched):
+        def make(original):
+            def call(*args, **kwargs):
+                outputs = original(*args, **kwargs)
+                if self._pass.level is not None:
+                    self._pass.pieces[watched.path] = outputs
+                return outputs
+
+            return call
+
+        return make
+
+    def _see(self, watched, args, outputs):
+        site = self._site(watched)
+        if self.wanted is not None and site not in self.wanted:
+            return
+        if _backends.trace_level() != self._pass.level:
+            # Tensors inside a loop or map cannot be used outside it.
+            self.refused.add(site)
+            return
+        pieces = self._pass.pieces.pop(watched.path, args[0] if args else None)
+        first = outputs
+        if isinstance(outputs, (list, tuple, dict)):
+            [first, *_] = keras.tree.flatten(outputs)
+        if self.wanted is None:
+            self._pass.outputs[site] = first
+        view = OutputView(
+            given=pieces,
+            outputs=keras.ops.stop_gradient(first),
+            activation=watched.activation,
+            axis=watched.axis,
+            layer=watched.layer,
+        )
+        self.observer(site, watched, view)
+
+    def _site(self, watched):
+        if watched.path in self._with_weights:
+            return watched.path
+        calls = self._pass.calls
+        number = calls[watched.path] = calls.get(watched.path, 0) + 1
+        return watched.path if number == 1 else f"{watched.path}:{number}"
+
+
+def _pieces_of(layer):
+    """Return the inner layer that computes the pieces of a fused maxout, or None."""
+    return getattr(layer, "linear", None) if hasattr(layer, "num_pieces") else None
+
+
+# Loss tap: measures the loss of each batch in `compute_loss`.
+
+# On stateless backends the forward pass cannot read the optimizer's count of steps.
+BATCHES = Statistic("batches", "losses", lambda view: 1.0)
+
+
+class LossTap:
+    """Adds the loss of each training batch to the tallies that `listeners` returns."""
+
+    def __init__(self, model, shadow, listeners):
+        self.listeners = listeners
+        self.count = Tally({BATCHES: ()}, replicas=True)
+        self.batches, self.in_python = 0, _backends.defers and not model.jit_compile
+        shadow.cover(model, "compute_loss", self._cover)
+
+    def _cover(self, original):
+        def compute_loss(*args, **kwargs):
+            loss = original(*args, **kwargs)
+            if tallies := self.listeners("losses"):
+                self._see(loss, tallies)
+            return loss
+
+        return compute_loss
+
+    def _see(self, loss, tallies):
+        if _backends.carries_state and not _keras.in_stateless_scope():
+            warnings.warn(
+                "The loss of this model cannot be measured: its `train_step` calls "
+                "`compute_loss` outside of a `keras.StatelessScope`. Call "
+                "`stateless_compute_loss` instead.",
+                stacklevel=3,
+            )
+            return
+        view = LossView(loss=ops.stop_gradient(loss), step=self._number())
+        for tally in tallies:
+            tally.add(view)
+
+    def _number(self):
+        """Count this batch and return its number; in Python, if that is possible."""
+        self.batches += 1
+        if self.in_python:
+            return float(self.batches)
+        [count] = self.count.variables
+        number = count.value[0] + 1.0
+        self.count.add(LossView(loss=0.0, step=number))
+        return number

@@ -1,0 +1,73 @@
+"""Saturation: the limits of each activation, and counts of saturated outputs."""
+
+import math
+
+from keras import ops
+
+from kcomponents.probes.statistic import Statistic
+
+# Outside these limits the slope is below 1/25 of the maximum slope.
+LIMITS = {
+    "hard_sigmoid": (0.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "sigmoid": (0.01, 0.99),
+    "softsign": (-0.9, 0.9),
+    "sparse_sigmoid": (0.0, 1.0),
+    "tanh": (-0.99, 0.99),
+}
+# These activations reach their bounds exactly, and are flat there.
+FLAT = {"hard_sigmoid", "hard_tanh", "sparse_sigmoid"}
+
+
+def on_plateau(view, limits):
+    """Return for each unit how many of its outputs are saturated."""
+    (low, high), outputs = limits, view.outputs
+    if view.activation in FLAT:
+        found = ops.logical_or(outputs <= low, outputs >= high)
+    else:
+        found = ops.logical_or(outputs < low, outputs > high)
+    return per_unit(ops.sum, ops.cast(found, "float32"), view.axis)
+
+
+def outputs_per_unit(view):
+    """Return the number of outputs of each unit in a batch."""
+    shape = list(ops.shape(view.outputs))
+    if len(shape) > 1:
+        del shape[view.axis]
+    # In Python where the shape is known, which is cheaper than an operation.
+    return math.prod(shape)
+
+
+# Update ratios: the size of each update relative to the weights.
+
+
+def _moved(view):
+    """Return 1 for each variable that has a ratio in this step, else 0."""
+    # NaN and infinite weights count too, so that the ratio shows them.
+    return ops.where(view.weights == 0, 0.0, view.applied)
+
+
+def _ratio(view):
+    square = view.squares / ops.where(view.weights == 0, 1.0, view.weights)
+    return ops.where(_moved(view) > 0, ops.sqrt(square), 0.0)
+
+
+RATIOS = (
+    Statistic("update_ratio", "updates", _ratio, per_variable=True),
+    Statistic("update_steps", "updates", _moved, per_variable=True),
+)
+
+
+def mean_ratio(total, count):
+    """Return the mean over steps, or NaN if no step moved the variable."""
+    return float(total / count) if count else math.nan
+
+
+def per_unit(reduce, outputs, axis):
+    """Reduce a tensor over all axes but the axis of the units."""
+    rank = len(outputs.shape)
+    if rank == 1:
+        # One number per sample: one unit.
+        return reduce(outputs, axis=0, keepdims=True)
+    axes = tuple(i for i in range(rank) if i != axis % rank)
+    return reduce(outputs, axis=axes)

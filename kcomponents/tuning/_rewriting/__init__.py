@@ -1,1 +1,0 @@
-"""Replace the activations of existing models."""

@@ -1,1 +1,0 @@
-"""Search spaces: register, explore and count hyperparameters."""

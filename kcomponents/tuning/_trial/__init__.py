@@ -1,1 +1,0 @@
-"""One trial: built, trained, judged."""

@@ -1,0 +1,183 @@
+"""Workers as Ray actors, on one machine or a cluster; Ray restarts those that die.
+
+All nodes need access to the store: a database, or a journal in a shared folder.
+"""
+
+import logging
+import os
+import sys
+
+import keras
+
+from kcomponents._backends import devices
+from kcomponents._checks import fail
+from kcomponents._optional import needed
+from kcomponents.tuning._engine.stop import Stop
+from kcomponents.tuning._workers.environment import environment, share_of
+from kcomponents.tuning._workers.payload import packed, unpacked
+
+# How often Ray restarts an actor that died.
+RESTARTS = 4
+# Seconds between two checks of the actors, and for a live actor to answer.
+PAUSE, ANSWER = 0.5, 10
+
+
+def run_actors(search, data, stop, shown):
+    """Run a search with Ray actors until every trial has ended or it is stopped.
+
+    Args:
+        search: Search.
+        data: Positional and keyword arguments of `fit`.
+        stop: Stop.
+        shown: Function that displays the progress.
+
+    Raises:
+        ValueError: If the data cannot be sent to workers, there are too few GPUs, or a
+            node cannot reach the store.
+        RuntimeError: If actors die repeatedly before they finish a trial.
+    """
+    ray = needed("ray")
+    begun_here = not ray.is_initialized()
+    if begun_here:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Joins the cluster of `RAY_ADDRESS` or `ray start`, or starts a local one.
+        ray.init(
+            include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        )
+    try:
+        # Replaces Ray's own handler of SIGTERM, which exits at once.
+        with stop.on_signals():
+            Actors(ray, search, *data).run(stop, shown)
+    finally:
+        if begun_here:
+            ray.shutdown()
+
+
+class Worker:
+    """An actor: runs trials in one thread, and receives `end` in another."""
+
+    def __init__(self):
+        self.stop, self.why = None, None
+
+    def work(self, content, place):
+        """Run trials until none is left, or `trials_per_process` are done."""
+        if "://" not in place and not os.path.exists(place):
+            rule = "Every node must reach the store. Set `directory` to a folder that"
+            fail(f"{rule} all nodes share, or `store` to a database.", store=place)
+        if "KCOMPONENTS_GPU_FRACTION" in os.environ:
+            devices.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
+        search, args, kwargs = unpacked(content)
+        self.stop = Stop(search.store, search.settings.max_hours)
+        self.stop.why = self.why
+        limit = search.settings.trials_per_process
+        try:
+            search.work(args, kwargs, self.stop, limit)
+        except Exception as error:
+            # Not every error can be pickled for the process that started the search.
+            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            raise kind(str(error)) from error
+
+    def end(self):
+        """Ask the worker to end after the current epoch."""
+        self.why = "the search was ended"
+        if self.stop is not None:
+            self.stop.why = self.why
+
+
+class Actors:
+    """Starts actors, and replaces them until every trial has ended.
+
+    Args:
+        ray: The module `ray`.
+        search: Search.
+        args: Positional arguments of `fit`.
+        kwargs: Keyword arguments of `fit`.
+    """
+
+    def __init__(self, ray, search, args, kwargs):
+        self.ray, self.search, settings = ray, search, search.settings
+        there = ray.cluster_resources()
+        cores = max(1, int(there.get("CPU", 1)))
+        gpus = [str(number) for number in range(int(there.get("GPU", 0)))]
+        self.count = settings.workers or cores
+        share = share_of(self.count, settings.gpus_per_worker, gpus)
+        self.content = ray.put(packed(search, args, kwargs))
+        self.kind = ray.remote(Worker).options(
+            num_cpus=1,
+            num_gpus=share,
+            max_restarts=RESTARTS,
+            # Ray repeats the call after a restart.
+            max_task_retries=-1,
+            max_concurrency=2,
+            scheduling_strategy="SPREAD",
+            runtime_env={"env_vars": _variables(self.count, share, cores)},
+        )
+        # Ray's reference to an actor's call → the actor, trials finished before it.
+        self._alive = {}
+
+    def run(self, stop, shown):
+        """Run until every trial has ended or the search is stopped."""
+        engine = self.search.engine
+        try:
+            while not stop.asked and engine.left():
+                while len(self._alive) < self.count:
+                    self._start()
+                shown()
+                for work in self.ray.wait(list(self._alive), timeout=PAUSE)[0]:
+                    self._ended(work)
+                engine.reaper.look()
+                engine.check()
+        finally:
+            self._end()
+
+    def _start(self):
+        actor = self.kind.remote()
+        place = self.search.store.place
+        place = place if "://" in place else os.path.abspath(place)
+        work = actor.work.remote(self.content, place)
+        self._alive[work] = actor, self._finished()
+
+    def _finished(self):
+        return sum(trial.state.is_finished() for trial in self.search.store.trials())
+
+    def _ended(self, work):
+        """Remove an actor that is done or was restarted too often."""
+        actor, finished = self._alive.pop(work)
+        try:
+            self.ray.get(work)
+        except self.ray.exceptions.RayActorError as error:
+            if self._finished() == finished:
+                raise RuntimeError(
+                    f"A Ray actor died {RESTARTS + 1} times without finishing a trial. "
+                    f"Ray's error:\n{error}"
+                ) from error
+        self.ray.kill(actor)
+
+    def _end(self):
+        """Ask all actors to end, and wait until their current epochs are done."""
+        left = list(self._alive)
+        while left:
+            asked = {self._alive[work][0].end.remote(): work for work in left}
+            answers = self._ready(asked, ANSWER)
+            works = [asked[answer] for answer in answers]
+            done = self._ready(works, PAUSE)
+            left = [work for work in works if work not in done]
+        for actor, _ in self._alive.values():
+            self.ray.kill(actor)
+        self._alive = {}
+
+    def _ready(self, references, timeout):
+        every = list(references)
+        if not every:
+            return []
+        return self.ray.wait(every, num_returns=len(every), timeout=timeout)[0]
+
+
+def _variables(count, share, cores):
+    """Return the environment variables of an actor."""
+    variables = environment(0, count, share, ["0"] if share else [], cores)
+    # Ray sets this itself.
+    variables.pop("CUDA_VISIBLE_DEVICES", None)
+    paths = [os.path.abspath(path) for path in sys.path]
+    own = {"KERAS_BACKEND": keras.backend.backend()}
+    return {**variables, **own, "PYTHONPATH": os.pathsep.join(paths)}

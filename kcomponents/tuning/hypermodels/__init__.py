@@ -1,0 +1,1 @@
+"""Hypermodels: ready ones, and wrappers that search over existing models."""
