@@ -46,6 +46,7 @@ RUNS = {
         "The search beside keras-tuner",
         ["--parts", "a", "c", "d", "--pairs", "1"],
     ),
+    "startup": ("The time until help appears", []),
     "search_speed-best": (
         "The time until as good a score is found",
         ["--parts", "b", "--seeds", "1"],

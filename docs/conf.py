@@ -45,10 +45,8 @@ CONSTANTS = {
 }
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 PARTS = [
-    name
-    for name, part in vars(kcomponents).items()
-    if inspect.ismodule(part) and not name.startswith("_")
-] + ["testing"]
+    name for name in kcomponents.__all__ if inspect.ismodule(getattr(kcomponents, name))
+]
 
 
 def _public():

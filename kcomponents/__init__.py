@@ -1,24 +1,77 @@
-"""Components for Keras models that train badly, on every Keras 3 backend.
+"""Components, a training doctor and a search for Keras models that do not train.
 
-Importing the package registers every class that a saved model may hold, so that
-`keras.saving.load_model` finds it.
+`import kcomponents` imports nothing else, not even Keras: each part is imported on
+first use. Once Keras is imported too, `keras.saving.load_model` finds every class of
+this package that a saved model contains.
 """
 
-from kcomponents import activations as activations
-from kcomponents import analysis as analysis
-from kcomponents import callbacks as callbacks
-from kcomponents import clipping as clipping
-from kcomponents import constraints as constraints
-from kcomponents import doctor as doctor
-from kcomponents import inference as inference
-from kcomponents import initializers as initializers
-from kcomponents import layers as layers
-from kcomponents import optimizers as optimizers
-from kcomponents import probes as probes
-from kcomponents import record as record
-from kcomponents import regularizers as regularizers
-from kcomponents import report as report
-from kcomponents import surgery as surgery
-from kcomponents import training as training
-from kcomponents import tuning as tuning
+import importlib
+from typing import TYPE_CHECKING
+
+from kcomponents import _registration
 from kcomponents._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from kcomponents import activations as activations
+    from kcomponents import analysis as analysis
+    from kcomponents import callbacks as callbacks
+    from kcomponents import clipping as clipping
+    from kcomponents import constraints as constraints
+    from kcomponents import doctor as doctor
+    from kcomponents import inference as inference
+    from kcomponents import initializers as initializers
+    from kcomponents import layers as layers
+    from kcomponents import optimizers as optimizers
+    from kcomponents import probes as probes
+    from kcomponents import record as record
+    from kcomponents import regularizers as regularizers
+    from kcomponents import report as report
+    from kcomponents import surgery as surgery
+    from kcomponents import testing as testing
+    from kcomponents import training as training
+    from kcomponents import tuning as tuning
+    from kcomponents.callbacks import TrainingDoctor as TrainingDoctor
+    from kcomponents.tuning import Search as Search
+
+# Classes at the top → their parts.
+_CLASSES = {"Search": "tuning", "TrainingDoctor": "callbacks"}
+
+__all__ = [
+    "Search",
+    "TrainingDoctor",
+    "activations",
+    "analysis",
+    "callbacks",
+    "clipping",
+    "constraints",
+    "doctor",
+    "inference",
+    "initializers",
+    "layers",
+    "optimizers",
+    "probes",
+    "record",
+    "regularizers",
+    "report",
+    "surgery",
+    "testing",
+    "training",
+    "tuning",
+]
+
+
+def __getattr__(name):
+    if name in _CLASSES:
+        part = importlib.import_module(f"{__name__}.{_CLASSES[name]}")
+        value = globals()[name] = getattr(part, name)
+        return value
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, "__version__"]
+
+
+_registration.register_with_keras()

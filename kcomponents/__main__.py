@@ -1,33 +1,14 @@
-"""The command line: `python -m kcomponents report RECORD -o page.html`."""
+"""The command line: `kcomponents report RECORD -o page.html`, `kcomponents search`."""
 
-import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
-from kcomponents import report
-from kcomponents._files import write_whole
-from kcomponents._pages.output import check_output
-from kcomponents._version import __version__
-from kcomponents.record import Record
-from kcomponents.tuning._command_parser import add_search, run_search_command
+from kcomponents._command_parser import command_parser
 
-DESCRIPTION = "Diagnose Keras training runs, and search hyperparameters."
-ABOUT_REPORT = """\
-Diagnose a training run from its record, and print the report as text or JSON, or
-write it as a web page. The run may still be in progress. Several records give one
-page that compares the runs side by side.
-"""
-EXAMPLES = """\
-examples:
-  python -m kcomponents report run.jsonl
-  python -m kcomponents report run.jsonl -o run.html
-  python -m kcomponents report slow.jsonl fast.jsonl -o both.html
-  python -m kcomponents report run.jsonl --json > run.json
-
-kcomponents.callbacks.TrainingDoctor(record_path="run.jsonl") writes a record.
-The exit status is 0, or 2 if a record cannot be read or the report cannot be written.
-"""
+# Suffixes of the files that `--output` may name.
+PAGES, JSON = ("", ".html", ".htm"), ("", ".json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,58 +29,81 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = command_parser().parse_args(argv)
     except SystemExit as end:
         # argparse exits after `--help`, and on wrong arguments.
         return int(end.code or 0)
     try:
         if arguments.command == "search":
-            return run_search_command(arguments, argv or sys.argv[1:])
+            return _search(arguments, argv or sys.argv[1:])
         _report(arguments)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         message = str(error).strip() or type(error).__name__
         if arguments.command == "report":
             message = " ".join(message.split())
-        _write(f"python -m kcomponents {arguments.command}: {message}\n", sys.stderr)
+        _write(f"kcomponents {arguments.command}: {message}\n", sys.stderr)
         return 2
     return 0
 
 
-def _parser():
-    parser = argparse.ArgumentParser("python -m kcomponents", description=DESCRIPTION)
-    shown = f"kcomponents {__version__}"
-    parser.add_argument("--version", action="version", version=shown)
-    commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, title="commands"
-    )
-    command = commands.add_parser(
-        "report",
-        help="diagnose a training run from its record",
-        description=ABOUT_REPORT,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.add_argument(
-        "records",
-        nargs="+",
-        metavar="RECORD",
-        help="file with the record of a training run",
-    )
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="write a web page (.html) to this file, or JSON (.json) with --json",
-    )
-    command.add_argument(
-        "--json", action="store_true", help="give JSON instead of text or a page"
-    )
-    add_search(commands)
-    return parser
+def _search(arguments, argv):
+    """Run a command of `search`, and return the exit status."""
+    from kcomponents._checks import fail
+
+    _check_output(getattr(arguments, "output", None))
+    if arguments.what in ("run", "worker"):
+        name = arguments.name or os.path.splitext(os.path.basename(arguments.file))[0]
+        if not name:
+            fail("`FILE` must be a Python file.", file=arguments.file)
+        arguments.name = name
+        arguments.command_line = shlex.join(["kcomponents", *argv])
+    _check_backend()
+    from kcomponents.tuning import commands
+
+    return getattr(commands, arguments.what)(arguments)
+
+
+def _check_output(path, *, json=None):
+    """Refuse a path whose suffix does not fit its content; no suffix is a page too.
+
+    Args:
+        path: String, or `None` for no file.
+        json: Boolean, whether the file is JSON. Defaults to `None`, for a command that
+            writes only pages.
+    """
+    if path is None:
+        return
+    from kcomponents._checks import fail
+
+    suffix = os.path.splitext(path)[1].lower()
+    if json and suffix not in JSON:
+        fail("With `--json`, the name of `--output` must end in .json.", output=path)
+    if not json and suffix not in PAGES:
+        rule = "The name of `--output` must end in .html or .htm"
+        hint = ", or in .json with `--json`" * (json is not None)
+        fail(f"{rule}{hint}.", output=path)
+
+
+def _check_backend():
+    """Import Keras, or raise an error that says what is wrong with its backend."""
+    try:
+        import keras  # noqa: F401
+    except (ImportError, ValueError) as error:
+        if str(error).startswith("No module named 'keras'"):
+            raise
+        wanted = os.environ.get("KERAS_BACKEND")
+        rule = "Keras cannot import its backend: set the environment variable "
+        rule += "KERAS_BACKEND to an installed one, such as tensorflow, jax or torch."
+        raise ValueError(
+            f"{rule} Received: KERAS_BACKEND={wanted!r} ({error})"
+        ) from error
 
 
 def _report(arguments):
-    check_output(arguments.output, json=arguments.json)
+    from kcomponents._files import write_whole
+    from kcomponents.record import Record
+
+    _check_output(arguments.output, json=arguments.json)
     paths = _names(arguments.records)
     records = {name: Record.load(path) for name, path in paths.items()}
     if arguments.output and not arguments.json:
@@ -123,6 +127,8 @@ def _names(paths):
 
 
 def _page(records, path):
+    from kcomponents import report
+
     if len(records) > 1:
         report.compare(list(records.values()), list(records), path)
     else:
@@ -131,11 +137,15 @@ def _page(records, path):
 
 
 def _json(records):
+    from kcomponents import report
+
     reports = [report.to_json(None, record) for record in records.values()]
     return reports[0] if len(reports) == 1 else f"[{', '.join(reports)}]"
 
 
 def _text(records):
+    from kcomponents import report
+
     if len(records) == 1:
         return report.to_text(None, *records.values())
     texts = {name: report.to_text(None, record) for name, record in records.items()}

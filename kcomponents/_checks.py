@@ -93,9 +93,10 @@ def one_of(name, value, choices):
     """Return `value`; if it is not one of the choices, raise and suggest some."""
     word = isinstance(value, str)
     if not word or value not in choices:
-        near = word and difflib.get_close_matches(value, list(choices))
-        hint = ", ".join(repr(choice) for choice in near or choices)
-        fail(f"`{name}` is unknown. Did you mean one of {hint}?", **{name: value})
+        near = difflib.get_close_matches(value, list(choices)) if word else []
+        shown = ", ".join(repr(choice) for choice in near or choices)
+        hint = f"Did you mean one of {shown}?" if near else f"Use one of {shown}."
+        fail(f"`{name}` is unknown. {hint}", **{name: value})
     return value
 
 

@@ -22,7 +22,7 @@ def count(name: str, value: Any) -> int:
     return int(value)
 
 
-def named(name: str, value: Any) -> dict[str, Any]:
+def string_keys(name: str, value: Any) -> dict[str, Any]:
     """Return `value`; raise unless it is a dict with string keys."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         fail(f"`{name}` must be a dict whose keys are strings.", **{name: value})

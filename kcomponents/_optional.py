@@ -3,16 +3,18 @@
 import importlib
 
 # Module → package, where the names differ.
-INSTALLED_AS = {"keras_tuner": "keras-tuner"}
+PACKAGES = {"keras_tuner": "keras-tuner"}
+# Module → extra that installs it, where it is not `tuning`.
 EXTRAS = {
     "jinja2": "report",
+    "markupsafe": "report",
     "matplotlib": "report",
     "psycopg": "postgres",
     "ray": "ray",
 }
 
 
-def needed(name):
+def require(name):
     """Return a module; if it is missing, raise an error that says how to install it."""
     try:
         return importlib.import_module(name)
@@ -20,19 +22,18 @@ def needed(name):
         library = name.split(".")[0]
         extra = EXTRAS.get(library, "tuning")
         how = f'Run `pip install "kcomponents[{extra}]"`.'
-        library = INSTALLED_AS.get(library, library)
+        library = PACKAGES.get(library, library)
         raise ImportError(f"This needs {library}. {how}") from error
 
 
-class _WhenUsed:
+class _LazyModule:
     """A module that is imported when one of its attributes is first used."""
 
     def __init__(self, name):
         self._name = name
 
     def __getattr__(self, attribute):
-        return getattr(needed(self._name), attribute)
+        return getattr(require(self._name), attribute)
 
 
-keras_tuner = _WhenUsed("keras_tuner")
-optuna = _WhenUsed("optuna")
+keras_tuner = _LazyModule("keras_tuner")

@@ -1,6 +1,7 @@
 """State files: plain values and arrays in one file, with checksums.
 
-It is an `.npz` file, so numpy can load the arrays; everything else is stored as JSON.
+A state file is an `.npz` file, so numpy can load the arrays; everything else is stored
+as JSON. `Generations` keeps the last state and the one before.
 """
 
 import contextlib
@@ -12,12 +13,14 @@ import tempfile
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
 from kcomponents._checks import fail
-from kcomponents._files import remove_torn, whole_file
+from kcomponents._files import Path, remove_torn, whole_file
 from kcomponents._json_values import from_json, to_json
 
 FORMAT = 1
@@ -31,15 +34,20 @@ BROKEN = (
 )
 
 
-class Damaged(ValueError):
+class DamagedFileError(ValueError):
     """A file is incomplete, damaged, or not a state file of the expected kind."""
 
 
-def write_state(path, kind, state):
+def write_state(path: Path, kind: str, state: Any) -> None:
     """Write dicts and lists of plain values, arrays, tensors and variables to a file.
 
     The file is written completely or not at all. Tensors are copied to the host one at
     a time, to save memory.
+
+    Args:
+        path: Path of the file, in an existing folder.
+        kind: String that describes its content, which `read_state` compares.
+        state: Dicts with string keys, lists, plain values, arrays, tensors, variables.
     """
     arrays, dtypes = [], []
     header = {"format": FORMAT, "kind": kind, "state": _extract(state, arrays)}
@@ -52,7 +60,7 @@ def write_state(path, kind, state):
         archive.writestr(HEADER, to_json({**header, "dtypes": dtypes}))
 
 
-def read_state(path, kind, parts=None):
+def read_state(path: Path, kind: str, parts: dict[str, Any] | None = None) -> Any:
     """Return the state in a file.
 
     Args:
@@ -62,9 +70,9 @@ def read_state(path, kind, parts=None):
             Defaults to `None`, no check.
 
     Raises:
-        Damaged: If the file is incomplete or of another kind, or lacks a part.
+        DamagedFileError: If the file is incomplete or of another kind, or lacks a part.
     """
-    with opened_state(path, kind) as (state, arrays), _readable(path, kind):
+    with open_state(path, kind) as (state, arrays), _refuse_damage(path, kind):
         state = _insert(state, arrays)
         if not all(isinstance(state[n], t) for n, t in (parts or {}).items()):
             raise ValueError("A part has the wrong type.")
@@ -72,15 +80,15 @@ def read_state(path, kind, parts=None):
 
 
 @contextlib.contextmanager
-def opened_state(path, kind):
+def open_state(path: Path, kind: str) -> Iterator[tuple[Any, "_Arrays"]]:
     """Return a context with the state in a file and its arrays, read one at a time.
 
     The checksums of the whole file are verified first.
 
     Raises:
-        Damaged: If the file is incomplete or of another kind.
+        DamagedFileError: If the file is incomplete or of another kind.
     """
-    with _readable(path, kind), zipfile.ZipFile(path) as archive:
+    with _refuse_damage(path, kind), zipfile.ZipFile(path) as archive:
         torn = archive.testzip()
         header = from_json(archive.read(HEADER).decode())
         if torn or (header["format"], header["kind"]) != (FORMAT, kind):
@@ -90,9 +98,107 @@ def opened_state(path, kind):
         yield state, _Arrays(archive, dtypes, (path, kind))
 
 
+class Generations:
+    """The last two states at a path, of which one is always complete.
+
+    A new state is written to a temporary file; then the last file is renamed to the
+    previous one, and the temporary file to the last one.
+
+    Args:
+        path: Path of the last state. The previous one is at `f"{path}.previous"`.
+        kind: String that describes the content of the file.
+        parts: Dict of the name of each part that must be in the file → its type.
+            Defaults to `None`, no check.
+    """
+
+    def __init__(self, path: Path, kind: str, parts: dict[str, Any] | None = None):
+        self.path, self.kind = os.path.abspath(os.fspath(path)), kind
+        self.parts = parts
+        self.paths = [self.path, f"{self.path}.previous"]
+
+    def read(self) -> Iterator[Any]:
+        """Yield the readable states, last one first, and rename a damaged file.
+
+        Raises:
+            DamagedFileError: If there are files but none is readable. They are kept.
+        """
+        remove_torn(f"{self.path}.new")
+        damaged, found = [], False
+        for path in self.paths:
+            if not os.path.exists(path):
+                continue
+            try:
+                state = read_state(path, self.kind, self.parts)
+            except DamagedFileError as error:
+                damaged.append((path, error))
+                continue
+            if not found:
+                self._rename(damaged)
+            found, damaged = True, []
+            yield state
+        if damaged and not found:
+            raise damaged[0][1]
+
+    def _rename(self, damaged):
+        for path, _ in damaged:
+            renamed = _unused(f"{path}.damaged")
+            os.replace(path, renamed)
+            warnings.warn(
+                f"{path!r} is damaged or of another kind. It was renamed to "
+                f"{renamed!r}, and the previous state is used.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def check(self) -> None:
+        """Check that existing files are readable and that new ones can be written.
+
+        Raises:
+            DamagedFileError: If a file is damaged or of another kind.
+            OSError: If no file can be written to the folder.
+        """
+        for path in filter(os.path.exists, self.paths):
+            with open_state(path, self.kind):
+                pass
+        check_writable(os.path.dirname(self.path))
+
+    def write(self, state: Any) -> None:
+        """Save a state as the last one; if that fails, the files are not changed."""
+        new, (last, previous) = f"{self.path}.new", self.paths
+        write_state(new, self.kind, state)
+        if os.path.exists(last):
+            os.replace(last, previous)
+        os.replace(new, last)
+
+    def write_or_warn(self, state: Any) -> None:
+        """Save a state as the last one; if that fails, warn and keep the files."""
+        try:
+            self.write(state)
+        except OSError as error:
+            warnings.warn(
+                f"Could not write {self.kind} to {self.path!r}; the last state saved "
+                f"there is kept: {error}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def remove(self) -> None:
+        """Remove both files."""
+        for path in self.paths:
+            if os.path.exists(path):
+                os.remove(path)
+
+
+def check_writable(folder: Path) -> None:
+    """Create a folder if needed and check that files can be written to it."""
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 @contextlib.contextmanager
-def _readable(path, kind):
-    """Return a context that turns the exceptions of a damaged file into `Damaged`."""
+def _refuse_damage(path, kind):
+    """Return a context that turns exceptions of reading into `DamagedFileError`."""
     try:
         yield
     except (*BROKEN, OSError) as error:
@@ -100,7 +206,7 @@ def _readable(path, kind):
         # numbers are errors of the disk.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise Damaged(
+        raise DamagedFileError(
             f"The file must hold {kind}, saved by kcomponents. This file is damaged or "
             "of another kind. Move it away to start again. "
             f"Received: path={path!r}"
@@ -114,7 +220,7 @@ class _Arrays:
         self._archive, self._dtypes, self._place = archive, dtypes, place
 
     def __getitem__(self, index):
-        with _readable(*self._place), self._archive.open(f"{index}.npy") as member:
+        with _refuse_damage(*self._place), self._archive.open(f"{index}.npy") as member:
             bits = np.lib.format.read_array(member, allow_pickle=False)
             return bits.view(np.dtype(self._dtypes[index]))
 
@@ -151,107 +257,6 @@ def _insert(value, arrays):
     if isinstance(value, list):
         return [_insert(part, arrays) for part in value]
     return value
-
-
-# Generations: a state file and the previous one, so that one is always complete.
-#
-# No file is ever half-written. The new state is written to a temporary file; then the
-# last file is renamed to the previous one, and the temporary file to the last one.
-
-
-class Generations:
-    """The last two states at a path.
-
-    Args:
-        path: Path of the last state. The previous one is at `f"{path}.previous"`.
-        kind: String that describes the content of the file.
-        parts: Dict of the name of each part that must be in the file → its type.
-            Defaults to `None`, no check.
-    """
-
-    def __init__(self, path, kind, parts=None):
-        self.path, self.kind = os.path.abspath(os.fspath(path)), kind
-        self.parts = parts
-        self.paths = [self.path, f"{self.path}.previous"]
-
-    def read(self):
-        """Yield the readable states, last one first, and rename a damaged file.
-
-        Raises:
-            Damaged: If there are files but none is readable. They are not changed.
-        """
-        remove_torn(f"{self.path}.new")
-        damaged, readable = [], False
-        for path in self.paths:
-            if not os.path.exists(path):
-                continue
-            try:
-                state = read_state(path, self.kind, self.parts)
-            except Damaged as error:
-                damaged.append((path, error))
-                continue
-            if not readable:
-                self._rename(damaged)
-            readable, damaged = True, []
-            yield state
-        if damaged and not readable:
-            raise damaged[0][1]
-
-    def _rename(self, damaged):
-        for path, _ in damaged:
-            renamed = _unused(f"{path}.damaged")
-            os.replace(path, renamed)
-            warnings.warn(
-                f"{path!r} is damaged or of another kind. It was renamed to "
-                f"{renamed!r}, and the previous state is used.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-
-    def check(self):
-        """Check that existing files are readable and that new ones can be written.
-
-        Raises:
-            Damaged: If a file is damaged or of another kind.
-            OSError: If no file can be written to the folder.
-        """
-        for path in filter(os.path.exists, self.paths):
-            with opened_state(path, self.kind):
-                pass
-        check_writable(os.path.dirname(self.path))
-
-    def write(self, state):
-        """Save a state as the last one; if that fails, the files are not changed."""
-        new, (last, previous) = f"{self.path}.new", self.paths
-        write_state(new, self.kind, state)
-        if os.path.exists(last):
-            os.replace(last, previous)
-        os.replace(new, last)
-
-    def write_or_warn(self, state):
-        """Save a state as the last one; if that fails, warn and keep the files."""
-        try:
-            self.write(state)
-        except OSError as error:
-            warnings.warn(
-                f"Could not write {self.kind} to {self.path!r}; the last state saved "
-                f"there is kept: {error}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-
-    def remove(self):
-        """Remove both files."""
-        for path in self.paths:
-            if os.path.exists(path):
-                os.remove(path)
-
-
-def check_writable(folder):
-    """Create a folder if needed and check that files can be written to it."""
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
 
 
 def _unused(path):

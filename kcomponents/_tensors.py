@@ -1,4 +1,4 @@
-"""Arithmetic in float32 or wider, whatever the dtype of the tensor."""
+"""Tensors in float32 or wider, and sparse gradients."""
 
 import keras
 from keras import ops
@@ -11,13 +11,11 @@ def widened(x):
     return ops.cast(x, keras.backend.result_type(dtype, "float32"))
 
 
-# Sparse gradients, which some backends return for embeddings: rows and their indices.
-#
-# A sparse gradient has the attributes `values`, `indices` and `dense_shape`.
+# Sparse gradients: rows and their indices, which some backends return for embeddings.
 
 
 def is_sparse(grad):
-    """Return whether a gradient is sparse."""
+    """Return whether a gradient has `values`, `indices` and `dense_shape`."""
     return hasattr(grad, "indices") and hasattr(grad, "dense_shape")
 
 

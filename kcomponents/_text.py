@@ -4,20 +4,31 @@ import math
 import re
 import unicodedata
 
-UNKNOWN = "\ufffd"
+REPLACEMENT = "\ufffd"
 # Characters that reverse the direction of the text after them.
-TURNING = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+DIRECTION = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Findings whose titles are not their labels with a capital letter.
 TITLES = {"dead_relu": "Dead ReLU", "loss_nan": "Loss is NaN"}
+# The most items of a listing.
+LISTED = 5
+# Larger numbers, beyond the range of float32, overflow in matplotlib.
+HUGE = 1e100
+
+
+# Safe and short text.
 
 
 def clean(text, keep="\n\t"):
     """Return text without control, surrogate and direction characters."""
-    return "".join(UNKNOWN if _is_unfit(sign, keep) else sign for sign in str(text))
+    return "".join(
+        REPLACEMENT if _is_unsafe(character, keep) else character
+        for character in str(text)
+    )
 
 
-def _is_unfit(sign, keep):
-    control = unicodedata.category(sign) in ("Cc", "Cs")
-    return sign not in keep and (control or sign in TURNING)
+def _is_unsafe(character, keep):
+    control = unicodedata.category(character) in ("Cc", "Cs")
+    return character not in keep and (control or character in DIRECTION)
 
 
 def one_line(text):
@@ -27,25 +38,25 @@ def one_line(text):
 
 def shorten(text, width):
     """Return text at most `width` average characters wide, its middle cut out."""
-    if room(text) <= width:
+    if text_width(text) <= width:
         return text
     # No character counts as narrower than 1.
-    for kept in range(min(len(text) - 1, width), -1, -1):
-        head, tail = text[: kept - kept // 2], text[len(text) - kept // 2 :]
-        if room(head + tail) <= width - 1:
+    for rest in range(min(len(text) - 1, width), -1, -1):
+        head, tail = text[: rest - rest // 2], text[len(text) - rest // 2 :]
+        if text_width(head + tail) <= width - 1:
             break
     return f"{head}…{tail}"
 
 
-def room(text):
+def text_width(text):
     """Return the width of a text in average characters."""
-    return sum(_width(sign) for sign in text)
+    return sum(map(_character_width, text))
 
 
-def _width(sign):
-    if unicodedata.east_asian_width(sign) in "WF":
+def _character_width(character):
+    if unicodedata.east_asian_width(character) in "WF":
         return 1.8
-    return 1.3 if sign.isupper() or sign in "mw@%" else 1
+    return 1.3 if character.isupper() or character in "mw@%" else 1
 
 
 def labels(paths, width=24):
@@ -71,13 +82,72 @@ def _common_folder(paths):
     if not paths:
         return ""
     low, high = min(paths), max(paths)
-    same = next((i for i, sign in enumerate(low) if high[i : i + 1] != sign), len(low))
+    same = next((i for i, c in enumerate(low) if high[i : i + 1] != c), len(low))
     return low[: low.rfind("/", 0, same) + 1]
+
+
+# Numbers.
+
+
+def is_number(value):
+    """Return whether a value is a number; NaN and infinity are."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_finite(value):
+    """Return whether a value is a number that can be shown in a plot."""
+    return is_number(value) and abs(value) < HUGE
+
+
+def number(value, digits=3):
+    """Return a number, or another value in its place, as a short text."""
+    if value is None:
+        return "unknown"
+    if not is_number(value):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}infinite"
+    if 10**digits <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return re.sub(r"e([+-])0*(\d)", _exponent, f"{value:.{digits}g}")
+
+
+def _exponent(match):
+    return f"e{match[1].strip('+')}{match[2]}"
+
+
+def power(value):
+    """Return a power of ten, such as 0.01 or 1e-5."""
+    exponent = round(math.log10(value))
+    return f"{10.0**exponent:,g}" if -4 < exponent < 5 else f"1e{exponent}"
+
+
+# Sentences and their parts.
+
+
+def sentence(text):
+    """Return a text with a capital letter and a period."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def title(label):
     """Return the label of a finding as a title."""
     return TITLES.get(label, label.replace("_", " ").capitalize())
+
+
+def quantity(number, noun):
+    """Return a number with its noun, such as `1 sample` or `1,234 samples`."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def listing(items):
+    """Return the first few items, such as `0, 1, 2, ...`."""
+    items = items.tolist() if hasattr(items, "tolist") else items
+    texts = [f"{item:g}" if isinstance(item, float) else str(item) for item in items]
+    return ", ".join(texts[:LISTED]) + ", ..." * (len(items) > LISTED)
 
 
 def choices(values):
@@ -90,61 +160,21 @@ def choices(values):
     ]
 
 
-def number(value, digits=3):
-    """Return a number, or another value in its place, as a short text."""
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}infinite"
-    if 10**digits <= abs(value) < 1e6:
-        return f"{value:,.0f}"
-    return re.sub(r"e([+-])0*(\d)", _exponent, f"{value:.{digits}g}")
+def setting_text(value):
+    """Return the value of a setting as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value, 7)
+    return number(value) if isinstance(value, int) else str(value)
 
 
-def _exponent(found):
-    return f"e{found[1].strip('+')}{found[2]}"
-
-
-def power(value):
-    """Return a power of ten, such as 0.01 or 1e-5."""
-    exponent = round(math.log10(value))
-    return f"{10.0**exponent:,g}" if -4 < exponent < 5 else f"1e{exponent}"
-
-
-# Text helpers: counts, lists, sentences.
-
-# Longer lists are cut off after this many items.
-SHOWN = 5
-
-
-def counted(number, noun):
-    """Return `1 sample` or `1,234 samples`."""
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-def listed(items):
-    """Return the first few items, `0, 1, 2, ...`."""
-    items = items.tolist() if hasattr(items, "tolist") else items
-    shown = [f"{item:g}" if isinstance(item, float) else str(item) for item in items]
-    return ", ".join(shown[:SHOWN]) + ", ..." * (len(items) > SHOWN)
-
-
-def sentence(text):
-    """Return a text with a capital letter and a period."""
-    return f"{text[0].upper()}{text[1:]}."
-
-
-# Plain-text tables for reports.
+# Tables in plain text.
 
 
 def table(header, rows):
     """Format rows under a header; the first column is left-aligned."""
-    cells = [list(map(str, header)), *([_shown(cell) for cell in row] for row in rows)]
+    cells = [list(map(str, header)), *(list(map(_cell, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for first, *rest in cells:
@@ -155,14 +185,5 @@ def table(header, rows):
     return "\n".join(lines)
 
 
-def _shown(cell):
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
-
-
-def shown(value):
-    """Return the value of a setting as text."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return number(value, 7)
-    return number(value) if isinstance(value, int) else str(value)
+def _cell(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Reading: the statistics of one step of a run, as plain numbers."""
+"""Records of training: readings and logs as plain numbers, readable without Keras."""
 
 import dataclasses
 import os
@@ -6,7 +6,19 @@ from typing import Any
 
 from kcomponents._checks import boolean, fail
 from kcomponents._files import append_line, read_text, write_whole
-from kcomponents._json_values import count, floats, from_json, named, plain, to_json
+from kcomponents._json_values import (
+    count,
+    floats,
+    from_json,
+    plain,
+    string_keys,
+    to_json,
+)
+
+__all__ = ["Reading", "Record"]
+
+# Version of the file format.
+VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +50,9 @@ class Reading:
         values = {
             name: {
                 path: floats(f"values[{name!r}][{path!r}]", value)
-                for path, value in named(f"values[{name!r}]", found).items()
+                for path, value in string_keys(f"values[{name!r}]", found).items()
             }
-            for name, found in named("values", self.values).items()
+            for name, found in string_keys("values", self.values).items()
         }
         for field in ("epoch", "step"):
             object.__setattr__(self, field, count(field, getattr(self, field)))
@@ -53,16 +65,9 @@ class Reading:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Reading":
         """Return the reading from a dict that `to_dict` returned."""
-        if set(named("reading", data)) != {"epoch", "step", "values"}:
+        if set(string_keys("reading", data)) != {"epoch", "step", "values"}:
             fail("A reading must have `epoch`, `step` and `values`.", reading=data)
         return cls(**data)
-
-
-# Training records: plain numbers in a file, readable without Keras or a backend.
-
-__all__ = ["Reading", "Record"]
-
-VERSION = 1
 
 
 class Record:
@@ -126,7 +131,7 @@ class Record:
 
     @structure.setter
     def structure(self, structure: dict[str, Any]) -> None:
-        self._structure = plain(named("structure", structure))
+        self._structure = plain(string_keys("structure", structure))
         if self.path:
             self.save(self.path)
 
@@ -138,7 +143,7 @@ class Record:
         """
         if not isinstance(reading, Reading):
             fail("`reading` must be a `Reading`.", reading=reading)
-        self._grow({"reading": reading.to_dict()})
+        self._append({"reading": reading.to_dict()})
         self.readings.append(reading)
 
     def add_logs(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -148,14 +153,14 @@ class Record:
             epoch: Int, the epoch, counted from 0.
             logs: Dict of metric name to a number or an array.
         """
-        if "epoch" in named("logs", logs):
+        if "epoch" in string_keys("logs", logs):
             fail("`logs` must not contain `epoch`: pass it as an argument.", logs=logs)
         values = {name: floats(f"logs[{name!r}]", logs[name]) for name in logs}
         entry = {"epoch": count("epoch", epoch), **values}
-        self._grow({"logs": entry})
+        self._append({"logs": entry})
         self.logs.append(entry)
 
-    def _grow(self, entry):
+    def _append(self, entry):
         if self.path:
             # If the file was moved away, write everything to a new one.
             if not os.path.exists(self.path):
@@ -175,17 +180,17 @@ class Record:
     def from_dict(cls, data: dict[str, Any]) -> "Record":
         """Return the record from a dict that `to_dict` returned."""
         record = cls()
-        record._take(data, first=True)
+        record._add_entry(data, first=True)
         listed = (isinstance(data.get(key), list) for key in ("readings", "logs"))
         if not all(listed):
             fail("A record must have two lists, `readings` and `logs`.", record=data)
         for reading in data["readings"]:
-            record._take({"reading": reading})
+            record._add_entry({"reading": reading})
         for entry in data["logs"]:
-            record._take({"logs": entry})
+            record._add_entry({"logs": entry})
         return record
 
-    def _take(self, entry, first=False):
+    def _add_entry(self, entry, first=False):
         match entry:
             case {"version": version} if first and version == VERSION:
                 self.structure = entry.get("structure")
@@ -198,7 +203,7 @@ class Record:
             case {"reading": reading}:
                 self.add(Reading.from_dict(reading))
             case {"logs": {"epoch": epoch, **logs}}:
-                self.add_logs(epoch, named("logs", logs))
+                self.add_logs(epoch, string_keys("logs", logs))
             case _:
                 fail("An entry must have a `reading` or `logs`.", entry=entry)
 
@@ -235,7 +240,7 @@ class Record:
         record = cls()
         for number, line in enumerate(lines, 1):
             try:
-                record._take(from_json(line), first=number == 1)
+                record._add_entry(from_json(line), first=number == 1)
             except ValueError as error:
                 where = f"Line {number} of {os.fspath(path)!r} cannot be read"
                 raise ValueError(f"{where}: {error}") from error

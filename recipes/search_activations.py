@@ -15,7 +15,7 @@ shows some pairs after only two epochs; it marks them.
 
 It takes a minute or two on a CPU. The same command uses a GPU if there is one, and its
 workers share it. The same command also resumes a search that was stopped or killed.
-`python -m kcomponents search run` accepts this file too, and can use several machines.
+`kcomponents search run` accepts this file too, and can use several machines.
 """
 
 import argparse

@@ -1,6 +1,11 @@
-"""The shape of the package: who imports whom, and where foreign names may stand."""
+"""The structure of the package: which part imports which, and where some names stand.
+
+A part is a module or folder at the first level of the package. Each check returns a
+sentence for every violation, and has a test on a small tree that violates it.
+"""
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -9,157 +14,398 @@ import pytest
 import kcomponents
 
 ROOT = pathlib.Path(kcomponents.__file__).parent
-MODULES = sorted(ROOT.rglob("*.py"))
-BASE = {
-    "_backends",
-    "_checks",
-    "_files",
-    "_keras",
-    "_json_values",
-    "_optional",
-    "_pages",
-    "_recording",
-    "_register",
-    "_scoring",
-    "_state_file",
-    "_tensors",
-    "_text",
-    "_version",
-}
-WEIGHTS = {"activations", "clipping", "initializers", "regularizers", "constraints"}
 
-# Part → the parts of kcomponents it may import.
-MAY_IMPORT = {
-    "__init__": BASE
-    | WEIGHTS
-    | {
-        "analysis",
-        "callbacks",
-        "doctor",
-        "inference",
-        "layers",
-        "optimizers",
-        "probes",
-        "record",
-        "report",
-        "surgery",
-        "training",
-        "tuning",
+# From the base upward: a part imports from the levels below its own, never from its
+# own level or from above.
+LEVELS = [
+    # The base, whose parts have private names, as only the package uses them.
+    {
+        "_activation_traits",
+        "_checks",
+        "_optional",
+        "_tensors",
+        "_text",
+        "_version",
     },
-    **{part: BASE for part in BASE},
-    "_recording": BASE | {"probes", "record"},
-    "record": BASE,
-    **{part: BASE for part in WEIGHTS},
-    "layers": BASE | WEIGHTS,
-    "optimizers": BASE | WEIGHTS,
-    "probes": BASE | {"record"},
-    "doctor": BASE | {"record"},
-    "callbacks": BASE | {"doctor", "probes", "record"},
-    "report": BASE | {"doctor", "record"},
-    "tuning": BASE
-    | WEIGHTS
-    | {
-        "callbacks",
-        "doctor",
-        "layers",
-        "optimizers",
-        "probes",
-        "record",
-        "report",
+    {
+        "_backends",
+        "_command_parser",
+        "_files",
+        "_json_values",
+        "_registration",
+        "_scoring",
     },
-    "__main__": BASE | {"doctor", "record", "report", "tuning"},
-    "analysis": BASE | {"layers", "probes"},
-    "inference": BASE | {"activations", "layers"},
-    "surgery": BASE | {"layers", "probes"},
-    "training": BASE | {"layers", "probes"},
-    "testing": set(),
-}
-BACKEND_FOLDERS = {"backends", "_backends"}
-BACKENDS = {"tensorflow", "tf", "jax", "jnp", "torch"}
+    {"_keras", "_pages", "_state_file", "record"},
+    # Components.
+    {"activations", "clipping", "constraints", "initializers", "regularizers"},
+    {"layers", "optimizers"},
+    {"analysis", "inference", "surgery", "training"},
+    # What observes a training step, and what is judged from its record.
+    {"probes"},
+    {"_recording", "doctor"},
+    {"callbacks", "report"},
+    # Kept free: what will change a model as the doctor advises.
+    {"treatment"},
+    {"tuning"},
+    {"__main__"},
+    {"__init__"},
+]
+# Works on any component, so it imports nothing of the package.
+STANDS_ALONE = "testing"
+# Parts that are in the table but not in the package, or only for some time.
+MAY_BE_MISSING = {"treatment"}
+LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
+
 PRIVATE_KERAS = "_keras"
-# Public by their documentation, for all their underscore.
+BACKEND_FOLDERS = {"_backends", "backends"}
+BACKENDS = {"tensorflow", "tf", "jax", "jnp", "torch"}
+# Private by their names only: `namedtuple` documents them.
 NAMED_TUPLE = {"_fields", "_asdict", "_replace"}
-# PyTorch's own, used by its optimizers; `vmap` can be told by nothing public.
-OF_BACKENDS = {"_foreach_norm", "_C", "_functorch", "_get_function", "_registry"}
+# Private names of PyTorch: no public name tells whether `vmap` is active.
+PRIVATE_TORCH = {"_foreach_norm", "_C", "_functorch", "_get_function", "_registry"}
 
 
-def place(path):
-    """Return the part a module belongs to, and the module's own name in it."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return parts[0], parts[1:]
+class Module:
+    """A source file: its part, its syntax tree, and the names it uses.
+
+    Args:
+        root: Path of the package's folder.
+        path: Path of the file in it.
+    """
+
+    def __init__(self, root, path):
+        self.name = path.relative_to(root).as_posix()
+        self.part, *self.below = path.relative_to(root).with_suffix("").parts
+        self.tree = ast.parse(path.read_text())
+
+    def imports(self):
+        """Yield the dotted name of each import, also within functions and `if`."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                start = "." * node.level + (node.module or "")
+                yield from (f"{start}.{alias.name}" for alias in node.names)
+
+    def imports_of_parts(self):
+        """Yield the part and the path below it for each import of another part."""
+        for name in self.imports():
+            package, *rest = name.split(".")
+            if package == "kcomponents":
+                # `__version__` and classes at the top stand in `__init__`.
+                of_part = rest and rest[0].islower() and not rest[0].startswith("__")
+                part, *below = rest if of_part else ["__init__", *rest]
+                if part != self.part:
+                    yield part, below
+
+    def words(self):
+        """Yield each name, attribute and imported module, and each string of one word.
+
+        Docstrings and messages are prose, so strings with spaces are left out.
+        """
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Name):
+                yield node.id
+            elif isinstance(node, ast.Attribute):
+                yield node.attr
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value if " " not in node.value else ""
+            elif isinstance(node, ast.Call):
+                function = ast.unparse(node.func).rpartition(".")[2]
+                if function in {"import_module", "__import__"}:
+                    yield from ast.unparse(node.args[0]).strip("'").split(".")
+        for name in self.imports():
+            yield from name.split(".")
+
+    def private_attributes(self):
+        """Yield each private attribute that the file reads, sets or asks for."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute):
+                names = [node.attr]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                by_name = node.func.id in {"getattr", "setattr", "hasattr", "delattr"}
+                names = [
+                    argument.value
+                    for argument in node.args[1:2]
+                    if by_name and isinstance(argument, ast.Constant)
+                ]
+            else:
+                continue
+            yield from (name for name in names if re.match("_[a-z]", str(name)))
+
+    def definitions(self):
+        """Yield the names that the file defines, or sets on an object of its own."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                yield node.name
+            elif isinstance(node, ast.alias):
+                yield node.asname or node.name
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                if isinstance(node.value, ast.Name) and node.value.id in {
+                    "self",
+                    "cls",
+                }:
+                    yield node.attr
 
 
-def imports(path):
-    """Yield the dotted name of each thing that a file imports, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@functools.cache
+def modules(root):
+    """Return the modules of a package."""
+    return [Module(root, path) for path in sorted(root.rglob("*.py"))]
 
 
-def words(path):
-    """Yield every name, attribute and string constant of a file but its docstrings."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.alias):
-            yield from node.name.split(".")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value if " " not in node.value else ""
+def parts_without_a_level(root):
+    """Return the parts that have no level in the table."""
+    parts = {module.part for module in modules(root)}
+    return sorted(parts - LEVEL_OF.keys() - {STANDS_ALONE})
 
 
-def defined(tree):
-    """Return the names of functions and attributes that a module makes itself."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.alias):
-            names.add(node.asname or node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr)
-    return names
+def relative_imports(root):
+    """Return the relative imports, whose part cannot be seen in the line."""
+    return [
+        f"{module.name} imports {name}"
+        for module in modules(root)
+        for name in module.imports()
+        if name.startswith(".")
+    ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_follow_the_table(path):
-    part, own = place(path)
-    for name in imports(path):
-        if name.split(".")[0] != "kcomponents":
+def imports_not_from_below(root):
+    """Return the imports of a part that is on no lower level."""
+    found = []
+    for module in modules(root):
+        level = LEVEL_OF.get(module.part, 0)
+        for part, _ in module.imports_of_parts():
+            # The top names every part, so that users can reach it.
+            if part == STANDS_ALONE and module.part == "__init__":
+                continue
+            if LEVEL_OF.get(part, level) >= level:
+                found.append(f"{module.name} imports {part}")
+    return found
+
+
+def imports_of_private_names(root):
+    """Return the imports of another part's private modules or names."""
+    return [
+        f"{module.name} imports {'.'.join([part, *below])}"
+        for module in modules(root)
+        for part, below in module.imports_of_parts()
+        if any(re.match("_[a-z]", name) for name in below)
+    ]
+
+
+def private_names_of_keras(root):
+    """Return the uses of `keras.src` and of foreign private names outside `_keras`."""
+    everything = modules(root)
+    own = {module.part: set(NAMED_TUPLE) for module in everything}
+    for module in everything:
+        # A subclass may use what its base, in another module of the part, defines.
+        own[module.part].update(module.definitions())
+    found = []
+    for module in everything:
+        if module.part == PRIVATE_KERAS:
             continue
-        target, *rest = name.split(".")[1:]
-        if target != part:
-            assert target in MAY_IMPORT[part], f"{part} may not import {target}"
+        of_backends = BACKEND_FOLDERS & {module.part, *module.below}
+        known = own[module.part] | (PRIVATE_TORCH if of_backends else set())
+        names = set(module.private_attributes()) - known
+        for name in module.imports():
+            package, *below = name.split(".")
+            if package not in {"kcomponents", ""} and not known.issuperset(below):
+                names.update(part for part in below if re.match("_[a-z]", part))
+        source = ast.unparse(module.tree)
+        if re.search(r"\bkeras\.src\b|\bfrom keras import src\b", source):
+            names.add("keras.src")
+        found += [f"{module.name} uses {name}" for name in sorted(names)]
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_private_names_of_keras_stand_in_one_part(path):
-    part, _ = place(path)
-    if part == PRIVATE_KERAS:
-        return
-    assert not any(n.startswith("keras.src") for n in imports(path))
-    # A subclass may use what its base, in another module of the part, keeps private.
-    own = NAMED_TUPLE | (OF_BACKENDS if part in BACKEND_FOLDERS else set())
-    for module in MODULES:
-        if place(module)[0] == part:
-            own |= defined(ast.parse(module.read_text()))
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
-            assert node.attr in own, f"{path.name} uses the private {node.attr}"
+def names_of_backends(root):
+    """Return the names of backends outside the folders for them."""
+    return [
+        f"{module.name} names {word}"
+        for module in modules(root)
+        if not BACKEND_FOLDERS & {module.part, *module.below}
+        and module.part != STANDS_ALONE
+        for word in sorted(BACKENDS & set(module.words()))
+    ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_backends_are_named_in_their_folders_only(path):
-    part, own = place(path)
-    if BACKEND_FOLDERS & {part, *own} or part == "testing":
-        return
-    assert not BACKENDS & set(words(path))
+CHECKS = [
+    parts_without_a_level,
+    relative_imports,
+    imports_not_from_below,
+    imports_of_private_names,
+    private_names_of_keras,
+    names_of_backends,
+]
 
 
-def test_every_part_has_its_line_in_the_table():
-    assert {place(path)[0] for path in MODULES} == set(MAY_IMPORT)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_package_has_no(check):
+    assert check(ROOT) == []
+
+
+def test_every_part_in_the_table_is_in_the_package():
+    parts = {module.part for module in modules(ROOT)}
+    assert LEVEL_OF.keys() - parts <= MAY_BE_MISSING
+
+
+def test_no_part_has_two_levels():
+    assert len(LEVEL_OF) == sum(map(len, LEVELS))
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return a function that makes a package of one module and returns its folder."""
+
+    def make(name, source):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+        return tmp_path
+
+    return make
+
+
+def test_a_part_without_a_level_is_found(made):
+    root = made("novelty/thing.py", "")
+    assert parts_without_a_level(root) == ["novelty"]
+
+
+def test_a_part_of_the_future_has_a_level(made):
+    root = made("treatment/apply.py", "from kcomponents import callbacks, doctor\n")
+    assert parts_without_a_level(root) == []
+    assert imports_not_from_below(root) == []
+
+
+def test_a_relative_import_is_found(made):
+    root = made("layers/prelu.py", "from ._shared import axes\nfrom . import rrelu\n")
+    assert relative_imports(root) == [
+        "layers/prelu.py imports ._shared.axes",
+        "layers/prelu.py imports ..rrelu",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, source, part",
+    [
+        ("probes/probe.py", "import kcomponents.callbacks.resume", "callbacks"),
+        ("probes/probe.py", "from kcomponents import tuning", "tuning"),
+        ("layers/prelu.py", "from kcomponents.optimizers import clipped", "optimizers"),
+        ("_files.py", "from kcomponents._state_file import read", "_state_file"),
+        ("_text.py", "from kcomponents._checks import number", "_checks"),
+        ("_keras/models.py", "from kcomponents.record import Record", "record"),
+        ("report/compare.py", "from kcomponents import __version__", "__init__"),
+        ("tuning/search.py", "import kcomponents", "__init__"),
+        ("tuning/search.py", "from kcomponents import TrainingDoctor", "__init__"),
+        ("tuning/search.py", "from kcomponents.novelty import thing", "novelty"),
+        ("layers/prelu.py", "from kcomponents.testing import check_layer", "testing"),
+        ("testing/layer.py", "from kcomponents._checks import number", "_checks"),
+        (
+            "probes/probe.py",
+            "def late():\n    from kcomponents.doctor import examine",
+            "doctor",
+        ),
+        (
+            "probes/probe.py",
+            "if TYPE_CHECKING:\n    from kcomponents.report import to_html",
+            "report",
+        ),
+    ],
+)
+def test_an_import_from_no_lower_level_is_found(made, name, source, part):
+    assert imports_not_from_below(made(name, source)) == [f"{name} imports {part}"]
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("layers/prelu.py", "from kcomponents.layers._shared import axes"),
+        ("_recording/recorder.py", "from kcomponents.probes import Probe"),
+        ("tuning/search.py", "from kcomponents._recording.recorder import Recorder"),
+        ("__init__.py", "from kcomponents import testing, tuning"),
+        ("_pages/page.py", "import keras, json"),
+    ],
+)
+def test_imports_from_below_and_of_others_are_left_alone(made, name, source):
+    root = made(name, source)
+    assert imports_not_from_below(root) == imports_of_private_names(root) == []
+
+
+@pytest.mark.parametrize(
+    "source, name",
+    [
+        ("from kcomponents.probes._hub import tap", "probes._hub.tap"),
+        ("from kcomponents.probes import _hub", "probes._hub"),
+        ("from kcomponents.probes.probe import _tap", "probes.probe._tap"),
+        ("def f():\n    import kcomponents.probes._hub", "probes._hub"),
+        ("from kcomponents._keras.models import _clone", "_keras.models._clone"),
+    ],
+)
+def test_an_import_of_a_private_name_is_found(made, source, name):
+    root = made("callbacks/monitor.py", source)
+    assert imports_of_private_names(root) == [f"callbacks/monitor.py imports {name}"]
+
+
+@pytest.mark.parametrize(
+    "source, name",
+    [
+        ("from keras.src.models import cloning", "keras.src"),
+        ("from keras import src", "keras.src"),
+        ("import keras\ncloning = keras.src.models.cloning", "keras.src"),
+        ("module = import_module('keras.src.models')", "keras.src"),
+        ("model._layers", "_layers"),
+        ("model._layers = []", "_layers"),
+        ("getattr(model, '_layers', None)", "_layers"),
+        ("from keras.models import _clone", "_clone"),
+        ("torch._foreach_norm(norms)", "_foreach_norm"),
+    ],
+)
+def test_a_private_name_of_keras_is_found(made, source, name):
+    root = made("surgery/prune.py", source)
+    assert private_names_of_keras(root) == [f"surgery/prune.py uses {name}"]
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("_keras/models.py", "from keras.src.models import cloning\nmodel._layers"),
+        ("_backends/torch.py", "torch._foreach_norm(norms)"),
+        ("layers/backends/torch.py", "torch._foreach_norm(norms)"),
+        ("layers/prelu.py", "class A:\n    def f(self):\n        self._x = other._x"),
+        ("layers/prelu.py", "answer._replace(mean=0).__dict__"),
+    ],
+)
+def test_private_names_in_their_places_are_left_alone(made, name, source):
+    assert private_names_of_keras(made(name, source)) == []
+
+
+@pytest.mark.parametrize(
+    "source, word",
+    [
+        ("import jax.numpy", "jax"),
+        ("from torch import nn", "torch"),
+        ("def f():\n    import tensorflow", "tensorflow"),
+        ("fast = keras.backend.backend() == 'jax'", "jax"),
+        ("module = importlib.import_module('jax.numpy')", "jax"),
+        ("y = tf.nn.relu(x)", "tf"),
+    ],
+)
+def test_a_name_of_a_backend_is_found(made, source, word):
+    root = made("layers/prelu.py", source)
+    assert names_of_backends(root) == [f"layers/prelu.py names {word}"]
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("_backends/jax.py", "import jax"),
+        ("layers/backends/jax.py", "import jax"),
+        ("testing/backends.py", "import jax"),
+        ("layers/prelu.py", '"""On jax and on torch alike."""'),
+    ],
+)
+def test_names_of_backends_in_their_places_are_left_alone(made, name, source):
+    assert names_of_backends(made(name, source)) == []

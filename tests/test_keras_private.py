@@ -49,7 +49,7 @@ def test_the_source_of_a_learning_rate_is_kept():
     assert _keras.learning_rate_source(optimizer) is None
 
 
-def test_weight_decay_remembers_what_it_leaves_out():
+def test_variables_without_weight_decay_are_carried_over():
     source = keras.optimizers.SGD(1.0, weight_decay=0.5)
     target = keras.optimizers.SGD(1.0, weight_decay=0.5)
     names = ["decayed", "kept"]
@@ -130,11 +130,11 @@ def test_a_subclassed_or_unbuilt_model_has_no_graph():
             _keras.calls_of(model)
 
 
-def test_what_compile_was_asked_to_measure_is_kept():
+def test_the_metrics_passed_to_compile_are_known():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert _keras.asked_metrics(model) == []
+    assert _keras.metric_arguments(model) == []
     model.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mape"])
-    assert _keras.asked_metrics(model) == [["mae"], ["mape"]]
+    assert _keras.metric_arguments(model) == [["mae"], ["mape"]]
 
 
 def small():
@@ -143,43 +143,44 @@ def small():
     return model
 
 
-def test_a_passenger_is_carried_but_is_no_weight():
-    model, rider = small(), keras.Variable([7.0], trainable=False)
-    _keras.board_model(model, [rider])
-    assert any(v is rider for v in model.non_trainable_variables)
-    assert not any(v is rider for v in model.weights)
-    _keras.leave_model(model, [rider])
-    assert not any(v is rider for v in model.variables)
+def test_an_extra_variable_of_a_model_is_no_weight():
+    model, extra = small(), keras.Variable([7.0], trainable=False)
+    _keras.add_to_model(model, [extra])
+    assert any(v is extra for v in model.non_trainable_variables)
+    assert not any(v is extra for v in model.weights)
+    _keras.remove_from_model(model, [extra])
+    assert not any(v is extra for v in model.variables)
 
 
-def test_a_passenger_is_in_no_file(tmp_path):
-    model, rider = small(), keras.Variable([7.0], trainable=False)
-    _keras.board_model(model, [rider])
+def test_an_extra_variable_is_in_no_file(tmp_path):
+    model, extra = small(), keras.Variable([7.0], trainable=False)
+    _keras.add_to_model(model, [extra])
     model.save(tmp_path / "model.keras")
-    _keras.leave_model(model, [rider])
+    _keras.remove_from_model(model, [extra])
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert len(loaded.variables) == len(model.variables)
 
 
-def test_an_optimizer_carries_passengers_and_can_hide_them():
+def test_an_optimizer_has_extra_variables_and_can_hide_them():
     optimizer, _ = built(momentum=0.9)
-    count, rider = len(optimizer.variables), keras.Variable([7.0], trainable=False)
-    _keras.board_optimizer(optimizer, [rider])
-    assert optimizer.variables[-1] is rider
-    # Only used where a compiled step carries its state along.
+    count, extra = len(optimizer.variables), keras.Variable([7.0], trainable=False)
+    _keras.add_to_optimizer(optimizer, [extra])
+    assert optimizer.variables[-1] is extra
+    # Only used where a compiled step returns its state.
     if _backends.carries_state:
-        with _keras.without(optimizer, [rider]):
+        with _keras.without_variables(optimizer, [extra]):
             assert len(optimizer.variables) == count
-        assert optimizer.variables[-1] is rider
-    _keras.leave_optimizer(optimizer, [rider])
+        assert optimizer.variables[-1] is extra
+    _keras.remove_from_optimizer(optimizer, [extra])
     assert len(optimizer.variables) == count
 
 
 def test_every_step_passes_its_gradients_through_one_method():
     optimizer, variable = built()
     seen = []
-    original = getattr(optimizer, _keras.CLIPPING)
-    setattr(optimizer, _keras.CLIPPING, lambda g: seen.append(g) or original(g))
+    name = _keras.clipping_method()
+    original = getattr(optimizer, name)
+    setattr(optimizer, name, lambda g: seen.append(g) or original(g))
     optimizer.apply([ops.ones((2,))], [variable])
     assert len(seen) == 1
 
@@ -199,11 +200,11 @@ def test_metrics_are_known_once_built_with_their_direction():
     assert found == {"loss": None, "mae": "down", "auc": "up"}
 
 
-def test_passengers_of_a_model_are_told_from_its_own_variables():
+def test_extra_variables_of_a_model_are_found_among_its_own_variables():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
     variable = keras.Variable([0.0])
-    _keras.board_model(model, [variable])
-    assert _keras.passengers(model) == [variable]
+    _keras.add_to_model(model, [variable])
+    assert _keras.extra_variables_of(model) == [variable]
 
 
 @pytest.mark.parametrize("freq, later", [(1, False), (2, True), ([2], True)])
@@ -229,10 +230,10 @@ def test_moving_averages_and_where_they_are_is_known():
     model.compile(optimizer, "mse")
     swap, x = keras.callbacks.SwapEMAWeights(swap_on_epoch=True), ops.ones((2, 2))
     model.fit(x, x[:, :1], verbose=0)
-    variables = [variable for variable, _ in _keras.averages(optimizer)]
+    variables = [variable for variable, _ in _keras.moving_averages(optimizer)]
     assert variables == model.trainable_variables
-    assert all(a.shape == v.shape for v, a in _keras.averages(optimizer))
-    assert _keras.averages(keras.optimizers.SGD()) == []
+    assert all(a.shape == v.shape for v, a in _keras.moving_averages(optimizer))
+    assert _keras.moving_averages(keras.optimizers.SGD()) == []
     swap.set_model(model)
     swap.set_params({"epochs": 2})
     assert _keras.averages_in_model(swap) is False
@@ -260,7 +261,7 @@ def fit(model, callback, **options):
     return model.fit(x, y, callbacks=[callback], **options)
 
 
-def test_a_running_fit_tells_what_it_was_given():
+def test_the_arguments_of_a_running_fit_are_known():
     assert _keras.running_fit() == {}
     seen = []
     hook = During(on_train_begin=lambda logs: seen.append(_keras.running_fit()))
@@ -273,21 +274,21 @@ def test_a_running_fit_tells_what_it_was_given():
     assert hasattr(known["epoch_iterator"], "steps_per_execution")
 
 
-def test_a_fit_begins_where_it_is_told_to():
+def test_a_fit_starts_at_the_epoch_that_is_set():
     model, seen = small(), []
 
     def begin(logs):
-        seen.append(_keras.begins_at(model))
-        _keras.begin_at(model, 2)
-        seen.append(_keras.begins_at(model))
+        seen.append(_keras.first_epoch(model))
+        _keras.set_first_epoch(model, 2)
+        seen.append(_keras.first_epoch(model))
 
     assert fit(model, During(on_train_begin=begin), epochs=4).epoch == [2, 3]
     assert seen == [0, 2]
-    _keras.begun(model)
+    _keras.reset_first_epoch(model)
     assert fit(model, During(), epochs=1).epoch == [0]
 
 
-def test_epochs_of_data_can_be_passed_by():
+def test_the_data_of_an_epoch_can_be_skipped():
     drawn = []
 
     def batches():
@@ -314,7 +315,7 @@ def test_epochs_of_data_can_be_passed_by():
     assert logs[0]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_an_epoch_of_data_can_begin_in_its_middle():
+def test_an_epoch_of_data_can_start_in_its_middle():
     model, seen, skipped = small(), [], []
 
     def begin(epoch, logs):
@@ -341,7 +342,7 @@ def test_first_batches_are_shown_and_trained_on_all_the_same(wanted):
 
     def begin(logs):
         epochs = _keras.running_fit()["epoch_iterator"]
-        _keras.see_first(epochs, see, _backends.again)
+        _keras.show_first_batches(epochs, see, _backends.batch_iterator)
 
     for hooks in ({}, {"on_train_begin": begin}):
         keras.utils.set_random_seed(0)
@@ -353,7 +354,7 @@ def test_first_batches_are_shown_and_trained_on_all_the_same(wanted):
     assert len(shown) == min(wanted, 6) and shown[0] == [[0, 0]]
 
 
-def test_data_that_is_shorter_than_before_is_told():
+def test_data_that_is_shorter_than_before_is_an_error():
     def begin(epoch, logs):
         found = _keras.running_fit()["epoch_iterator"]
         _keras.skip_steps(found, 4, lambda batch: None)
@@ -380,7 +381,7 @@ def test_metrics_are_built_from_a_batch():
     assert len(model.metrics_variables) == before + 2
 
 
-def test_callbacks_in_another_thread_are_waited_for():
+def test_hooks_in_another_thread_are_waited_for():
     done = []
 
     class Slow(keras.callbacks.Callback):
@@ -482,7 +483,7 @@ def explained(model):
     return analysis.linear_region(model, VECTORS)
 
 
-def rider():
+def extra_variables():
     return [keras.Variable([0.0], trainable=False)]
 
 
@@ -491,7 +492,10 @@ CHECKPOINT = (
     lambda callback: _keras.wait_for_hooks(running(callback)),
 )
 FLUSHED = (running, _keras.wait_for_hooks)
-RIDING = (optimizer, lambda optimizer: _keras.board_optimizer(optimizer, rider()))
+EXTRA = (
+    optimizer,
+    lambda optimizer: _keras.add_to_optimizer(optimizer, extra_variables()),
+)
 VECTORS = np.ones((1, 2), "float32")
 # Name → a function that makes an object with it, and one that uses it.
 USES = {
@@ -504,7 +508,9 @@ USES = {
     "EpochIterator.catch_stop_iteration": (data_of_fit, _keras.draw_epoch),
     "EpochIterator.steps_per_execution": (
         data_of_fit,
-        lambda epochs: _keras.see_first(epochs, print, _backends.again),
+        lambda epochs: _keras.show_first_batches(
+            epochs, print, _backends.batch_iterator
+        ),
     ),
     "Function._nodes_by_depth": (functional, explained),
     "Layer._layers": (dropping, lambda model: inference.mc_predict(model, VECTORS)),
@@ -512,11 +518,11 @@ USES = {
     "Layer._remat_mode": (small, model_reuse.rematerializes),
     "Layer._seed_generators": (
         small,
-        lambda model: _keras.board_model(model, rider()),
+        lambda model: _keras.add_to_model(model, extra_variables()),
     ),
     "Layer._trainable_variables": (small, model_reuse.own_variables),
     "Model._compile_config": (small, models.compile_arguments),
-    "Model._initial_epoch": (small, lambda model: _keras.begin_at(model, 1)),
+    "Model._initial_epoch": (small, lambda model: _keras.set_first_epoch(model, 1)),
     "Model._symbolic_build": (
         small,
         lambda model: _keras.build_metrics(model, numbered()),
@@ -529,15 +535,15 @@ USES = {
         lambda: built(learning_rate=schedule())[0],
         _keras.learning_rate_source,
     ),
-    "Optimizer._model_variables_moving_average": (optimizer, _keras.averages),
-    "Optimizer._track_variable": RIDING,
+    "Optimizer._model_variables_moving_average": (optimizer, _keras.moving_averages),
+    "Optimizer._track_variable": EXTRA,
     "Optimizer._trainable_variables": (optimizer, clipped),
-    "Optimizer._untrack_variable": RIDING,
+    "Optimizer._untrack_variable": EXTRA,
     "Optimizer._use_weight_decay": (
         optimizer,
-        lambda optimizer: model_reuse.decaying(optimizer, rider()),
+        lambda optimizer: model_reuse.uses_weight_decay(optimizer, extra_variables()),
     ),
-    "Optimizer._variables": RIDING,
+    "Optimizer._variables": EXTRA,
     "Sequential._functional": (small, explained),
     "SpatialDropout._get_noise_shape": (
         lambda: keras.layers.SpatialDropout1D(0.5),
@@ -656,6 +662,26 @@ def test_the_doctor_notes_which_name_it_lacks(name, monkeypatch):
     assert len(doctor.record.logs) == 2
 
 
+def batches():
+    for _ in range(6):
+        yield np.zeros((1, 2), "float32"), np.zeros((1, 1), "float32")
+
+
+@pytest.mark.parametrize("name", [n for n in NEEDED if n.startswith("EpochIterator")])
+def test_the_doctor_trains_on_a_generator_whose_batches_it_cannot_read(
+    name, monkeypatch
+):
+    lose(monkeypatch, name)
+    doctor = callbacks.TrainingDoctor()
+    options = {"steps_per_epoch": 3, "epochs": 2, "verbose": 0, "shuffle": False}
+    small().fit(batches(), callbacks=[doctor], **options)
+    notes = doctor.record.structure["notes"]
+    assert any(note.startswith("The doctor could not read the data") for note in notes)
+    assert any(f"`{name}`" in note for note in notes)
+    assert len(doctor.record.logs) == 2
+    assert doctor.record.readings[-1].values["gradient_norm"]
+
+
 def test_all_else_works_without_any_of_the_names(monkeypatch):
     lose(monkeypatch, *NEEDED)
     stop = callbacks.EarlyStopping("loss", restore_best_weights=True)
@@ -675,7 +701,7 @@ def test_metrics_without_their_names_have_no_direction(monkeypatch):
     for name in ("_user_metrics", "_user_weighted_metrics"):
         with monkeypatch.context() as patch:
             remove(patch, found, name)
-            assert _keras.asked_metrics(model) == []
+            assert _keras.metric_arguments(model) == []
             assert direction_of(model, "mae") is None
     metric = keras.metrics.MeanSquaredError()
     remove(monkeypatch, metric, "_direction")

@@ -46,6 +46,6 @@ def test_types_and_templates_are_shipped():
     data = names(settings()["options.package_data"]["kcomponents"])
     installed = pathlib.Path(kcomponents.__file__).parent
     assert "py.typed" in data and (installed / "py.typed").is_file()
-    for folder in ("report", "tuning"):
+    for folder in ("_pages", "report", "tuning"):
         assert f"{folder}/templates/*" in data
         assert any((installed / folder / "templates").iterdir())

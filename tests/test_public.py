@@ -111,6 +111,16 @@ NO_SOURCE = {
     "to_text",
     "validate",
 }
+# Methods that Keras calls, with its own arguments.
+CALLED_BY_KERAS = {
+    "build",
+    "call",
+    "compute_mask",
+    "compute_output_shape",
+    "compute_output_spec",
+    "from_config",
+    "get_config",
+}
 # An enumeration's arguments are those of Python.
 ENUMERATIONS = {"StopReason"}
 NO_ERRORS = ENUMERATIONS | {
@@ -199,6 +209,32 @@ def test_a_class_is_registered_and_comes_back_from_its_config(pair):
 def test_what_has_no_default_is_really_needed(pair):
     with pytest.raises((TypeError, ValueError)):
         getattr(*pair)()
+
+
+def signatures(module, name):
+    """Yield the signatures that a user of a public name calls, with their names."""
+    thing = getattr(module, name)
+    if not inspect.isclass(thing):
+        yield name, inspect.signature(thing)
+        return
+    for own in vars(thing):
+        function = getattr(thing, own)
+        called = own == "__init__" or not own.startswith("_")
+        if called and own not in CALLED_BY_KERAS and inspect.isroutine(function):
+            yield f"{name}.{own}", inspect.signature(function)
+
+
+@pytest.mark.parametrize("pair", NAMES, ids=ids)
+def test_every_parameter_is_annotated(pair):
+    for name, signature in signatures(*pair):
+        for parameter in signature.parameters.values():
+            # Arguments of a base class of Keras.
+            passed_on = parameter.kind is parameter.VAR_KEYWORD
+            is_annotated = parameter.annotation is not parameter.empty
+            message = f"{name}: {parameter.name} is not annotated"
+            assert is_annotated or passed_on or parameter.name in ("self", "cls"), (
+                message
+            )
 
 
 def test_every_subpackage_says_what_is_public():

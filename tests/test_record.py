@@ -1,4 +1,4 @@
-"""Readings and records: files are read back, even if the writer was killed."""
+"""Records are read back from their files, even if the writer was killed."""
 
 import ast
 import copy
@@ -106,27 +106,27 @@ def test_a_reading_stays_as_it_is_when_the_array_changes():
 
 @pytest.mark.parametrize("name", ["epoch", "step"])
 @pytest.mark.parametrize("value", [-1, 1.0, True, "1", None, NAN])
-def test_a_reading_refuses_counts_that_are_none(name, value):
+def test_a_reading_rejects_invalid_counts(name, value):
     counts = {"epoch": 0, "step": 0, name: value}
     with pytest.raises(ValueError, match=f"`{name}` must be a whole number of at lea"):
         Reading(**counts, values={})
 
 
 @pytest.mark.parametrize("value", ["1", "nan", True, None, 1j, [None], {}, [1, "2"]])
-def test_a_reading_refuses_values_that_are_no_numbers(value):
+def test_a_reading_rejects_values_that_are_not_numbers(value):
     rule = r"`values\['a'\]\['all'\]` must be a number or a list of numbers. Received"
     with pytest.raises(ValueError, match=rule):
         Reading(0, 0, {"a": {"all": value}})
 
 
 @pytest.mark.parametrize("values", [None, [], {1: {}}, {"a": 1.0}, {"a": {1: 1.0}}])
-def test_a_reading_refuses_values_without_names(values):
+def test_a_reading_rejects_values_without_names(values):
     with pytest.raises(ValueError, match="must be a dict whose keys are strings"):
         Reading(0, 0, values)
 
 
 @pytest.mark.parametrize("data", [{}, {"epoch": 0, "step": 0, "value": {}}, 3])
-def test_a_reading_refuses_a_dict_of_something_else(data):
+def test_a_reading_rejects_another_dict(data):
     with pytest.raises(ValueError, match="reading.*Received: reading="):
         Reading.from_dict(data)
 
@@ -153,7 +153,7 @@ def test_a_record_comes_back_from_its_file(tmp_path):
     assert same(Record.load(tmp_path / "grown"), made)
 
 
-def test_a_saved_and_a_grown_file_hold_the_same_strict_lines(tmp_path):
+def test_a_saved_and_an_appended_file_have_the_same_strict_lines(tmp_path):
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
@@ -185,7 +185,7 @@ def test_each_thing_added_is_in_the_file_at_once(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_an_old_file_is_replaced_unless_it_is_to_go_on(tmp_path):
+def test_an_existing_file_is_replaced_without_append(tmp_path):
     filled(tmp_path / "a")
     resumed = Record(path=tmp_path / "a", append=True)
     assert same(resumed, filled())
@@ -197,7 +197,7 @@ def test_an_old_file_is_replaced_unless_it_is_to_go_on(tmp_path):
     assert same(Record.load(tmp_path / "a"), Record())
 
 
-def test_going_on_without_a_file_starts_one(tmp_path):
+def test_append_without_a_file_creates_one(tmp_path):
     Record(path=tmp_path / "a", append=True).add_logs(0, {"loss": 1.0})
     assert Record.load(tmp_path / "a").logs == [{"epoch": 0, "loss": 1.0}]
 
@@ -211,7 +211,7 @@ def test_a_file_that_was_moved_away_is_written_again(tmp_path, monkeypatch):
     assert same(Record.load(tmp_path / "a"), made)
 
 
-def test_copies_carry_all_and_grow_the_same_file(tmp_path):
+def test_copies_have_all_entries_and_append_to_the_same_file(tmp_path):
     made = filled(tmp_path / "a")
     for step, twin in enumerate(
         (copy.deepcopy(made), pickle.loads(pickle.dumps(made)))
@@ -222,7 +222,7 @@ def test_copies_carry_all_and_grow_the_same_file(tmp_path):
     assert len(made.readings) == 2
 
 
-def test_holders_of_one_record_all_add_to_it(tmp_path):
+def test_owners_of_one_record_all_append_to_it(tmp_path):
     shared = Record(path=tmp_path / "a")
     holders = [{"record": shared} for _ in range(3)]
     for step, holder in enumerate(holders):
@@ -231,7 +231,7 @@ def test_holders_of_one_record_all_add_to_it(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", '{"version": 1, "structure": {}}'])
-def test_a_file_without_a_whole_line_is_refused(tmp_path, text):
+def test_a_file_without_a_complete_line_is_rejected(tmp_path, text):
     (tmp_path / "a").write_text(text)
     for read in (Record.load, lambda path: Record(path=path, append=True)):
         with pytest.raises(ValueError, match="empty or truncated.*Received: path="):
@@ -239,7 +239,7 @@ def test_a_file_without_a_whole_line_is_refused(tmp_path, text):
     assert (tmp_path / "a").read_text() == text
 
 
-def test_every_place_to_tear_the_file_leaves_its_whole_lines(tmp_path):
+def test_a_file_cut_off_anywhere_keeps_its_complete_lines(tmp_path):
     path = tmp_path / "a"
     filled(path)
     content = path.read_bytes()
@@ -276,7 +276,7 @@ OTHERS['{"version": 2, "structure": {}}'] = "records of version 1 only. Received
 
 
 @pytest.mark.parametrize("start, rule", OTHERS.items())
-def test_another_version_is_refused(tmp_path, start, rule):
+def test_another_version_is_rejected(tmp_path, start, rule):
     (tmp_path / "a").write_text(start + "\n")
     with pytest.raises(ValueError, match=f"Line 1 .*{rule}"):
         Record.load(tmp_path / "a")
@@ -284,7 +284,7 @@ def test_another_version_is_refused(tmp_path, start, rule):
         Record.from_dict(json.loads(start))
 
 
-def test_a_file_that_is_no_record_is_refused(tmp_path):
+def test_a_file_that_is_no_record_is_rejected(tmp_path):
     with pytest.raises(FileNotFoundError, match="No file"):
         Record.load(tmp_path / "a")
     with pytest.raises(FileNotFoundError, match="No folder"):
@@ -297,13 +297,13 @@ def test_a_file_that_is_no_record_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("facts", [3, [], {1: 2}, {"a": {2: 3}}, {"a": object()}])
-def test_a_record_refuses_facts_that_a_file_cannot_hold(tmp_path, facts):
+def test_a_record_rejects_facts_that_a_file_cannot_hold(tmp_path, facts):
     with pytest.raises(ValueError, match="string.*Received"):
         Record(facts, tmp_path / "a")
     assert os.listdir(tmp_path) == []
 
 
-def test_a_record_refuses_what_is_no_reading_and_no_logs(tmp_path):
+def test_a_record_rejects_other_readings_and_logs(tmp_path):
     made = filled(tmp_path / "a")
     with pytest.raises(ValueError, match="`reading` must be a `Reading`. Received"):
         made.add({"epoch": 0})
@@ -327,7 +327,7 @@ def test_nothing_is_added_when_the_disk_is_full(tmp_path, monkeypatch):
     assert same(made, filled()) and same(Record.load(tmp_path / "a"), made)
 
 
-def test_a_record_says_how_much_it_holds():
+def test_the_repr_of_a_record_has_its_counts():
     assert repr(filled()) == "<Record readings=2 logs=2>"
 
 

@@ -74,14 +74,27 @@ def fill(variables, values):
         variable.assign(value)
 
 
-def parts(variable):
+def replica_variables(variable):
     """Return the variable, which has the values of all replicas."""
     return [variable]
 
 
-def again(batches, iterator):
+def batch_iterator(batches, iterator):
     """Return an iterator over batches that are already drawn."""
     return iter(batches)
+
+
+def current_graph():
+    """Return None: graphs are released together with their functions."""
+
+
+def release_graphs(graphs):
+    """Do nothing."""
+
+
+def compiled(function):
+    """Return the function, compiled for each shape of its arguments."""
+    return jax.jit(function)
 
 
 def inference(model):
@@ -121,7 +134,7 @@ def snapshot(variables, into=None):
     return into
 
 
-def serves_again(values):
+def can_overwrite(values):
     """Return whether a snapshot can reuse the memory of these values."""
     return all(isinstance(value, np.ndarray) for value in values)
 
@@ -161,5 +174,23 @@ def set_random_state(state):
     """Do nothing."""
 
 
-def to_training(model):
+def set_training_mode(model):
     """Do nothing: each call of a model has its `training` argument."""
+
+
+def peak_memory():
+    """Return the peak memory of the first GPU in bytes, or None without a GPU."""
+    found = jax.local_devices()[0].memory_stats() or {}
+    return found.get("peak_bytes_in_use")
+
+
+def limit_memory(share):
+    """Do nothing: JAX reads the limit from the environment."""
+
+
+def share_compiled(folder):
+    """Share compiled steps in a folder, unless the user has set one."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        # Cache quickly compiled steps too: a search has hundreds of them.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework import ops as framework_ops
 
 carries_state = False
 defers = False
@@ -89,7 +90,7 @@ def fill(variables, values):
             local.assign(value)
 
 
-def parts(variable):
+def replica_variables(variable):
     """Return the variables with the values of a variable on each replica.
 
     Batch statistics and metric states differ between replicas.
@@ -105,13 +106,57 @@ def _locals(variable):
     return value.distribute_strategy.experimental_local_results(value)
 
 
-def again(batches, iterator):
+def batch_iterator(batches, iterator):
     """Return an iterator over drawn batches that causes no retracing."""
     if isinstance(iterator, tf.distribute.DistributedIterator):
         return None
     spec = iterator.element_spec
-    again = tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
-    return iter(again)
+    data = tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
+    return iter(data)
+
+
+def current_graph():
+    """Return the graph of the function that is being traced, or None."""
+    return tf.compat.v1.get_default_graph() if tf.inside_function() else None
+
+
+def release_graphs(graphs):
+    """Remove the custom gradients of these graphs, which keep the graphs alive.
+
+    TensorFlow never removes a function with a custom gradient, such as Keras's sum of
+    gradients over replicas, nor the tensors it refers to.
+    """
+    registered = framework_ops.gradient_registry._registry
+    for graph in graphs:
+        for name in _custom_gradients(graph):
+            registered.pop(name, None)
+
+
+def _custom_gradients(graph):
+    """Yield the names of custom gradients, including branches and loops.
+
+    Functions that the graph calls are excluded, because they may be called again.
+    """
+    for operation in graph.get_operations():
+        kind = operation.type.removeprefix("Stateless")
+        if kind == "IdentityN":
+            name = operation.node_def.attr.get("_gradient_op_type")
+            yield from [name.s.decode()] if name else []
+        elif kind in ("If", "While", "Case"):
+            for name in _function_names(operation):
+                yield from _custom_gradients(graph._get_function(name).graph)
+
+
+def _function_names(operation):
+    for value in operation.node_def.attr.values():
+        for function in (value.func, *value.list.func):
+            if function.name:
+                yield function.name
+
+
+def compiled(function):
+    """Return the function as a graph for each shape of its arguments."""
+    return tf.function(function, autograph=False)
 
 
 def inference(model):
@@ -141,7 +186,7 @@ def snapshot(variables, into=None):
     return [tf.identity(tf.convert_to_tensor(value)) for value in values]
 
 
-def serves_again(values):
+def can_overwrite(values):
     """Return whether a snapshot can reuse the memory of these values."""
     return False
 
@@ -187,5 +232,22 @@ def set_random_state(state):
     """Do nothing."""
 
 
-def to_training(model):
+def set_training_mode(model):
     """Do nothing: each call of a model has its `training` argument."""
+
+
+def peak_memory():
+    """Return the peak memory of the first GPU in bytes, or None without a GPU."""
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def limit_memory(share):
+    """Let this process take memory of a GPU only as it needs it."""
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+
+
+def share_compiled(folder):
+    """Do nothing: TensorFlow has no cache of compiled steps."""

@@ -58,14 +58,27 @@ def fill(variables, values):
         variable.assign(value)
 
 
-def parts(variable):
+def replica_variables(variable):
     """Return the variable, which has the values of all replicas."""
     return [variable]
 
 
-def again(batches, iterator):
+def batch_iterator(batches, iterator):
     """Return an iterator over batches that are already drawn."""
     return iter(batches)
+
+
+def current_graph():
+    """Return None: PyTorch builds no graph of a step."""
+
+
+def release_graphs(graphs):
+    """Do nothing."""
+
+
+def compiled(function):
+    """Return the function without gradients; PyTorch compiles nothing."""
+    return torch.no_grad()(function)
 
 
 def inference(model):
@@ -99,7 +112,7 @@ def snapshot(variables, into=None):
     return into
 
 
-def serves_again(values):
+def can_overwrite(values):
     """Return whether a snapshot can reuse the memory of these values."""
     return all(value.device.type == "cpu" for value in values)
 
@@ -148,7 +161,7 @@ def set_random_state(state):
         torch.cuda.set_rng_state(torch.from_numpy(np.array(found)), device)
 
 
-def to_training(model):
+def set_training_mode(model):
     """Set the modules back to training mode, which evaluation changes."""
     model.train()
 
@@ -177,3 +190,18 @@ def measured_together(statistics, waiting):
         # A custom statistic may not support `vmap`.
         found = [measure(*values) for values in zip(*tensors, strict=True)]
         return [torch.stack(steps) for steps in zip(*found, strict=True)]
+
+
+def peak_memory():
+    """Return the peak memory of the GPU in bytes, or None without a GPU."""
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+
+
+def limit_memory(share):
+    """Limit this process to a fraction of the memory of its GPU."""
+    if torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share)
+
+
+def share_compiled(folder):
+    """Do nothing: PyTorch compiles no step here."""

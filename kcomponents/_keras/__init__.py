@@ -1,91 +1,86 @@
 """The only part that uses private Keras names.
 
-`_features` has each name with the feature that needs it. If Keras lacks a name, using
+`features` lists each name with the feature that needs it. If Keras lacks a name, using
 the feature raises an error that says so; everything else works.
 `tests/test_keras_private.py` tests what each name does, and what is lost without it.
 """
 
 from kcomponents._keras.callback_list import STATE_OF_CALLBACKS
 from kcomponents._keras.extra_variables import (
-    Passenger,
-    board_model,
-    board_optimizer,
-    leave_model,
-    leave_optimizer,
-    passengers,
-    without,
+    add_to_model,
+    add_to_optimizer,
+    extra_variables_of,
+    remove_from_model,
+    remove_from_optimizer,
+    without_variables,
 )
 from kcomponents._keras.fit_state import (
-    begin_at,
-    begins_at,
-    begun,
     build_metrics,
     draw_epoch,
+    first_epoch,
     global_seeds,
+    reset_first_epoch,
     running_fit,
-    see_first,
+    set_first_epoch,
+    show_first_batches,
     skip_steps,
     validates_later,
     wait_for_hooks,
 )
 from kcomponents._keras.models import (
-    asked_metrics,
     built_metrics,
     calls_of,
     in_stateless_scope,
     layers_of,
+    metric_arguments,
     metric_direction,
     sublayers,
 )
 from kcomponents._keras.optimizers import (
     AccumulatedGradients,
-    averages,
     averages_in_model,
     carry_over,
     clipping_method,
     learning_rate_source,
+    moving_averages,
     optimized_variables,
+    unscaled,
+    unscaled_optimizer,
 )
 
 __all__ = [
     "AccumulatedGradients",
-    "CLIPPING",
-    "Passenger",
     "STATE_OF_CALLBACKS",
-    "asked_metrics",
-    "averages",
+    "add_to_model",
+    "add_to_optimizer",
     "averages_in_model",
-    "begin_at",
-    "begins_at",
-    "begun",
-    "board_model",
-    "board_optimizer",
     "build_metrics",
     "built_metrics",
     "calls_of",
     "carry_over",
+    "clipping_method",
     "draw_epoch",
+    "extra_variables_of",
+    "first_epoch",
     "global_seeds",
     "in_stateless_scope",
     "layers_of",
     "learning_rate_source",
-    "leave_model",
-    "leave_optimizer",
+    "metric_arguments",
     "metric_direction",
+    "moving_averages",
     "optimized_variables",
-    "passengers",
+    "remove_from_model",
+    "remove_from_optimizer",
+    "reset_first_epoch",
     "running_fit",
-    "see_first",
+    "set_first_epoch",
+    "show_first_batches",
     "skip_steps",
     "sublayers",
+    "unscaled",
+    "unscaled_optimizer",
     "validates_later",
     "wait_for_hooks",
-    "without",
+    "without_variables",
 ]
-
-
-def __getattr__(name):
-    """Return `CLIPPING`, a name that is checked when it is used, not at import."""
-    if name == "CLIPPING":
-        return clipping_method()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

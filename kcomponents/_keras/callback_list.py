@@ -1,9 +1,4 @@
-"""Guard: clean up when training ends with an exception.
-
-Keras does not call `on_train_end` after an exception. So the functions that run during
-`fit` are wrapped to clean up on exceptions. For exceptions elsewhere, a finalizer
-cleans up when the list of callbacks, which only `fit` references, is collected.
-"""
+"""The list of callbacks in a running `fit`: its hooks, exceptions and states."""
 
 import functools
 import inspect
@@ -13,8 +8,13 @@ import keras
 
 from kcomponents._keras.features import NEEDED, needed
 
+# Keras does not call `on_train_end` after an exception. So the functions that run
+# during `fit` are wrapped to clean up on exceptions. For exceptions elsewhere, a
+# finalizer cleans up when the list of callbacks, which only `fit` references, is
+# collected.
 
-def guarded(function, clean_up):
+
+def guard(function, clean_up):
     """Wrap a function so that `clean_up()` is called if it raises."""
 
     @functools.wraps(function)
@@ -35,11 +35,11 @@ def guard_callbacks(running, clean_up):
     """Guard all hooks of a list of callbacks, and clean up when it is collected."""
     for name in dir(running):
         if name.startswith("on_"):
-            setattr(running, name, guarded(_hook(running, name), clean_up))
+            setattr(running, name, guard(_hook(running, name), clean_up))
     weakref.finalize(running, clean_up).atexit = False
 
 
-def around(running, name, before=None, after=None):
+def wrap_hook(running, name, before=None, after=None):
     """Call functions before and after a hook of a list of callbacks."""
     hook = _hook(running, name)
 
@@ -62,7 +62,7 @@ def _hook(running, name):
     return lambda *args, **kwargs: function(reference(), *args, **kwargs)
 
 
-def calling_list():
+def running_callbacks():
     """Return the list of callbacks that is on the call stack, or None."""
     frame = inspect.currentframe()
     try:
@@ -77,10 +77,7 @@ def calling_list():
     return None
 
 
-# Last to begin: call functions after `on_train_begin` of all callbacks.
-
-
-class LastToBegin(keras.callbacks.Callback):
+class LastCallback(keras.callbacks.Callback):
     """The last callback of a list, added while the list calls `on_train_begin`."""
 
     def __init__(self):
@@ -94,20 +91,19 @@ class LastToBegin(keras.callbacks.Callback):
             function()
 
 
-def once_all_began(running, function):
+def after_train_begin(running, function):
     """Call a function after a list has called `on_train_begin` of all its callbacks.
 
     It is not called if one of the callbacks raises an exception.
     """
-    if not isinstance(running.callbacks[-1], LastToBegin):
+    if not isinstance(running.callbacks[-1], LastCallback):
         # The loop over the callbacks also reaches callbacks appended meanwhile.
-        running.callbacks.append(LastToBegin())
+        running.callbacks.append(LastCallback())
     running.callbacks[-1].functions.append(function)
 
 
-# Callbacks of Keras: the attributes that a resumed run restores.
-
-# Without the attributes that a callback computes again.
+# The attributes that a resumed run restores, without those that a callback computes
+# again.
 STATE_OF_CALLBACKS = {
     keras.callbacks.History: ("epoch", "history"),
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),

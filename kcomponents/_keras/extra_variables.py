@@ -1,11 +1,12 @@
-"""Passengers: additional variables that a compiled step updates and returns."""
+"""Extra variables, which a compiled step updates and returns beside the weights."""
 
 import contextlib
 
 from kcomponents._keras.features import needed
+from kcomponents._keras.optimizers import unscaled_optimizer
 
 
-class Passenger:
+class ExtraVariable:
     """An entry in the seed generators of a model, for a variable that is not a weight.
 
     Keras passes the state of seed generators through a compiled step, but does not
@@ -16,64 +17,63 @@ class Passenger:
         self.state = variable
 
 
-def board_model(model, variables):
+def add_to_model(model, variables):
     """Add variables to the state of the compiled step of a model."""
-    riders = needed(model, "Layer._seed_generators")
-    riders.extend(Passenger(variable) for variable in variables)
+    generators = needed(model, "Layer._seed_generators")
+    generators.extend(ExtraVariable(variable) for variable in variables)
 
 
-def leave_model(model, variables):
+def remove_from_model(model, variables):
     """Remove the variables from the model."""
     ours = {id(variable) for variable in variables}
-    riders = _riders(model)
-    riders[:] = [rider for rider in riders if id(rider.state) not in ours]
+    generators = _seed_generators(model)
+    generators[:] = [entry for entry in generators if id(entry.state) not in ours]
 
 
-def board_optimizer(optimizer, variables):
+def add_to_optimizer(optimizer, variables):
     """Add variables to the state of the compiled step of an optimizer."""
-    # `leave_optimizer` and `without` need the others.
+    # `remove_from_optimizer` and `without_variables` need the others.
     for name in ("_untrack_variable", "_variables"):
         needed(optimizer, f"Optimizer.{name}")
     track = needed(optimizer, "Optimizer._track_variable")
     for variable in variables:
         track(variable)
     # Not with `__setattr__`, which would track the list.
-    optimizer.__dict__.setdefault("passengers", []).extend(variables)
+    optimizer.__dict__.setdefault("extra_variables", []).extend(variables)
 
 
-def leave_optimizer(optimizer, variables):
+def remove_from_optimizer(optimizer, variables):
     """Remove the variables from the optimizer."""
     for variable in variables:
         optimizer._untrack_variable(variable)
     ours = {id(variable) for variable in variables}
-    others = optimizer.__dict__.pop("passengers", [])
+    others = optimizer.__dict__.pop("extra_variables", [])
     if others := [v for v in others if id(v) not in ours]:
-        optimizer.__dict__["passengers"] = others
+        optimizer.__dict__["extra_variables"] = others
 
 
 @contextlib.contextmanager
-def without(optimizer, variables):
+def without_variables(optimizer, variables):
     """Hide these variables in the optimizer's state until the context ends."""
     if not variables:
         yield
         return
     ours = {id(variable) for variable in variables}
-    kept = optimizer._variables[:]
-    optimizer._variables[:] = [v for v in kept if id(v) not in ours]
+    before = optimizer._variables[:]
+    optimizer._variables[:] = [v for v in before if id(v) not in ours]
     try:
         yield
     finally:
-        optimizer._variables[:] = kept
+        optimizer._variables[:] = before
 
 
-def passengers(model):
-    """Return the passengers of a model and of its optimizer."""
-    riders = [rider for rider in _riders(model) if isinstance(rider, Passenger)]
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    return [r.state for r in riders] + getattr(optimizer, "passengers", [])
+def extra_variables_of(model):
+    """Return the extra variables of a model and of its optimizer."""
+    generators = _seed_generators(model)
+    of_model = [g.state for g in generators if isinstance(g, ExtraVariable)]
+    return of_model + getattr(unscaled_optimizer(model), "extra_variables", [])
 
 
-def _riders(model):
+def _seed_generators(model):
     # Without such a list, nothing was added to it.
     return getattr(model, "_seed_generators", [])

@@ -34,20 +34,20 @@ def validates_later():
     return known.get("validation_data") is not None and known["validation_freq"] != 1
 
 
-def begin_at(model, epoch):
+def set_first_epoch(model, epoch):
     """Start the `fit` that is about to train at this epoch, if it is not 0."""
     needed(model, "Model._initial_epoch")
     model._initial_epoch = epoch
 
 
-def begins_at(model):
+def first_epoch(model):
     """Return the first epoch of the `fit` that is about to train."""
-    begins = needed(model, "Model._initial_epoch")
-    return begins or running_fit().get("initial_epoch", 0)
+    epoch = needed(model, "Model._initial_epoch")
+    return epoch or running_fit().get("initial_epoch", 0)
 
 
-def begun(model):
-    """Undo `begin_at`, which would also apply to the next `fit`."""
+def reset_first_epoch(model):
+    """Undo `set_first_epoch`, which would also apply to the next `fit`."""
     if hasattr(model, "_initial_epoch"):
         model._initial_epoch = None
 
@@ -60,10 +60,10 @@ def draw_epoch(epochs):
             _draw(epochs, data)
 
 
-def skip_steps(epochs, steps, then):
+def skip_steps(epochs, steps, use_last):
     """Skip the first steps of the next epoch of the data of `fit`.
 
-    `then` is called with the last skipped batch, before the next one is drawn.
+    `use_last` is called with the last skipped batch, before the next one is drawn.
     """
     _check_iterator(epochs)
     enumerate_all = epochs._enumerate_iterator
@@ -73,7 +73,7 @@ def skip_steps(epochs, steps, then):
         found, last = enumerate_all(), None
         for begin, end, data in found:
             if begin >= steps:
-                then(last)
+                use_last(last)
                 yield begin, end, data
                 break
             try:
@@ -86,12 +86,12 @@ def skip_steps(epochs, steps, then):
     epochs._enumerate_iterator = rest
 
 
-def see_first(epochs, see, again):
-    """Show the first batches of the data of `fit` to `see`, and still train on them.
+def show_first_batches(epochs, read, iterator_over):
+    """Show the first batches of the data of `fit` to `read`, and still train on them.
 
-    `see(batch)` returns whether to show the next one too. `again(batches, iterator)`
-    returns an iterator over drawn batches for the train function, or None if that only
-    accepts its own iterator: then no batch is shown.
+    `read(batch)` returns whether to show the next one too. `iterator_over(batches,
+    iterator)` returns an iterator over drawn batches for the train function, or None if
+    that only accepts its own iterator: then no batch is shown.
     """
     _check_iterator(epochs)
     enumerate_all = epochs._enumerate_iterator
@@ -100,7 +100,7 @@ def see_first(epochs, see, again):
         epochs.__dict__.pop("_enumerate_iterator", None)
         wanted = True
         for begin, end, data in enumerate_all():
-            wanted = wanted and again([], data) is not None
+            wanted = wanted and iterator_over([], data) is not None
             if not wanted:
                 yield begin, end, data
                 continue
@@ -109,9 +109,9 @@ def see_first(epochs, see, again):
                 if (batch := next(data, None)) is None:
                     break
                 drawn.append(batch)
-                wanted = wanted and see(batch)
+                wanted = wanted and read(batch)
             # Without a batch, the train function itself meets the end of the data.
-            yield begin, end, again(drawn, data) if drawn else data
+            yield begin, end, iterator_over(drawn, data) if drawn else data
 
     epochs._enumerate_iterator = first
 

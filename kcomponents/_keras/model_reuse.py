@@ -2,7 +2,7 @@
 
 import keras
 
-from kcomponents._keras.extra_variables import Passenger
+from kcomponents._keras.extra_variables import ExtraVariable
 from kcomponents._keras.features import module, needed
 
 global_state = module("backend.common.global_state")
@@ -19,24 +19,24 @@ def forget_names():
 
 def own_variables(layer):
     """Return the weights and random states of a layer, without its sublayers."""
-    riders = needed(layer, "Layer._seed_generators")
-    seeds = [rider.state for rider in riders if not isinstance(rider, Passenger)]
+    generators = needed(layer, "Layer._seed_generators")
+    seeds = [g.state for g in generators if not isinstance(g, ExtraVariable)]
     trainable = needed(layer, "Layer._trainable_variables")
     return [*trainable, *needed(layer, "Layer._non_trainable_variables"), *seeds]
 
 
-def compiled_with(model):
+def compile_arguments_for_reuse(model):
     """Return the arguments of `compile` of a model that may be reused.
 
     Raises for each name that reuse needs later: then the model is not reused.
     """
-    needed(model, f"Model.{LOOKING}")
+    needed(model, f"Model.{SYMBOLIC_BUILD}")
     needed(model, "Model._initial_epoch")
     needed(keras.layers.SpatialDropout1D, "SpatialDropout._get_noise_shape")
     return dict(needed(model, "Model._compile_config").config)
 
 
-def decaying(optimizer, variables):
+def uses_weight_decay(optimizer, variables):
     """Return for each variable whether the optimizer's weight decay shrinks it."""
     decays = needed(optimizer, "Optimizer._use_weight_decay")
     return [decays(variable) for variable in variables]
@@ -53,23 +53,23 @@ def spatial_noise_shape(layer, inputs):
 
 
 # The method that some backends call at the start of `fit`.
-LOOKING = "_symbolic_build"
+SYMBOLIC_BUILD = "_symbolic_build"
 
 
-def look_once(model):
+def draw_first_batch(model):
     """Make the next `fit` draw a batch before training, as the first `fit` does.
 
     This batch uses random numbers that shuffle the data.
     """
-    look = getattr(type(model), LOOKING)
+    build = getattr(type(model), SYMBOLIC_BUILD)
 
-    def draw_and_look(iterator=None, data_batch=None):
-        del model.__dict__[LOOKING]
+    def draw_and_build(iterator=None, data_batch=None):
+        del model.__dict__[SYMBOLIC_BUILD]
         for _, _, data in iterator or ():
             if not isinstance(data, (list, tuple)):
                 next(data)
             break
-        look(model, iterator=iterator, data_batch=data_batch)
+        build(model, iterator=iterator, data_batch=data_batch)
 
     # Not with `__setattr__`, which tracks it on some backends.
-    model.__dict__[LOOKING] = draw_and_look
+    model.__dict__[SYMBOLIC_BUILD] = draw_and_build

@@ -1,10 +1,12 @@
-"""Models and metrics."""
+"""Models and metrics: layers, graphs, and the arguments of `compile`."""
 
 import keras
 
 from kcomponents._checks import fail
 from kcomponents._keras.features import MissingInKeras, module, needed
 
+functional = module("models.functional")
+masking = module("backend.common.masking")
 stateless_scope = module("backend.common.stateless_scope")
 
 
@@ -23,7 +25,7 @@ def layers_of(layer, seen=None):
     return list(seen.values())
 
 
-def asked_metrics(model):
+def metric_arguments(model):
     """Return the arguments `metrics` and `weighted_metrics` of `compile`."""
     names = "_user_metrics", "_user_weighted_metrics"
     for metric in model.metrics:
@@ -67,11 +69,6 @@ def calls_of(model):
     return [(n.operation, n.input_tensors, n.outputs) for n in nodes]
 
 
-# Models that are rebuilt from the layers of another one.
-
-functional = module("models.functional")
-
-
 def is_plain(model):
     """Return whether a model is just its layers: a `Sequential` or functional model."""
     kind = needed(functional, "functional.Functional")
@@ -83,11 +80,6 @@ def compile_arguments(model):
     if not model.compiled:
         return {}
     return dict(needed(model, "Model._compile_config").config)
-
-
-# The layer of a graph that everything behind some layers depends on.
-
-masking = module("backend.common.masking")
 
 
 def gate_of(model, layers):

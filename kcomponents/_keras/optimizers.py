@@ -1,4 +1,4 @@
-"""Optimizers."""
+"""Optimizers: variables, learning rate, clipping, averages and iterations."""
 
 import inspect
 
@@ -6,6 +6,16 @@ import keras
 
 from kcomponents import _backends
 from kcomponents._keras.features import missing, needed
+
+
+def unscaled(optimizer):
+    """Return the optimizer inside a `LossScaleOptimizer`, or the optimizer itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def unscaled_optimizer(model):
+    """Return the optimizer that gets the gradients without loss scale, or None."""
+    return unscaled(getattr(model, "optimizer", None))
 
 
 def optimized_variables(optimizer):
@@ -86,23 +96,20 @@ class AccumulatedGradients:
         return self.process_accumulated(grads, self.__dict__["_variables_to_apply"])
 
 
-def averages(optimizer):
+def moving_averages(optimizer):
     """Return pairs of a variable and its moving average, if there are any."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = unscaled(optimizer)
     pairs = []
     for part in getattr(optimizer, "optimizers", [optimizer]):
         if getattr(part, "use_ema", False) and part.built:
-            kept = needed(part, "Optimizer._model_variables_moving_average")
-            pairs += zip(optimized_variables(part), kept, strict=True)
+            values = needed(part, "Optimizer._model_variables_moving_average")
+            pairs += zip(optimized_variables(part), values, strict=True)
     return pairs
 
 
 def averages_in_model(swap):
     """Return whether `SwapEMAWeights` has replaced the weights by their averages."""
     return needed(swap, "SwapEMAWeights._ema_weights_in_model")
-
-
-# Iterations: how many steps an optimizer has done.
 
 
 def iterations_of(model):

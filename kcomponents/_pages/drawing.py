@@ -1,4 +1,4 @@
-"""Matplotlib drawings as SVG elements, in the page's own colors and fonts."""
+"""Plots of web pages: drawings of matplotlib as SVG, panels with legends, and axes."""
 
 import dataclasses
 import io
@@ -7,10 +7,11 @@ import re
 import warnings
 from xml.etree import ElementTree
 
-from kcomponents._optional import needed
-from kcomponents._text import number, power
+from kcomponents._optional import require
+from kcomponents._text import number, power, text_width
 
 WIDTH = 440
+MOST_TICKS = 5
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
 # Placeholder colors for matplotlib, replaced by the page's colors.
@@ -24,6 +25,7 @@ COLORS = {
     BAD: "var(--bad)",
     **{color: f"var(--s{number})" for number, color in enumerate(SERIES)},
 }
+DASHES = {"solid": "", "dashed": "6 3", "dotted": "2 3"}
 SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "kcomponents",
@@ -56,9 +58,9 @@ def drawing(draw, *, key, label, height, left=54):
 
     `key` is the prefix of all ids in it; `label` is its text for screen readers.
     """
-    needed("matplotlib")
-    style = needed("matplotlib.style")
-    figures = needed("matplotlib.figure")
+    require("matplotlib")
+    style = require("matplotlib.style")
+    figures = require("matplotlib.figure")
     with style.context(["default", SETTINGS]), warnings.catch_warnings():
         # Matplotlib warns about characters that its font lacks; the page's have them.
         warnings.simplefilter("ignore")
@@ -109,9 +111,14 @@ def _value(name, text, key):
     return re.sub("#0[12]00[0-9a-f]{2}", lambda found: COLORS[found[0]], text)
 
 
-# Panel: a plot with its title, note and legend.
+def color_stops(name):
+    """Return a color map of matplotlib as the colors of a CSS gradient."""
+    colors = require("matplotlib").colormaps[name]
+    to_hex = require("matplotlib.colors").to_hex
+    return ", ".join(to_hex(colors(step / 10)) for step in range(11))
 
-DASHES = {"solid": "", "dashed": "6 3", "dotted": "2 3"}
+
+# Panels: plots with titles, notes and legends.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,16 +160,14 @@ class Panel:
     scale: tuple = ()
 
 
-# Axes of all plots: epochs on the x axis, few grid lines, distinct tick labels.
-
-MOST_TICKS = 5
+# Axes, with few grid lines and distinct tick labels.
 
 
 def epochs_below(axes, span):
     """Set up the x axis: whole epochs, from the first to the last."""
     first, last = span
-    room = max((last - first) * 0.02, 0.02) if last > first else 0.5
-    axes.set_xlim(first - room, last + room)
+    margin = max((last - first) * 0.02, 0.02) if last > first else 0.5
+    axes.set_xlim(first - margin, last + margin)
     ticks = _whole_ticks(first, last)
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xlabel("epoch", loc="right", fontsize=11)
@@ -178,14 +183,19 @@ def _whole_ticks(first, last):
     return [first, *inner]
 
 
+def left_margin(names):
+    """Return the width that the names of rows take, left of a plot."""
+    return round(max(map(text_width, names)) * 6.6 + 20)
+
+
 def linear_axis(axes, values):
     """Set up a linear y axis around these values."""
     low, high = min(values), max(values)
-    room = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
     # Start at 0 if the values come close to it.
-    floor = 0.0 if 0 <= low < 0.4 * high else low - room
-    axes.set_ylim(floor, high + room)
-    ticks = _nice_ticks(floor, high + room)
+    floor = 0.0 if 0 <= low < 0.4 * high else low - margin
+    axes.set_ylim(floor, high + margin)
+    ticks = _nice_ticks(floor, high + margin)
     axes.set_yticks(ticks, _distinct(ticks))
     _finish(axes)
 
@@ -208,11 +218,11 @@ def log_axis(axes, values):
     if high - low < 2:
         low, high = math.floor(low + 1e-9), math.ceil(high - 1e-9)
         low, high = (low - 1, high + 1) if low == high else (low, high)
-    room = (high - low) * 0.05
-    foot = low - (2 if min(values) <= 0 else 1) * room
+    margin = (high - low) * 0.05
+    foot = low - (2 if min(values) <= 0 else 1) * margin
     axes.set_yscale("log")
-    axes.set_ylim(10**foot, 10 ** (high + room))
-    lowest, highest = math.ceil(foot), math.floor(high + room)
+    axes.set_ylim(10**foot, 10 ** (high + margin))
+    lowest, highest = math.ceil(foot), math.floor(high + margin)
     step = max(math.ceil((highest - lowest) / MOST_TICKS), 1)
     ticks = [10.0**exponent for exponent in range(lowest, highest + 1, step)]
     axes.set_yticks(ticks, [power(tick) for tick in ticks])

@@ -1,1 +1,1 @@
-"""From live training to a `Record`: what the doctor and the search watch in a `fit`."""
+"""Recording: measures a `fit` and its data, and writes them to a `Record`."""

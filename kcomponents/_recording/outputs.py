@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from kcomponents._recording.array_facts import target_facts
+from kcomponents._recording.sample import target_facts
 from kcomponents._scoring.scores import constant_scores, scores, task_of
-from kcomponents.probes._layer_walk import last_activation, named_layers
+from kcomponents.probes.layer_walk import last_activation, named_layers
 
 
 class Output:
@@ -33,19 +33,18 @@ class Output:
             loss, accuracy = constant_scores(self.task, self.loss, targets)
             self.facts.update(baseline_loss=loss, baseline_accuracy=accuracy)
 
-    def scored(self, predictions):
+    def scores(self, predictions):
         """Return name → score of predictions for the first samples."""
         found = {"spread": float(np.mean(predictions.std(0)))}
         finite = np.isfinite(predictions)
         found["nonfinite"] = float(1 - finite.mean())
         if self.task != "unknown" and finite.all():
             rows = self.targets[: len(predictions)]
-            found.update(
-                scores(self.task, self.loss, rows, self._as_shares(predictions))
-            )
+            predictions = self._probabilities(predictions)
+            found.update(scores(self.task, self.loss, rows, predictions))
         return found
 
-    def _as_shares(self, p):
+    def _probabilities(self, p):
         """Return predictions as probabilities, if the loss takes logits."""
         if not self.facts["from_logits"] or self.task == "regression":
             return p
@@ -66,11 +65,11 @@ def outputs_of(model, loss, y, predictions):
     """
     leaves = [np.asarray(leaf, "float64") for leaf in keras.tree.flatten(predictions)]
     names = _names(model, predictions, len(leaves))
-    given = zip(names, leaves, _each(y, names), _each_loss(loss, names), strict=True)
+    targets, losses = _each(y, names), _each_loss(loss, names)
     activations = _activations(model, names)
     return [
-        Output(name, part, activations.get(name), targets, leaf)
-        for name, leaf, targets, part in given
+        Output(name, part, activations.get(name), target, leaf)
+        for name, leaf, target, part in zip(names, leaves, targets, losses, strict=True)
     ]
 
 

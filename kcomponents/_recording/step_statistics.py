@@ -5,17 +5,17 @@ import math
 import numpy as np
 from keras import ops
 
+from kcomponents._activation_traits import DEAD_WHEN_INACTIVE
 from kcomponents.probes import Statistic
 from kcomponents.probes.measures import (
     LIMITS,
     RATIOS,
+    is_dead,
     mean_ratio,
     on_plateau,
     outputs_per_unit,
     per_unit,
 )
-
-RECTIFIERS = {"relu", "relu6"}
 
 
 def _finite(view, value):
@@ -27,7 +27,7 @@ def _finite_loss(view):
 
 
 def _saturated(view):
-    if view.activation in RECTIFIERS:
+    if view.activation in DEAD_WHEN_INACTIVE:
         # Their dead units are found by the highest output instead.
         return 0.0
     return on_plateau(view, LIMITS[view.activation])
@@ -62,10 +62,12 @@ def is_watched(watched):
     """Return whether the layer's activation can die or saturate."""
     # If a `Bidirectional` sums or multiplies, the bounds are others.
     alone = getattr(watched.layer, "merge_mode", None) in (None, "concat")
-    return watched.activation in RECTIFIERS or (watched.activation in LIMITS and alone)
+    return watched.activation in DEAD_WHEN_INACTIVE or (
+        watched.activation in LIMITS and alone
+    )
 
 
-def numbers_of(reading, sites, last_layers):
+def summary(reading, sites, last_layers):
     """Summarize one reading of the statistics above, for the record."""
     found = reading.values
     return {
@@ -120,8 +122,8 @@ def _of_layers(found, sites, last_layers):
         highest = np.array(found["highest"][site])
         if site in last_layers or np.isneginf(highest).all():
             continue
-        if watched.activation in RECTIFIERS:
-            dead[site] = float(np.mean(highest <= 0))
+        if watched.activation in DEAD_WHEN_INACTIVE:
+            dead[site] = float(np.mean(is_dead(highest)))
         else:
             shares = np.array(found["saturated"][site]) / found["outputs"][site]
             saturated[site] = float(np.mean(shares))

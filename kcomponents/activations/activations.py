@@ -1,4 +1,4 @@
-"""get: activations by name."""
+"""Activations by name, and the functions `maxout` and `rrelu`."""
 
 import functools
 import itertools
@@ -106,9 +106,6 @@ _WITH_PARAMETER = {
     "maxout": lambda text: _layer("maxout")(int(text)),
     "prelu": lambda text: _layer("prelu")(float(text)),
 }
-
-
-# maxout: the largest value of each group of channels.
 
 
 def maxout(

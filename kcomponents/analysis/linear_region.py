@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from kcomponents import _backends
 from kcomponents._checks import fail
-from kcomponents.analysis._pieces import rectified
+from kcomponents.analysis._piecewise_linear import rectifier_outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +75,11 @@ def linear_region(model: keras.Model, x: ArrayLike) -> LinearRegion:
         >>> region.active["hidden"].shape
         (1, 8)
 
-    Reference: Montúfar et al., "On the Number of Linear Regions of Deep Neural
-    Networks", 2014, https://arxiv.org/abs/1402.1869
+    Reference:
+        Montúfar et al., [On the Number of Linear Regions of Deep Neural
+        Networks](https://arxiv.org/abs/1402.1869), 2014.
     """
-    layers = rectified(model)
+    layers = rectifier_outputs(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         rule = "`model` must have one input and one output."
         fail(rule, inputs=len(model.inputs), outputs=len(model.outputs))

@@ -81,8 +81,9 @@ def sensitivity(
         >>> shake.path.endswith("kernel"), shake.shaken > 0
         (True, True)
 
-    Reference: Glorot and Bengio, "Understanding the difficulty of training deep
-    feedforward neural networks", 2010, https://proceedings.mlr.press/v9/glorot10a.html
+    Reference:
+        Glorot and Bengio, [Understanding the difficulty of training deep feedforward
+        neural networks](https://proceedings.mlr.press/v9/glorot10a.html), 2010.
     """
     scale = number("scale", scale, 0, open_low=True)
     repeats = positive_int("repeats", repeats)

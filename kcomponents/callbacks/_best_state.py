@@ -1,17 +1,77 @@
-"""Best state: a copy of a model's variables at its best score, on the device."""
+"""The best state of a model: copies of its variables, on the device or in a file."""
 
 import uuid
+import warnings
 
 import keras
 
-from kcomponents import _backends
+from kcomponents import _backends, _keras
 from kcomponents._checks import fail
-from kcomponents._state_file import Damaged, Generations, opened_state
+from kcomponents._keras.callback_list import running_callbacks
+from kcomponents._state_file import DamagedFileError, Generations, open_state
 from kcomponents.callbacks._training_state import (
     assign_all,
     build_optimizer,
     variables_of,
 )
+
+
+class BestStates:
+    """The best state of a model so far, and memory to copy the next one to.
+
+    Two buffers alternate, so that the best state stays complete if an exception
+    interrupts the copy of the next one.
+
+    Args:
+        current: `BestState`, `BestFile` or `None`.
+    """
+
+    def __init__(self, current=None):
+        self.current, self._spare = current, None
+
+    def save(self, model, path=None, with_optimizer=False, places=()):
+        """Save the state of a model, in a file if there is a path to write to.
+
+        Args:
+            model: Keras model, or any object with `get_weights`.
+            path: Path of the file, or `None` to keep the state on the device.
+            with_optimizer: Whether to include the variables of optimizers.
+            places: Dict of a variable's id → the variable to copy instead of it.
+        """
+        previous = self.current
+        self.current = self._copy(model, path, with_optimizer, places)
+        reusable = previous is not None and previous.is_reusable
+        self._spare = previous if reusable else None
+
+    def _copy(self, model, path, *arguments):
+        if path is not None:
+            try:
+                return BestFile.of(model, path, *arguments)
+            except OSError as error:
+                warnings.warn(
+                    f"Could not write the best state to {path!r}, so it is "
+                    f"kept on the device: {error}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        return BestState.of(model, *arguments, self._spare)
+
+
+def load_best_state(state, path):
+    """Return the best state from what its `get_state` returned, or None for None.
+
+    Args:
+        state: Dict or `None`.
+        path: Path of the file of best states, or `None` if they are on the device.
+    """
+    if state is None:
+        return None
+    if "values" in state:
+        return BestState(**state)
+    if path is None:
+        rule = "`best_path` must be the same as when the state was saved."
+        fail(rule, best_path=None)
+    return BestFile(path, **state)
 
 
 class BestState:
@@ -37,16 +97,16 @@ class BestState:
         """
         if not isinstance(model, keras.Model):
             return cls(model.get_weights(), with_optimizer)
-        variables = best_of(model, with_optimizer, places)
+        variables = variables_to_copy(model, with_optimizer, places)
         into = None if instead_of is None else instead_of.values
         state = cls(_backends.snapshot(variables, into), with_optimizer)
         state.in_place = True
         return state
 
     @property
-    def serves_again(self):
+    def is_reusable(self):
         """Whether the memory of this state can be reused for another one."""
-        return self.in_place and _backends.serves_again(self.values)
+        return self.in_place and _backends.can_overwrite(self.values)
 
     def restore(self, model):
         """Set the variables of a model, or of another one like it, to this state."""
@@ -58,25 +118,6 @@ class BestState:
     def get_state(self):
         """Return the arguments of this state, to be saved in a file."""
         return {"values": self.values, "with_optimizer": self.with_optimizer}
-
-
-def best_of(model, with_optimizer, places):
-    """Return the variables of a model, each replaced according to `places`."""
-    places = dict(places)
-    kept = variables_of(model, with_optimizer)
-    return [places.get(id(variable), variable) for variable in kept]
-
-
-def restore_values(model, values, with_optimizer):
-    """Set the variables of a model to the values of `best_of`."""
-    # After an exception, the variables may not have the values of the last step yet.
-    _backends.synchronize(model)
-    if with_optimizer:
-        build_optimizer(model)
-    assign_all(variables_of(model, with_optimizer), values)
-
-
-# Best file: a copy of a model's variables at its best score, on disk.
 
 
 class BestFile:
@@ -92,10 +133,20 @@ class BestFile:
     """
 
     KIND = "the best state of a model"
-    serves_again = False
+    is_reusable = False
 
     def __init__(self, path, label, with_optimizer=False):
         self.path, self.label, self.with_optimizer = path, label, with_optimizer
+
+    @classmethod
+    def check(cls, path):
+        """Check that existing files can be read and that new ones can be written.
+
+        Raises:
+            DamagedFileError: If a file is damaged or of another kind.
+            OSError: If no file can be written to the folder.
+        """
+        Generations(path, cls.KIND).check()
 
     @classmethod
     def of(cls, model, path, with_optimizer=False, places=()):
@@ -105,7 +156,7 @@ class BestFile:
             OSError: If the file cannot be written.
         """
         written = cls(path, uuid.uuid4().hex, with_optimizer)
-        values = best_of(model, with_optimizer, places)
+        values = variables_to_copy(model, with_optimizer, places)
         state = {"label": written.label, "values": values}
         Generations(path, cls.KIND).write(state)
         return written
@@ -114,12 +165,12 @@ class BestFile:
         """Set the variables of a model, or of another one like it, to this state."""
         for path in Generations(self.path, self.KIND).paths:
             try:
-                with opened_state(path, self.KIND) as (state, arrays):
+                with open_state(path, self.KIND) as (state, arrays):
                     if state["label"] == self.label:
-                        stored = _Stored(arrays, len(state["values"]))
-                        restore_values(model, stored, self.with_optimizer)
+                        values = _FileArrays(arrays, len(state["values"]))
+                        restore_values(model, values, self.with_optimizer)
                         return
-            except (Damaged, FileNotFoundError):
+            except (DamagedFileError, FileNotFoundError):
                 continue
         rule = "The best state must still be in its file, which is gone or overwritten."
         fail(rule, path=self.path)
@@ -129,7 +180,7 @@ class BestFile:
         return {"label": self.label, "with_optimizer": self.with_optimizer}
 
 
-class _Stored:
+class _FileArrays:
     """The arrays of a file, each read only when it is needed."""
 
     def __init__(self, arrays, count):
@@ -137,3 +188,36 @@ class _Stored:
 
     def __iter__(self):
         return (self._arrays[index] for index in range(self._count))
+
+
+def variables_to_copy(model, with_optimizer, places):
+    """Return the variables of a model, each replaced according to `places`."""
+    places = dict(places)
+    variables = variables_of(model, with_optimizer)
+    return [places.get(id(variable), variable) for variable in variables]
+
+
+def restore_values(model, values, with_optimizer):
+    """Set the variables of a model to the values of `variables_to_copy`."""
+    # After an exception, the variables may not have the values of the last step yet.
+    _backends.synchronize(model)
+    if with_optimizer:
+        build_optimizer(model)
+    assign_all(variables_of(model, with_optimizer), values)
+
+
+def averaged_variables(model):
+    """Return a dict of a variable's id → the variable with its averaged value.
+
+    With `SwapEMAWeights`, validation scores the moving averages of the weights. At the
+    end of an epoch these are either in the model or in the optimizer.
+    """
+    running = running_callbacks()
+    callbacks = [] if running is None else running.callbacks
+    swaps = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
+    if not swaps:
+        return {}
+    pairs = _keras.moving_averages(model.optimizer)
+    if _keras.averages_in_model(swaps[0]):
+        return {id(average): variable for variable, average in pairs}
+    return {id(variable): average for variable, average in pairs}

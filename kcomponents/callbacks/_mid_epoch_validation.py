@@ -1,4 +1,4 @@
-"""Inner checks: evaluate a model within an epoch, without affecting its training."""
+"""Validation of a model within an epoch, without affecting its training."""
 
 import keras
 
@@ -7,7 +7,7 @@ from kcomponents._checks import fail
 from kcomponents.callbacks._training_state import assign_all, parts_of
 
 
-class InnerChecks:
+class MidEpochValidation:
     """Validates the model every `every` training steps.
 
     Args:
@@ -51,15 +51,15 @@ class InnerChecks:
     def logs(self, model, logs):
         """Validate; return the training and validation logs, as after an epoch."""
         _backends.synchronize(model)
-        kept = parts_of([*model.metrics_variables, *model.non_trainable_variables])
-        values = _backends.snapshot(kept)
+        changed = parts_of([*model.metrics_variables, *model.non_trainable_variables])
+        values = _backends.snapshot(changed)
         x, y, weight = self._data
         with _backends.keep_random_state():
             validated = model.evaluate(
                 x, y, sample_weight=weight, verbose=0, return_dict=True, **self._options
             )
-        assign_all(kept, values)
-        _backends.to_training(model)
+        assign_all(changed, values)
+        _backends.set_training_mode(model)
         trained = {name: keras.ops.convert_to_numpy(v) for name, v in logs.items()}
         return {**trained, **{f"val_{name}": v for name, v in validated.items()}}
 

@@ -1,4 +1,4 @@
-"""Direction: whether lower or higher values of a logged quantity are better."""
+"""Scores of early stopping: what is monitored, its direction and its best value."""
 
 import copy
 import math
@@ -9,56 +9,6 @@ import numpy as np
 from kcomponents import _keras
 from kcomponents._checks import fail, number, one_of
 from kcomponents.callbacks.stop_criteria import Check, Patience, StopCriterion
-
-
-def direction_of(model, monitor):
-    """Return `"min"` or `"max"`, or None if the direction is unknown.
-
-    It is looked up in the built metrics and, before the first batch, in the metrics
-    passed to `compile`. A `val_` prefix and the name of an output are ignored.
-    """
-    name = monitor.removeprefix("val_")
-    if name == "loss" or name.endswith("_loss"):
-        return "min"
-    outputs = getattr(model, "output_names", None) or []
-    names = [name, *(name.removeprefix(f"{output}_") for output in outputs)]
-    for metric_name, direction in _directions(model):
-        if metric_name in names and direction:
-            return {"up": "max", "down": "min"}[direction]
-    return None
-
-
-def check_direction(model, monitor):
-    """Return the direction; raise if it is unknown."""
-    direction = direction_of(model, monitor)
-    if direction is None:
-        fail(
-            "Can't infer whether lower or higher is better for this metric. Pass "
-            "`mode='min'` or `mode='max'`.",
-            monitor=monitor,
-        )
-    return direction
-
-
-def _directions(model):
-    """Yield the name and direction of each metric, built or passed to `compile`."""
-    for metric in _keras.built_metrics(model):
-        yield metric.name, _keras.metric_direction(metric)
-    for asked in keras.tree.flatten(_keras.asked_metrics(model)):
-        if isinstance(asked, str) and asked.lower() in ("accuracy", "acc"):
-            yield asked, "up"
-        elif isinstance(asked, str) and asked.lower() in ("crossentropy", "ce"):
-            yield asked, "down"
-        elif asked is not None:
-            try:
-                metric = keras.metrics.get(asked)
-            except (ValueError, TypeError):
-                continue
-            name = asked if isinstance(asked, str) else getattr(metric, "name", None)
-            yield name, _keras.metric_direction(metric)
-
-
-# Score: one monitored quantity, with its best value and its stop criterion.
 
 MODES = ("auto", "min", "max")
 
@@ -76,7 +26,7 @@ class Score:
     """
 
     def __init__(self, monitor, mode, min_delta, relative, baseline, criterion):
-        self.monitor, self.given_mode, self.mode = monitor, mode, None
+        self.monitor, self.requested_mode, self.mode = monitor, mode, None
         self.min_delta, self.relative = min_delta, relative
         self.baseline, self.criterion = baseline, criterion
         self.best = None
@@ -86,11 +36,25 @@ class Score:
         """The name in the logs, or the name of the function."""
         return getattr(self.monitor, "__name__", None) or str(self.monitor)
 
+    @property
+    def of_validation(self):
+        """Whether the value may come from validation."""
+        return not isinstance(self.monitor, str) or self.name.startswith("val_")
+
+    def get_state(self):
+        """Return the best value and the state of the criterion, as a list."""
+        return [self.best, self.criterion.get_state()]
+
+    def set_state(self, state):
+        """Restore what `get_state` returned."""
+        self.best, counts = state
+        self.criterion.set_state(counts)
+
     def start(self, model):
         """Reset the score; raise if its direction can't be inferred."""
         self.best, self.mode = None, None
-        auto = self.given_mode == "auto"
-        mode = check_direction(model, self.monitor) if auto else self.given_mode
+        auto = self.requested_mode == "auto"
+        mode = check_direction(model, self.monitor) if auto else self.requested_mode
         self.mode = mode
         self.criterion.start(mode)
 
@@ -191,3 +155,50 @@ def _criterion(patience, criterion, baseline):
     if baseline is not None and not isinstance(criterion, Patience):
         fail("`baseline` works only with patience.", baseline=baseline)
     return criterion
+
+
+def direction_of(model, monitor):
+    """Return `"min"` or `"max"`, or None if the direction is unknown.
+
+    It is looked up in the built metrics and, before the first batch, in the metrics
+    passed to `compile`. A `val_` prefix and the name of an output are ignored.
+    """
+    name = monitor.removeprefix("val_")
+    if name == "loss" or name.endswith("_loss"):
+        return "min"
+    outputs = getattr(model, "output_names", None) or []
+    names = [name, *(name.removeprefix(f"{output}_") for output in outputs)]
+    for metric_name, direction in _directions(model):
+        if metric_name in names and direction:
+            return {"up": "max", "down": "min"}[direction]
+    return None
+
+
+def check_direction(model, monitor):
+    """Return the direction; raise if it is unknown."""
+    direction = direction_of(model, monitor)
+    if direction is None:
+        fail(
+            "Can't infer whether lower or higher is better for this metric. Pass "
+            "`mode='min'` or `mode='max'`.",
+            monitor=monitor,
+        )
+    return direction
+
+
+def _directions(model):
+    """Yield the name and direction of each metric, built or passed to `compile`."""
+    for metric in _keras.built_metrics(model):
+        yield metric.name, _keras.metric_direction(metric)
+    for metric in keras.tree.flatten(_keras.metric_arguments(model)):
+        if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
+            yield metric, "up"
+        elif isinstance(metric, str) and metric.lower() in ("crossentropy", "ce"):
+            yield metric, "down"
+        elif metric is not None:
+            try:
+                built = keras.metrics.get(metric)
+            except (ValueError, TypeError):
+                continue
+            name = metric if isinstance(metric, str) else getattr(built, "name", None)
+            yield name, _keras.metric_direction(built)

@@ -1,4 +1,4 @@
-"""Variables: all variables that training changes in a model, in a fixed order."""
+"""The state of a training run: variables, random generators and callbacks."""
 
 import random
 
@@ -7,6 +7,8 @@ import numpy as np
 
 from kcomponents import _backends, _keras
 from kcomponents._checks import fail
+
+# Variables
 
 
 def variables_of(model, with_optimizer=False):
@@ -17,20 +19,23 @@ def variables_of(model, with_optimizer=False):
     variables = [*model.variables]
     for optimizer in optimizers_of(model) if with_optimizer else ():
         variables += optimizer.variables
-    left_out = [*model.metrics_variables, *_keras.passengers(model)]
-    seen, kept = {id(variable) for variable in left_out}, []
+    left_out = [*model.metrics_variables, *_keras.extra_variables_of(model)]
+    seen, found = {id(variable) for variable in left_out}, []
     for variable in variables:
         if id(variable) not in seen:
             seen.add(id(variable))
-            kept.append(variable)
-    return kept
+            found.append(variable)
+    return found
 
 
 def parts_of(variables):
     """Replace each variable that may differ between replicas by its replicas."""
     parts = []
     for variable in variables:
-        parts += [variable] if variable.trainable else _backends.parts(variable)
+        if variable.trainable:
+            parts.append(variable)
+        else:
+            parts += _backends.replica_variables(variable)
     return parts
 
 
@@ -95,7 +100,7 @@ def _name(variable):
     return getattr(variable, "path", variable.name)
 
 
-# Random state: save and restore the global random generators of a process.
+# Global random generators
 
 
 def random_state():
@@ -121,13 +126,13 @@ def set_random_state(state):
         seeds.assign(state["keras"])
 
 
-# Callback states: save and restore the state of each callback in a list.
+# Callbacks
 
 
 def states_of(callbacks, without):
     """Return a dict of name → state of all callbacks with a state but `without`."""
     states = {}
-    for name, callback in _named(callbacks):
+    for name, callback in _with_names(callbacks):
         if callback is without:
             continue
         if hasattr(callback, "get_state") and hasattr(callback, "set_state"):
@@ -139,7 +144,7 @@ def states_of(callbacks, without):
 
 def set_states(callbacks, states):
     """Restore the states of callbacks; a callback without a state is left as it is."""
-    for name, callback in _named(callbacks):
+    for name, callback in _with_names(callbacks):
         if name not in states:
             continue
         if hasattr(callback, "set_state"):
@@ -157,7 +162,7 @@ def _attributes_of(callback):
     return ()
 
 
-def _named(callbacks):
+def _with_names(callbacks):
     """Yield each callback with its name: its class and its number within the class."""
     counts = {}
     for callback in callbacks:

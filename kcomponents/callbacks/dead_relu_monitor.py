@@ -1,4 +1,4 @@
-"""Rectifier activations, the pieces of maxout layers, and NaN in weights."""
+"""DeadReLUMonitor: the share of rectifier units that never fire."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,77 +8,27 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from kcomponents import _backends, _keras
+from kcomponents._activation_traits import DEAD_WHEN_INACTIVE, TRAITS
 from kcomponents._checks import number
 from kcomponents.callbacks._monitor import OutputMonitor
 from kcomponents.probes import Statistic
-from kcomponents.probes._layer_walk import named_layers
-from kcomponents.probes.measures import per_unit
+from kcomponents.probes.layer_walk import named_layers
+from kcomponents.probes.measures import is_dead, per_unit
 from kcomponents.record import Record
 
-# Activation → whether a unit that never fires still learns.
-LEARNS = {
-    "relu": "no",
-    "relu6": "no",
-    "leaky_relu": "yes",
-    "prelu": "yes",
-    "rrelu": "yes",
-    "elu": "slowly",
-    "selu": "slowly",
-    "celu": "slowly",
-    "maxout": "unit only",
+# Slope below 0 → whether a unit that never fires still learns.
+STILL_LEARNS = {
+    "flat": "no",
+    "fading": "slowly",
+    "sloped": "yes",
+    "pieces": "unit only",
 }
-
-
-def is_rectifier(watched):
-    """Return whether a layer applies a rectifier whose units can be counted."""
-    if watched.activation == "maxout":
-        # The pieces of a maxout inside another layer or a wrapper are not visible.
-        return hasattr(watched.layer, "grouping")
-    return watched.activation in LEARNS
-
-
-def every_piece(view, outputs):
-    """Repeat the outputs of maxout units so that each piece has its unit's output."""
-    layer, axis = view.layer, view.axis
-    units = outputs.shape[axis]
-    if sizes := getattr(layer, "group_sizes", None):
-        return ops.take(outputs, np.repeat(np.arange(units), sizes), axis)
-    pieces = view.inputs.shape[axis] // units
-    if layer.grouping == "strided":
-        return ops.concatenate([outputs] * pieces, axis)
-    return ops.repeat(outputs, pieces, axis)
-
-
-def nan_weights(model, layer, fired):
-    """Return for each unit whether its weights contain NaN.
-
-    Outputs do not always show it: in TensorFlow graphs without XLA, a dense layer and
-    its ReLU are fused into one operation that turns NaN into 0.
-    """
-    found = np.zeros(fired.shape, bool)
-    source = _weighted(model, layer)
-    for weight in source.weights if source else ():
-        if weight.shape and weight.shape[-1] == found.size and "float" in weight.dtype:
-            axes = tuple(range(len(weight.shape) - 1))
-            nan = ops.isnan(weight.value)
-            found |= ops.convert_to_numpy(ops.any(nan, axes) if axes else nan)
-    # The layer before may not feed this one, so count only units that never fired.
-    return found if source is layer else found & ~fired
-
-
-def _weighted(model, layer):
-    """Return the layer if it has weights, else the last layer before it that does."""
-    before = None
-    for other in named_layers(model).values():
-        if other is layer:
-            return layer if layer.weights else before
-        if other.weights and not _keras.sublayers(other):
-            before = other
-    return before
-
-
-# DeadReLUMonitor: the share of rectifier units that never fire.
-
+# The same by activation.
+LEARNS = {
+    name: STILL_LEARNS[traits.inactive]
+    for name, traits in TRAITS.items()
+    if traits.inactive
+}
 REMEDIES = {
     "relu": "lower the learning rate; use HeNormal; use LeakyReLU or PReLU",
     "output": "use softplus or no activation for the output; lower the learning rate",
@@ -156,7 +106,7 @@ class DeadReLUMonitor(OutputMonitor):
 
     KEY = "dead_relu"
     HEADER = "units", "never fired", "share", "NaN", "still learns", "remedy"
-    NOTHING = "No rectifier was monitored."
+    EMPTY_REPORT = "No rectifier was monitored."
 
     def __init__(
         self,
@@ -173,12 +123,12 @@ class DeadReLUMonitor(OutputMonitor):
         super().__init__(data, layers, warn_above, **shared)
         self.threshold = number("threshold", threshold)
 
-    def _forget(self):
-        super()._forget()
+    def _reset(self):
+        super()._reset()
         self.dead_units, self.nan_units = {}, {}
 
-    def _watches(self, watched):
-        return is_rectifier(watched)
+    def _is_watched(self, watched):
+        return _is_rectifier(watched)
 
     def _statistics(self):
         own = (Statistic("unit_highest", "outputs", _highest, "max"),)
@@ -187,19 +137,19 @@ class DeadReLUMonitor(OutputMonitor):
             own += (Statistic("unit_nan", "outputs", _nan, "max"),)
         return own
 
-    def _see_site(self, site, watched, highest, hidden=None):
+    def _summarize(self, site, watched, highest, hidden=None):
         if np.isneginf(highest).all():
             return None
         # For a piece of a maxout, `highest` is 1 if it was ever the maximum, else 0.
         above = 0 if watched.activation == "maxout" else self.threshold
-        fired, nan = highest > above, np.isnan(highest)
+        dead, nan = is_dead(highest, above), np.isnan(highest)
         if hidden is not None:
             nan |= hidden > 0
-        fired &= ~nan
-        if not fired.all():
+        silent = dead | nan
+        if silent.any():
             # A fused ReLU turns NaN into 0, so a unit that never fired may have NaN.
-            nan |= nan_weights(self.model, watched.layer, fired)
-        dead = ~fired & ~nan
+            nan |= _nan_weights(self.model, watched.layer, silent)
+        dead &= ~nan
         self.dead_units[site] = np.flatnonzero(dead).tolist()
         self.nan_units[site] = np.flatnonzero(nan).tolist()
         share = float(dead.mean())
@@ -213,18 +163,26 @@ class DeadReLUMonitor(OutputMonitor):
     def _remedy(self, site, activation, share, nan):
         above = 0.5 if self.warn_above is None else self.warn_above
         remedy = REMEDIES["nan"] if nan else ""
-        if share > above and activation in ("relu", "relu6", "maxout"):
+        if share > above and activation in (*DEAD_WHEN_INACTIVE, "maxout"):
             output = site in self._probe.last_layers and activation != "maxout"
             kind = "output" if output else activation.removesuffix("6")
             remedy = "; ".join(filter(None, [remedy, REMEDIES[kind]]))
         return remedy
 
 
+def _is_rectifier(watched):
+    """Return whether a layer applies a rectifier whose units can be counted."""
+    if watched.activation == "maxout":
+        # The pieces of a maxout inside another layer or a wrapper are not visible.
+        return hasattr(watched.layer, "grouping")
+    return watched.activation in LEARNS
+
+
 def _highest(view):
     """Return each unit's highest output; for a maxout piece, 1 if it fired, else 0."""
     if view.activation != "maxout":
         return per_unit(ops.max, view.outputs, view.axis)
-    highest = every_piece(view, view.outputs)
+    highest = _repeat_for_pieces(view, view.outputs)
     fires = ops.cast(ops.equal(view.inputs, highest), highest.dtype)
     return per_unit(ops.max, ops.where(ops.isnan(highest), highest, fires), view.axis)
 
@@ -233,5 +191,45 @@ def _nan(view):
     # A NaN weight affects every sample, so one sample is enough.
     first = view.outputs[:1]
     if view.activation == "maxout":
-        first = every_piece(view, first)
+        first = _repeat_for_pieces(view, first)
     return per_unit(ops.any, ops.isnan(first), view.axis)
+
+
+def _repeat_for_pieces(view, outputs):
+    """Repeat the outputs of maxout units so that each piece has its unit's output."""
+    layer, axis = view.layer, view.axis
+    units = outputs.shape[axis]
+    if sizes := getattr(layer, "group_sizes", None):
+        return ops.take(outputs, np.repeat(np.arange(units), sizes), axis)
+    pieces = view.inputs.shape[axis] // units
+    if layer.grouping == "strided":
+        return ops.concatenate([outputs] * pieces, axis)
+    return ops.repeat(outputs, pieces, axis)
+
+
+def _nan_weights(model, layer, silent):
+    """Return for each unit whether its weights contain NaN.
+
+    Outputs do not always show it: in TensorFlow graphs without XLA, a dense layer and
+    its ReLU are fused into one operation that turns NaN into 0.
+    """
+    found = np.zeros(silent.shape, bool)
+    source = _layer_with_weights(model, layer)
+    for weight in source.weights if source else ():
+        if weight.shape and weight.shape[-1] == found.size and "float" in weight.dtype:
+            axes = tuple(range(len(weight.shape) - 1))
+            nan = ops.isnan(weight.value)
+            found |= ops.convert_to_numpy(ops.any(nan, axes) if axes else nan)
+    # The layer before may not feed this one, so count only units that never fired.
+    return found if source is layer else found & silent
+
+
+def _layer_with_weights(model, layer):
+    """Return the layer if it has weights, else the last layer before it that does."""
+    before = None
+    for other in named_layers(model).values():
+        if other is layer:
+            return layer if layer.weights else before
+        if other.weights and not _keras.sublayers(other):
+            before = other
+    return before

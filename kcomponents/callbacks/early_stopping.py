@@ -1,10 +1,9 @@
-"""Restoring: restore the best state of the model, and report why training ended."""
+"""EarlyStopping: stop when a score no longer improves, restore the best weights."""
 
 import contextlib
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -12,301 +11,30 @@ import keras
 
 from kcomponents import _keras
 from kcomponents._checks import boolean, fail, number, one_of, positive_int
-from kcomponents._keras.callback_list import around, calling_list
+from kcomponents._keras.callback_list import running_callbacks, wrap_hook
 from kcomponents._keras.optimizers import iterations_on_device
-from kcomponents.callbacks._best_state import BestFile, BestState
-from kcomponents.callbacks._mid_epoch_validation import InnerChecks
+from kcomponents.callbacks._best_state import (
+    BestFile,
+    BestState,
+    BestStates,
+    averaged_variables,
+    load_best_state,
+)
+from kcomponents.callbacks._mid_epoch_validation import MidEpochValidation
 from kcomponents.callbacks._score import best_first, scores_of
-from kcomponents.callbacks._stop_state import StopState
+from kcomponents.callbacks._stop_state import StopStateFile
 from kcomponents.callbacks.stop_criteria import StopCriterion, StopReason
 
-
-class Restoring:
-    """The part of `EarlyStopping` that runs when training ends."""
-
-    @contextlib.contextmanager
-    def guard(self, model: keras.Model) -> Iterator[Self]:
-        """Return a context that restores the best state if an exception occurs in it.
-
-        Keras does not call callbacks after an exception or Ctrl-C. The exception is
-        raised again once the state is restored.
-
-        Args:
-            model: The `keras.Model` that is trained inside the context.
-
-        Returns:
-            A context manager for `with`; its value is this callback.
-
-        Example:
-            >>> import keras
-            >>> from kcomponents.callbacks import EarlyStopping
-            >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-            >>> model.compile("sgd", "mse")
-            >>> x, y = keras.ops.ones((8, 2)), keras.ops.ones((8, 1))
-            >>> stopper = EarlyStopping("loss", restore_best_weights=True)
-            >>> with stopper.guard(model):
-            ...     history = model.fit(x, y, verbose=0, callbacks=[stopper])
-        """
-        # It is still True if an exception ended an earlier `fit` outside of a guard.
-        self._training = False
-        try:
-            yield self
-        except BaseException:
-            if self._training:
-                self._training, self.stop_reason = False, StopReason.INTERRUPTED
-                self._restore_at("interrupt", model)
-            raise
-
-    def restore(self, model: keras.Model | None = None) -> None:
-        """Restore the best state of the last `fit` in a model.
-
-        Args:
-            model: `keras.Model` with the same variables as the trained one. Defaults to
-                `None`, the trained model itself.
-
-        Raises:
-            ValueError: If there is no best state, or the model has other variables.
-        """
-        if self.best_weights is None:
-            rule = "There must be a best state: train with `restore_best_weights=True`."
-            fail(rule, best=self.best)
-        self.best_weights.restore(self.model if model is None else model)
-        self._restored = self.best_epoch
-
-    @property
-    def stop_message(self) -> str:
-        """Why training ended and what the best score was; epochs count from 1."""
-        if self.stop_reason is None:
-            return "Training has not ended."
-        message = self._reason_text()
-        if self.best is None:
-            return message
-        name, best = self._scores[0].name, f"{self.best:.4g}"
-        epoch = f"epoch {self.best_epoch + 1}"
-        if self._restored is None:
-            return f"{message} Best {name}: {best} ({epoch})."
-        return f"{message} Restored the best weights ({epoch}, {name} {best})."
-
-    def _reason_text(self):
-        reason, count = self.stop_reason, (self._epoch or 0) + 1
-        if reason is StopReason.END and count > 1:
-            return f"Finished all {count} epochs."
-        if reason is StopReason.END:
-            return "Finished 1 epoch." if self._epoch == 0 else "Finished all epochs."
-        at = "" if self._epoch is None else f" in epoch {count}"
-        text = reason.value
-        if reason is StopReason.CRITERION:
-            scores = [f"{s.name} ({s.criterion!r})" for s in self._scores]
-            text = f"{text} in {', '.join(scores)}"
-        elif reason in (StopReason.THRESHOLD, StopReason.DIVERGED):
-            text = f"{self._scores[0].name} {text}"
-        return f"Stopped{at}: {text}."
-
-    def _restore_at(self, end, model):
-        kept = self.best_weights is not None
-        if self.restore_best_weights and end in self.restore_on and kept:
-            self.restore(model)
-
-
-def scored_places(model, score):
-    """Return a dict of a variable's id → the variable with the value to restore in it.
-
-    With `SwapEMAWeights`, validation scores the moving averages of the weights. At the
-    end of an epoch these are either in the model or in the optimizer.
-    """
-    validated = not isinstance(score.monitor, str) or score.name.startswith("val_")
-    running = calling_list()
-    callbacks = running.callbacks if validated and running is not None else []
-    swaps = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
-    if not swaps:
-        return {}
-    pairs = _keras.averages(model.optimizer)
-    if _keras.averages_in_model(swaps[0]):
-        return {id(average): variable for variable, average in pairs}
-    return {id(variable): average for variable, average in pairs}
-
-
-# Stopping: check the scores of each epoch, keep the best state, stop training.
-
 COMBINE = {"all": all, "any": any}
-
-
-class Stopping(Restoring, StopState, keras.callbacks.EarlyStopping):
-    """The part of `EarlyStopping` that runs during training."""
-
-    def _reset(self):
-        self.wait = self.stopped_epoch = self.best_epoch = self._best_step = 0
-        self.best = self.best_weights = self.stop_reason = self._spare = None
-        self.history = {}
-        self._epoch = self._restored = self._checks = self._first_epoch = None
-        self._training, self._saved_states = False, []
-        self._start_time = time.monotonic()
-
-    @property
-    def best_step(self) -> int:
-        """Number of steps that the optimizer had done at the best score."""
-        return int(keras.ops.convert_to_numpy(self._best_step))
-
-    def on_train_begin(self, logs=None):
-        """Reset the state of an earlier `fit` and check the arguments."""
-        self._reset()
-        for score in self._scores:
-            score.start(self.model)
-        first = self._scores[0]
-        better = {"min": keras.ops.less, "max": keras.ops.greater}
-        self.monitor_op = better[first.mode]
-        good, bad = self.stopping_threshold, self.divergence_threshold
-        if None not in (good, bad) and not first.is_beyond(good, bad):
-            fail(
-                "`stopping_threshold` must be better than `divergence_threshold`.",
-                stopping_threshold=good,
-                divergence_threshold=bad,
-            )
-        running = calling_list()
-        if self.check_every is not None:
-            if running is None:
-                rule = "`check_every` works only in `fit` or with a `CallbackList`."
-                fail(rule, check_every=self.check_every)
-            self._checks = InnerChecks(self.check_every, self.validation_data)
-            around(running, "on_train_batch_end", after=self._after_batch)
-        self._open_state(running)
-        self._training = True
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Resume from the state that an earlier process saved, if there is one."""
-        if self._first_epoch is None:
-            self._resume(epoch)
-        self._epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Check the scores, keep the state if it is the best, and stop if needed."""
-        self._epoch = epoch
-        if self._checks is None:
-            self._check_logs(logs or {})
-        self._save_state()
-
-    def _after_batch(self, batch, logs=None):
-        if self._checks.is_due(batch) and not self.model.stop_training:
-            self._check_logs(self._checks.logs(self.model, logs or {}))
-
-    def _check_logs(self, logs):
-        values = [score.value(logs) for score in self._scores]
-        if None in values:
-            self._check_missing(self._scores[values.index(None)], logs)
-        elif self._epoch >= self.start_from_epoch:
-            self._check(values, logs)
-        if self.max_seconds is not None and self.stop_reason is None:
-            if self._seconds() >= self.max_seconds:
-                self._stop(StopReason.TIME)
-
-    def _seconds(self):
-        return time.monotonic() - self._start_time
-
-    def on_train_end(self, logs=None):
-        """Set the stop reason, restore the best state, and print the message."""
-        self._training = False
-        if self._first_epoch is None and self._saved_states:
-            # No epoch was left to train, so `on_epoch_begin` was never called.
-            if self._stays_stopped:
-                _keras.begun(self.model)
-            self._resume(self._saved_states[0]["next_epoch"])
-        if self.stop_reason is None:
-            stopped = self.model.stop_training
-            self.stop_reason = StopReason.OTHER if stopped else StopReason.END
-        end = "end" if self.stop_reason is StopReason.END else "stop"
-        self._restore_at(end, self.model)
-        self._save_state(ended=True)
-        if self._checks is not None:
-            self._checks.release()
-        if self.verbose:
-            # Not logged, so that it appears with the progress bar of `fit`.
-            print(self.stop_message)
-
-    def _check(self, values, logs):
-        pairs = zip(self._scores, values, strict=True)
-        results = [score.update(value, logs) for score, value in pairs]
-        first, value = self._scores[0], values[0]
-        improved, _ = results[0]
-        self._record(values)
-        if improved:
-            self._keep(value)
-        self.wait = getattr(first.criterion, "wait", 0)
-        good, bad = self.stopping_threshold, self.divergence_threshold
-        if self.check_finite and not all(map(math.isfinite, values)):
-            self._stop(StopReason.NOT_FINITE)
-        elif good is not None and first.is_beyond(value, good):
-            self._stop(StopReason.THRESHOLD)
-        elif bad is not None and first.is_beyond(bad, value):
-            self._stop(StopReason.DIVERGED)
-        elif COMBINE[self.combine](stop for _, stop in results):
-            self._stop(StopReason.CRITERION)
-
-    def _keep(self, value):
-        """Keep the best score so far and the state of the model that has it."""
-        if self.restore_best_weights:
-            # Checks within an epoch score the weights, never their averages.
-            inner = self._checks is not None
-            places = {} if inner else scored_places(self.model, self._scores[0])
-            # Two buffers alternate, so that the best state stays complete if an
-            # exception interrupts the copy.
-            previous = self.best_weights
-            self.best_weights = self._copy_state(places, self._spare)
-            reusable = previous is not None and previous.serves_again
-            self._spare = previous if reusable else None
-        self.best, self.best_epoch = value, self._epoch
-        self._best_step = iterations_on_device(self.model)
-
-    def _copy_state(self, places, spare):
-        """Return the state of the model, written to `best_path` if possible."""
-        arguments = self.restore_optimizer, places
-        if self.best_path is not None:
-            try:
-                return BestFile.of(self.model, self.best_path, *arguments)
-            except OSError as error:
-                warnings.warn(
-                    f"Could not write the best state to {self.best_path!r}, so it is "
-                    f"kept on the device: {error}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-        return BestState.of(self.model, *arguments, spare)
-
-    def _record(self, values):
-        """Add the scores to `history`."""
-        entry = {"epoch": self._epoch}
-        if self._checks is not None:
-            entry["step"] = self._checks.steps
-        entry |= {s.name: v for s, v in zip(self._scores, values, strict=True)}
-        for name, value in entry.items():
-            self.history.setdefault(name, []).append(value)
-
-    def _stop(self, reason):
-        self.stop_reason, self.stopped_epoch = reason, self._epoch
-        self.model.stop_training = True
-
-    def _check_missing(self, score, logs):
-        """Raise if a score is not in the logs, unless validation comes later."""
-        awaited = score.name.startswith("val_") and _keras.validates_later()
-        if not awaited:
-            fail(
-                "`monitor` must be in the logs. Available: "
-                f"{', '.join(map(repr, logs)) or 'none'}. If another callback adds it, "
-                "list this one after that one.",
-                monitor=score.name,
-            )
-
-    def __getstate__(self):
-        # Tuners copy callbacks, which must not copy the model too.
-        return {**self.__dict__, "_model": None, "_checks": None}
-
-
-# EarlyStopping: stop when a score no longer improves, and restore the best weights.
-
 RESTORE_ON = ("stop", "end", "interrupt")
+# The attributes that are part of the saved state as they are.
+SAVED = ("wait", "stopped_epoch", "best", "best_epoch", "history")
+# If training resumes after one of these ends, there is no stop reason yet.
+RESUMABLE = (StopReason.END, StopReason.INTERRUPTED)
 _Monitor = str | Callable[[dict[str, Any]], float]
 
 
-class EarlyStopping(Stopping):
+class EarlyStopping(keras.callbacks.EarlyStopping):
     """Stop training when a score no longer improves, and restore the best weights.
 
     It replaces `keras.callbacks.EarlyStopping` and takes the same arguments in the same
@@ -324,14 +52,11 @@ class EarlyStopping(Stopping):
         best: Float, the best score, or `None`.
         best_epoch: Integer, the epoch of the best score. As in Keras, the first epoch
             is 0.
-        best_step: Integer, how many steps the optimizer had done at the best score.
         stopped_epoch: Integer, the epoch in which this callback stopped training, or 0
             if it did not. As in Keras, the first epoch is 0.
         history: Dict of lists: every score by name, its `"epoch"` (the first is 0) and,
             with `check_every`, its `"step"`.
         stop_reason: `StopReason`, or `None` before training has ended.
-        stop_message: String that says why training stopped and what the best score was.
-            It counts epochs from 1.
 
     Args:
         monitor: Name of a metric in the logs, a function of the logs that returns a
@@ -440,7 +165,7 @@ class EarlyStopping(Stopping):
             monitor,
             **shared,
             verbose=verbose,
-            mode=self._scores[0].given_mode,
+            mode=self._scores[0].requested_mode,
             restore_best_weights=boolean("restore_best_weights", restore_best_weights),
             start_from_epoch=start_from_epoch,
         )
@@ -466,6 +191,301 @@ class EarlyStopping(Stopping):
         self.check_every, self.validation_data = check_every, validation_data
         self.best_path, self.state_path = _path(best_path), _path(state_path)
         self._reset()
+
+    def _reset(self):
+        self.wait = self.stopped_epoch = self.best_epoch = self._best_step = 0
+        self.best = self.best_weights = self.stop_reason = None
+        self.history = {}
+        self._epoch = self._restored_epoch = None
+        self._training, self._start_time = False, time.monotonic()
+        self._state_file = self._validation = None
+
+    @property
+    def best_weights(self) -> BestState | BestFile | None:
+        """The state of the model at the best score, or `None`."""
+        return self._best_states.current
+
+    @best_weights.setter
+    def best_weights(self, state: BestState | BestFile | None) -> None:
+        self._best_states = BestStates(state)
+
+    @property
+    def best_step(self) -> int:
+        """Number of steps that the optimizer had done at the best score."""
+        return int(keras.ops.convert_to_numpy(self._best_step))
+
+    @property
+    def stop_message(self) -> str:
+        """Why training ended and what the best score was; epochs count from 1."""
+        if self.stop_reason is None:
+            return "Training has not ended."
+        message = self._reason_text()
+        if self.best is None:
+            return message
+        name, best = self._scores[0].name, f"{self.best:.4g}"
+        epoch = f"epoch {self.best_epoch + 1}"
+        if self._restored_epoch is None:
+            return f"{message} Best {name}: {best} ({epoch})."
+        return f"{message} Restored the best weights ({epoch}, {name} {best})."
+
+    def _reason_text(self):
+        reason, count = self.stop_reason, (self._epoch or 0) + 1
+        if reason is StopReason.END and count > 1:
+            return f"Finished all {count} epochs."
+        if reason is StopReason.END:
+            return "Finished 1 epoch." if self._epoch == 0 else "Finished all epochs."
+        at = "" if self._epoch is None else f" in epoch {count}"
+        text = reason.value
+        if reason is StopReason.CRITERION:
+            scores = [f"{s.name} ({s.criterion!r})" for s in self._scores]
+            text = f"{text} in {', '.join(scores)}"
+        elif reason in (StopReason.THRESHOLD, StopReason.DIVERGED):
+            text = f"{self._scores[0].name} {text}"
+        return f"Stopped{at}: {text}."
+
+    @contextlib.contextmanager
+    def guard(self, model: keras.Model) -> Iterator[Self]:
+        """Return a context that restores the best state if an exception occurs in it.
+
+        Keras does not call callbacks after an exception or Ctrl-C. The exception is
+        raised again once the state is restored.
+
+        Args:
+            model: The `keras.Model` that is trained inside the context.
+
+        Returns:
+            A context manager for `with`; its value is this callback.
+
+        Example:
+            >>> import keras
+            >>> from kcomponents.callbacks import EarlyStopping
+            >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> x, y = keras.ops.ones((8, 2)), keras.ops.ones((8, 1))
+            >>> stopper = EarlyStopping("loss", restore_best_weights=True)
+            >>> with stopper.guard(model):
+            ...     history = model.fit(x, y, verbose=0, callbacks=[stopper])
+        """
+        # It is still True if an exception ended an earlier `fit` outside of a guard.
+        self._training = False
+        try:
+            yield self
+        except BaseException:
+            if self._training:
+                self._training, self.stop_reason = False, StopReason.INTERRUPTED
+                self._restore_at("interrupt", model)
+            raise
+
+    def restore(self, model: keras.Model | None = None) -> None:
+        """Restore the best state of the last `fit` in a model.
+
+        Args:
+            model: `keras.Model` with the same variables as the trained one. Defaults to
+                `None`, the trained model itself.
+
+        Raises:
+            ValueError: If there is no best state, or the model has other variables.
+        """
+        if self.best_weights is None:
+            rule = "There must be a best state: train with `restore_best_weights=True`."
+            fail(rule, best=self.best)
+        self.best_weights.restore(self.model if model is None else model)
+        self._restored_epoch = self.best_epoch
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the state of this callback, as a dict of plain values and arrays."""
+        best, reason = self.best_weights, self.stop_reason
+        validation = self._validation
+        return {
+            **{name: getattr(self, name) for name in SAVED},
+            "history": {name: list(values) for name, values in self.history.items()},
+            "best_step": self.best_step,
+            "epoch": self._epoch,
+            "seconds": self._seconds(),
+            "stop_reason": None if reason is None else reason.name,
+            "scores": [score.get_state() for score in self._scores],
+            "best_weights": None if best is None else best.get_state(),
+            "checks": None if validation is None else validation.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Resume from a state that `get_state` returned, at the start of training.
+
+        Args:
+            state: Dict that `get_state` returned.
+
+        Raises:
+            ValueError: If `monitor` or `best_path` was different.
+        """
+        if self._state_file is not None:
+            self._state_file.discard()
+        for name in SAVED:
+            setattr(self, name, state[name])
+        self._epoch, self._best_step = state["epoch"], state["best_step"]
+        self._start_time = time.monotonic() - state["seconds"]
+        reason = state["stop_reason"]
+        reason = None if reason is None else StopReason[reason]
+        self.stop_reason = None if reason in RESUMABLE else reason
+        if len(state["scores"]) != len(self._scores):
+            rule = "`monitor` must be the same as when the state was saved."
+            fail(rule, monitor=self.monitor, scores_saved=len(state["scores"]))
+        for score, saved in zip(self._scores, state["scores"], strict=True):
+            score.set_state(saved)
+        if self._validation is not None and state["checks"] is not None:
+            self._validation.set_state(state["checks"])
+        self.best_weights = load_best_state(state["best_weights"], self.best_path)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Reset the state of an earlier `fit` and check the arguments."""
+        self._reset()
+        for score in self._scores:
+            score.start(self.model)
+        first = self._scores[0]
+        better = {"min": keras.ops.less, "max": keras.ops.greater}
+        self.monitor_op = better[first.mode]
+        good, bad = self.stopping_threshold, self.divergence_threshold
+        if None not in (good, bad) and not first.is_beyond(good, bad):
+            fail(
+                "`stopping_threshold` must be better than `divergence_threshold`.",
+                stopping_threshold=good,
+                divergence_threshold=bad,
+            )
+        running = running_callbacks()
+        if self.check_every is not None:
+            if running is None:
+                rule = "`check_every` works only in `fit` or with a `CallbackList`."
+                fail(rule, check_every=self.check_every)
+            self._validation = MidEpochValidation(
+                self.check_every, self.validation_data
+            )
+            wrap_hook(running, "on_train_batch_end", after=self._after_batch)
+        if self.best_path is not None:
+            BestFile.check(self.best_path)
+        if self.state_path is not None:
+            self._state_file = StopStateFile(self.state_path)
+            self._state_file.open(self.model, running)
+        self._training = True
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Resume from the state that an earlier process saved, if there is one."""
+        if self._state_file is not None:
+            self._resume(self._state_file.state_before(epoch))
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Check the scores, keep the state if it is the best, and stop if needed."""
+        self._epoch = epoch
+        if self._validation is None:
+            self._check_logs(logs or {})
+        self._save_state()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Set the stop reason, restore the best state, and print the message."""
+        self._training = False
+        if self._state_file is not None:
+            self._resume(self._state_file.state_without_epochs(self.model))
+        if self.stop_reason is None:
+            stopped = self.model.stop_training
+            self.stop_reason = StopReason.OTHER if stopped else StopReason.END
+        end = "end" if self.stop_reason is StopReason.END else "stop"
+        self._restore_at(end, self.model)
+        self._save_state(ended=True)
+        if self._validation is not None:
+            self._validation.release()
+        if self.verbose:
+            # Not logged, so that it appears with the progress bar of `fit`.
+            print(self.stop_message)
+
+    def _resume(self, state):
+        if state is not None:
+            self.set_state(state)
+
+    def _save_state(self, ended=False):
+        if self._state_file is not None:
+            stopped = bool(self.model.stop_training)
+            self._state_file.save(self.get_state(), self._epoch, stopped, ended)
+
+    def _restore_at(self, end, model):
+        saved = self.best_weights is not None
+        if self.restore_best_weights and end in self.restore_on and saved:
+            self.restore(model)
+
+    def _after_batch(self, batch, logs=None):
+        if self._validation.is_due(batch) and not self.model.stop_training:
+            self._check_logs(self._validation.logs(self.model, logs or {}))
+
+    def _check_logs(self, logs):
+        values = [score.value(logs) for score in self._scores]
+        if None in values:
+            self._check_missing(self._scores[values.index(None)], logs)
+        elif self._epoch >= self.start_from_epoch:
+            self._check(values, logs)
+        if self.max_seconds is not None and self.stop_reason is None:
+            if self._seconds() >= self.max_seconds:
+                self._stop(StopReason.TIME)
+
+    def _check_missing(self, score, logs):
+        """Raise if a score is not in the logs, unless validation comes later."""
+        awaited = score.name.startswith("val_") and _keras.validates_later()
+        if not awaited:
+            fail(
+                "`monitor` must be in the logs. Available: "
+                f"{', '.join(map(repr, logs)) or 'none'}. If another callback adds it, "
+                "list this one after that one.",
+                monitor=score.name,
+            )
+
+    def _check(self, values, logs):
+        pairs = zip(self._scores, values, strict=True)
+        results = [score.update(value, logs) for score, value in pairs]
+        first, value = self._scores[0], values[0]
+        improved, _ = results[0]
+        self._add_to_history(values)
+        if improved:
+            self._save_best(value)
+        self.wait = getattr(first.criterion, "wait", 0)
+        good, bad = self.stopping_threshold, self.divergence_threshold
+        if self.check_finite and not all(map(math.isfinite, values)):
+            self._stop(StopReason.NOT_FINITE)
+        elif good is not None and first.is_beyond(value, good):
+            self._stop(StopReason.THRESHOLD)
+        elif bad is not None and first.is_beyond(bad, value):
+            self._stop(StopReason.DIVERGED)
+        elif COMBINE[self.combine](stop for _, stop in results):
+            self._stop(StopReason.CRITERION)
+
+    def _add_to_history(self, values):
+        entry = {"epoch": self._epoch}
+        if self._validation is not None:
+            entry["step"] = self._validation.steps
+        entry |= {s.name: v for s, v in zip(self._scores, values, strict=True)}
+        for name, value in entry.items():
+            self.history.setdefault(name, []).append(value)
+
+    def _save_best(self, value):
+        """Save the best score so far and the state of the model that has it."""
+        if self.restore_best_weights:
+            # Checks within an epoch score the weights, never their averages.
+            averages = self._validation is None and self._scores[0].of_validation
+            self._best_states.save(
+                self.model,
+                self.best_path,
+                with_optimizer=self.restore_optimizer,
+                places=averaged_variables(self.model) if averages else {},
+            )
+        self.best, self.best_epoch = value, self._epoch
+        self._best_step = iterations_on_device(self.model)
+
+    def _stop(self, reason):
+        self.stop_reason, self.stopped_epoch = reason, self._epoch
+        self.model.stop_training = True
+
+    def _seconds(self):
+        return time.monotonic() - self._start_time
+
+    def __getstate__(self):
+        # Tuners copy callbacks, which must not copy the model too.
+        return {**self.__dict__, "_model": None, "_validation": None}
 
 
 def _path(path):

@@ -1,4 +1,4 @@
-"""The first NaN or infinity in a run: how to detect it and how to describe it."""
+"""FiniteGuard: find the first NaN or infinity in training, and react to it."""
 
 import dataclasses
 import math
@@ -12,151 +12,10 @@ from keras import ops
 
 from kcomponents import _keras
 from kcomponents._checks import fail, number, one_of, positive_int
+from kcomponents._keras import unscaled_optimizer
 from kcomponents.callbacks._monitor import Monitor
 from kcomponents.probes import Probe, Statistic
-from kcomponents.probes._hub import tapped_optimizer
 from kcomponents.record import Record
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """The first NaN or infinity of a run.
-
-    Args:
-        what: String, `"loss"`, `"gradient"` or `"weight"`.
-        path: String, path of the variable. `None` for the loss.
-        step: Integer, counted from 1 over the whole `fit`: for a loss the batch, for a
-            gradient the optimizer step, for a weight the step after which it was found,
-            or 0 if it was found before training.
-        epoch: Integer, counted from 0.
-        since: Integer, for a weight the last step at which it was finite. Otherwise
-            `None`.
-    """
-
-    what: str
-    path: str | None
-    step: int
-    epoch: int
-    since: int | None = None
-
-    def __str__(self):
-        name = f"The {self.what}" + (f" of `{self.path}`" if self.path else "")
-        if self.what == "weight":
-            name = f"The weight `{self.path}`"
-        return f"{name} was NaN or infinite {self._when()}."
-
-    def _when(self):
-        if self.step == 0:
-            return "before training"
-        epoch = f"of `fit` (epoch {self.epoch + 1})"
-        if self.what == "loss":
-            return f"in batch {self.step} {epoch}"
-        if self.what == "gradient":
-            return f"in step {self.step} {epoch}"
-        return f"after step {self.step} {epoch}, but finite after step {self.since}"
-
-
-def _step_unless_finite(value, step):
-    return ops.where(ops.isfinite(value), math.inf, step)
-
-
-LOSS = Statistic(
-    "nonfinite_loss_batch",
-    "losses",
-    lambda view: _step_unless_finite(view.loss, view.step),
-    "min",
-)
-GRADIENTS = Statistic(
-    "nonfinite_gradient_step",
-    "batch_gradients",
-    lambda view: _step_unless_finite(view.squares, view.step),
-    "min",
-    per_variable=True,
-)
-SKIPPED = Statistic(
-    "nonfinite_batches",
-    "batch_gradients",
-    lambda view: 1.0 - ops.cast(view.finite, "float32"),
-)
-
-
-def statistics(check):
-    """Return the statistics that the checks need."""
-    chosen = {"loss": [LOSS], "gradients": [GRADIENTS, SKIPPED]}
-    return [statistic for name in check for statistic in chosen.get(name, [])]
-
-
-def found_in(reading, steps_before, window):
-    """Return the findings in a reading, the earliest first.
-
-    Args:
-        reading: `Reading` of the statistics above.
-        steps_before: Integer, optimizer steps before this `fit`.
-        window: Integer, batches per optimizer step.
-    """
-    batch = reading.values.get(LOSS.name, {}).get("all", math.inf)
-    steps = reading.values.get(GRADIENTS.name, {})
-    path = min(steps, key=steps.get, default=None)
-    step = steps.get(path, math.inf) - steps_before
-    found = []
-    if math.isfinite(step):
-        found.append(Finding("gradient", path, int(step), reading.epoch))
-    if math.isfinite(batch):
-        # A loss comes before the gradient of the same step, as it is the cause.
-        place = 0 if (batch - 1) // window + 1 <= step else 1
-        found.insert(place, Finding("loss", None, int(batch), reading.epoch))
-    return found
-
-
-def broken_weight(model):
-    """Return the path of the first weight with NaN or infinity, or None."""
-    weights = [w for w in model.weights if "float" in str(w.dtype)]
-    if not weights:
-        return None
-    finite = ops.stack([ops.all(ops.isfinite(w.value)) for w in weights])
-    finite = np.asarray(ops.convert_to_numpy(finite))
-    return None if finite.all() else weights[int(np.argmin(finite))].path
-
-
-# Snapshot: copies of weights and optimizer state on the host, to restore later.
-
-
-class Snapshot:
-    """Copies of a model's weights and its optimizer's variables."""
-
-    def __init__(self, model, step):
-        self.step = step
-        self.weights = [np.array(weight.numpy()) for weight in model.weights]
-        store = {}
-        # The method that saves to files leaves out the variables of probes.
-        model.optimizer.save_own_variables(store)
-        self.optimizer = {name: np.array(value) for name, value in store.items()}
-
-    def restore(self, model):
-        """Set the model and its optimizer to this state."""
-        for weight, value in zip(model.weights, self.weights, strict=True):
-            weight.assign(value)
-        model.optimizer.load_own_variables(self.optimizer)
-
-
-def check_rate(model):
-    """Raise `ValueError` unless the model has one learning rate that can be set."""
-    optimizer = tapped_optimizer(model)
-    if hasattr(optimizer, "optimizers"):
-        fail(
-            'The optimizer must have a single learning rate if `action` is "rollback".',
-            optimizer=keras.saving.get_registered_name(type(optimizer)),
-        )
-    source = optimizer and _keras.learning_rate_source(optimizer)
-    if source is not None:
-        fail(
-            "The learning rate must be a number, not a schedule, if `action` is "
-            '"rollback".',
-            learning_rate=keras.saving.get_registered_name(type(source)),
-        )
-
-
-# FiniteGuard: find the first NaN or infinity in training, and react to it.
 
 CHECKS = ("loss", "gradients", "weights")
 ACTIONS = ("stop", "skip", "rollback", "raise")
@@ -182,7 +41,6 @@ class FiniteGuard(Monitor):
             for weights, `since`, the last step at which they were finite.
         skipped: Integer, batches that `"skip"` skipped.
         rollbacks: Integer, how often `"rollback"` restored an earlier state.
-        report: String, the finding and what was done.
 
     Args:
         check: Name or list of names: `"loss"`, `"gradients"`, `"weights"`. Defaults to
@@ -240,7 +98,7 @@ class FiniteGuard(Monitor):
         verbose: int = 0,
     ):
         super().__init__(every=every, record=record, verbose=verbose)
-        self.check = _checks(check)
+        self.check = _check_names(check)
         self.action = one_of("action", action, ACTIONS)
         if action == "skip" and "gradients" not in self.check:
             rule = '`check` must include "gradients" if `action` is "skip".'
@@ -250,52 +108,53 @@ class FiniteGuard(Monitor):
             fail("`factor` must be less than 1.", factor=factor)
         self.max_rollbacks = positive_int("max_rollbacks", max_rollbacks)
 
-    def _forget(self):
-        super()._forget()
+    def _reset(self):
+        super()._reset()
         self.finding, self.skipped, self.rollbacks = None, 0, 0
-        self._snapshot, self._finite_at, self._ended = None, 0, False
+        self._snapshot, self._last_finite_step, self._ended = None, 0, False
 
     def _make_probe(self):
-        chosen = statistics(self.check)
-        return Probe(*chosen, skip_nonfinite=self.action == "skip")
+        return Probe(*_statistics(self.check), skip_nonfinite=self.action == "skip")
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Reset the callback and attach the probe."""
         if self.action == "rollback":
-            check_rate(self.model)
+            _check_learning_rate(self.model)
         super().on_train_begin(logs)
-        self._look([])
+        self._check_weights([])
 
-    def _see_epoch(self, epoch, reading, logs):
+    def _log_epoch(self, epoch, reading, logs):
         pass
 
-    def _see_reading(self, reading):
+    def _check_reading(self, reading):
         if self.action == "skip":
             self.skipped += int(reading.values["nonfinite_batches"]["all"])
-        self._look(found_in(reading, self._steps_at_begin, self._accumulated))
+        self._check_weights(
+            _findings_in(reading, self._steps_before, self._accumulated)
+        )
 
-    def _look(self, found):
+    def _check_weights(self, findings):
         """Check the weights, and act on the findings in steps and weights."""
         step, path = self._steps(), None
         if "weights" in self.check or self.action == "rollback":
-            path = broken_weight(self.model)
+            path = _nonfinite_weight(self.model)
         if path is None:
-            self._finite_at = step
+            self._last_finite_step = step
         else:
-            since = self._finite_at if step else None
-            found.append(Finding("weight", path, step, self._epoch, since))
-        if found:
+            since = self._last_finite_step if step else None
+            findings.append(Finding("weight", path, step, self._epoch, since))
+        if findings:
             first = self.finding is None
-            self.finding = self.finding or found[0]
-            self._act(found[0], first, mendable=path is None)
+            self.finding = self.finding or findings[0]
+            self._act(findings[0], first, weights_finite=path is None)
         elif self.action == "rollback":
             self._snapshot = Snapshot(self.model, step)
 
-    def _act(self, finding, first, mendable):
+    def _act(self, finding, first, weights_finite):
         if self.action == "raise":
             self._probe.detach()
             raise FloatingPointError(str(finding))
-        if self.action == "skip" and mendable:
+        if self.action == "skip" and weights_finite:
             if first:
                 _warn(finding, "Batches with such gradients are skipped.")
             return
@@ -314,7 +173,7 @@ class FiniteGuard(Monitor):
         self._snapshot.restore(self.model)
         optimizer.learning_rate = rate
         # The optimizer's own count went back, but the steps of `fit` keep counting.
-        self._steps_at_begin -= lost
+        self._steps_before -= lost
         self._snapshot.step += lost
 
     def _lower_learning_rate(self, finding):
@@ -338,7 +197,7 @@ class FiniteGuard(Monitor):
         return " ".join(parts)
 
 
-def _checks(check):
+def _check_names(check):
     names = [check] if isinstance(check, str) else check
     if not isinstance(names, (list, tuple)) or not names:
         rule = f"`check` must be one of {', '.join(CHECKS)}, or a list of them."
@@ -348,5 +207,143 @@ def _checks(check):
     return tuple(names)
 
 
-def _warn(finding, then):
-    warnings.warn(f"{finding} {then}", stacklevel=2)
+def _warn(finding, consequence):
+    warnings.warn(f"{finding} {consequence}", stacklevel=2)
+
+
+def _check_learning_rate(model):
+    """Raise `ValueError` unless the model has one learning rate that can be set."""
+    optimizer = unscaled_optimizer(model)
+    if hasattr(optimizer, "optimizers"):
+        fail(
+            'The optimizer must have a single learning rate if `action` is "rollback".',
+            optimizer=keras.saving.get_registered_name(type(optimizer)),
+        )
+    source = optimizer and _keras.learning_rate_source(optimizer)
+    if source is not None:
+        fail(
+            "The learning rate must be a number, not a schedule, if `action` is "
+            '"rollback".',
+            learning_rate=keras.saving.get_registered_name(type(source)),
+        )
+
+
+class Snapshot:
+    """Copies of a model's weights and its optimizer's variables."""
+
+    def __init__(self, model, step):
+        self.step = step
+        self.weights = [np.array(weight.numpy()) for weight in model.weights]
+        store = {}
+        # The method that saves to files leaves out the variables of probes.
+        model.optimizer.save_own_variables(store)
+        self.optimizer = {name: np.array(value) for name, value in store.items()}
+
+    def restore(self, model):
+        """Set the model and its optimizer to this state."""
+        for weight, value in zip(model.weights, self.weights, strict=True):
+            weight.assign(value)
+        model.optimizer.load_own_variables(self.optimizer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The first NaN or infinity of a run.
+
+    Args:
+        what: String, `"loss"`, `"gradient"` or `"weight"`.
+        path: String, path of the variable. `None` for the loss.
+        step: Integer, counted from 1 over the whole `fit`: for a loss the batch, for a
+            gradient the optimizer step, for a weight the step after which it was found,
+            or 0 if it was found before training.
+        epoch: Integer, counted from 0.
+        since: Integer, for a weight the last step at which it was finite. Otherwise
+            `None`.
+    """
+
+    what: str
+    path: str | None
+    step: int
+    epoch: int
+    since: int | None = None
+
+    def __str__(self):
+        name = f"The {self.what}" + (f" of `{self.path}`" if self.path else "")
+        if self.what == "weight":
+            name = f"The weight `{self.path}`"
+        return f"{name} was NaN or infinite {self._when()}."
+
+    def _when(self):
+        if self.step == 0:
+            return "before training"
+        epoch = f"of `fit` (epoch {self.epoch + 1})"
+        if self.what == "loss":
+            return f"in batch {self.step} {epoch}"
+        if self.what == "gradient":
+            return f"in step {self.step} {epoch}"
+        return f"after step {self.step} {epoch}, but finite after step {self.since}"
+
+
+# What the probe measures, and the findings in a reading
+
+
+def _step_unless_finite(value, step):
+    return ops.where(ops.isfinite(value), math.inf, step)
+
+
+LOSS = Statistic(
+    "nonfinite_loss_batch",
+    "losses",
+    lambda view: _step_unless_finite(view.loss, view.step),
+    "min",
+)
+GRADIENTS = Statistic(
+    "nonfinite_gradient_step",
+    "batch_gradients",
+    lambda view: _step_unless_finite(view.squares, view.step),
+    "min",
+    per_variable=True,
+)
+SKIPPED = Statistic(
+    "nonfinite_batches",
+    "batch_gradients",
+    lambda view: 1.0 - ops.cast(view.finite, "float32"),
+)
+
+
+def _statistics(check):
+    """Return the statistics that the checks need."""
+    chosen = {"loss": [LOSS], "gradients": [GRADIENTS, SKIPPED]}
+    return [statistic for name in check for statistic in chosen.get(name, [])]
+
+
+def _findings_in(reading, steps_before, window):
+    """Return the findings in a reading, the earliest first.
+
+    Args:
+        reading: `Reading` of the statistics above.
+        steps_before: Integer, optimizer steps before this `fit`.
+        window: Integer, batches per optimizer step.
+    """
+    batch = reading.values.get(LOSS.name, {}).get("all", math.inf)
+    steps = reading.values.get(GRADIENTS.name, {})
+    path = min(steps, key=steps.get, default=None)
+    step = steps.get(path, math.inf) - steps_before
+    findings = []
+    if math.isfinite(step):
+        findings.append(Finding("gradient", path, int(step), reading.epoch))
+    if math.isfinite(batch):
+        # A loss comes before the gradient of the same step, as it is the cause.
+        place = 0 if (batch - 1) // window + 1 <= step else 1
+        findings.insert(place, Finding("loss", None, int(batch), reading.epoch))
+    return findings
+
+
+def _nonfinite_weight(model):
+    """Return the path of the first weight with NaN or infinity, or None."""
+    weights = [w for w in model.weights if "float" in str(w.dtype)]
+    if not weights:
+        return None
+    finite = ops.stack([ops.all(ops.isfinite(w.value)) for w in weights])
+    finite = np.asarray(ops.convert_to_numpy(finite))
+    return None if finite.all() else weights[int(np.argmin(finite))].path

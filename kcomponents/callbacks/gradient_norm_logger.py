@@ -121,8 +121,8 @@ class GradientNormLogger(Monitor):
         super().__init__(every=every, record=record, verbose=verbose)
         self.per_variable = boolean("per_variable", per_variable)
 
-    def _forget(self):
-        super()._forget()
+    def _reset(self):
+        super()._reset()
         self._rows = []
         self._below, self._norm_sum, self._count = np.zeros(BINS), 0.0, 0
         self._skipped = 0
@@ -131,7 +131,7 @@ class GradientNormLogger(Monitor):
         own = (PER_VARIABLE,) if self.per_variable else ()
         return Probe(*TOTALS, *CLIPPED, *own)
 
-    def _see_epoch(self, epoch, reading, logs):
+    def _log_epoch(self, epoch, reading, logs):
         value = {n: v.get("all") for n, v in reading.values.items()}
         steps, applied = value["gradient_norms_below"][-1], value["applied_steps"]
         measured = {

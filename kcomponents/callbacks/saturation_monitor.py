@@ -92,7 +92,7 @@ class SaturationMonitor(OutputMonitor):
 
     KEY = "saturated"
     HEADER = "units", "saturated", "worst units", "remedy"
-    NOTHING = "No hidden layer with a saturating activation was monitored."
+    EMPTY_REPORT = "No hidden layer with a saturating activation was monitored."
 
     def __init__(
         self,
@@ -109,16 +109,16 @@ class SaturationMonitor(OutputMonitor):
         super().__init__(data, layers, warn_above, **shared)
         self.limits = {**LIMITS, **_check_limits({} if limits is None else limits)}
 
-    def _forget(self):
-        super()._forget()
+    def _reset(self):
+        super()._reset()
         self.unit_shares = {}
 
-    def _watches(self, watched):
+    def _is_watched(self, watched):
         # If a `Bidirectional` sums or multiplies, the bounds are others.
         alone = getattr(watched.layer, "merge_mode", None) in (None, "concat")
         return watched.activation in self.limits and alone
 
-    def _hides(self, site):
+    def _is_hidden(self, site):
         return site in self._probe.last_layers
 
     def _statistics(self):
@@ -130,7 +130,7 @@ class SaturationMonitor(OutputMonitor):
     def _on_plateau(self, view):
         return on_plateau(view, self.limits[view.activation])
 
-    def _see_site(self, site, watched, saturated, outputs):
+    def _summarize(self, site, watched, saturated, outputs):
         if not outputs.any():
             return None
         shares = saturated / outputs
@@ -148,13 +148,13 @@ def _check_limits(limits):
     if not named:
         rule = "`limits` must be a dict of activation names to pairs (low, high)."
         fail(rule, limits=limits)
-    return {name: _bounds(f"limits[{name!r}]", given) for name, given in limits.items()}
+    return {name: _check_pair(f"limits[{name!r}]", limits[name]) for name in limits}
 
 
-def _bounds(name, given):
-    if not isinstance(given, list | tuple) or len(given) != 2:
-        fail("Each value of `limits` must be a pair (low, high).", **{name: given})
-    low, high = (number(name, bound) for bound in given)
+def _check_pair(name, pair):
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        fail("Each value of `limits` must be a pair (low, high).", **{name: pair})
+    low, high = (number(name, bound) for bound in pair)
     if low >= high:
-        fail("In each pair of `limits`, low must be below high.", **{name: given})
+        fail("In each pair of `limits`, low must be below high.", **{name: pair})
     return low, high

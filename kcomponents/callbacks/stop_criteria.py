@@ -1,4 +1,4 @@
-"""StopCriterion: decides when to stop; patience is the usual one."""
+"""Stop criteria, which decide when to stop, and the reasons why training ended."""
 
 import abc
 import enum
@@ -113,7 +113,7 @@ class Patience(StopCriterion):
         return not check.improved and self.wait >= self.n
 
 
-# Prechelt's criteria for early stopping, for `EarlyStopping(criterion=...)`.
+# Prechelt's criteria for early stopping
 
 
 class GeneralizationLoss(StopCriterion):

@@ -1,4 +1,4 @@
-"""Checks and conversions of the arguments and logs that the doctor gets."""
+"""TrainingDoctor: a callback that finds out why a model does not train well."""
 
 import logging
 import os
@@ -10,35 +10,9 @@ import keras
 
 from kcomponents import _keras
 from kcomponents._checks import fail, positive_int
-from kcomponents._recording.recorder import Watch
+from kcomponents._recording.recorder import Recorder
 from kcomponents.doctor import LABELS, RULES, VERDICTS, Diagnosis, Finding, examine
 from kcomponents.record import Record
-
-
-def labels_known(stop_on, rules):
-    """Return `stop_on` as a set; raise if it contains an unknown label or verdict."""
-    given = {stop_on} if isinstance(stop_on, str) else set(stop_on)
-    # The labels of custom rules are unknown until they return findings.
-    custom = any(callable(rule) and rule not in RULES for rule in rules)
-    if not custom and (unknown := given - set(LABELS) - set(VERDICTS)):
-        rule = "`stop_on` must contain only these verdicts and labels"
-        unknown = sorted(unknown, key=str)
-        fail(f"{rule}: {', '.join([*VERDICTS, *LABELS])}.", stop_on=unknown)
-    return given
-
-
-def numbers(logs):
-    """Return the entries of logs that are numbers, as Python floats."""
-    found = {}
-    for name, value in (logs or {}).items():
-        try:
-            found[name] = float(value)
-        except (TypeError, ValueError):
-            continue
-    return found
-
-
-# TrainingDoctor: a callback that finds out why a model does not train well.
 
 logger = logging.getLogger("kcomponents")
 
@@ -63,7 +37,6 @@ class TrainingDoctor(keras.callbacks.Callback):
     and so on are measured inside the step.
 
     Attributes:
-        diagnosis: `kcomponents.doctor.Diagnosis` of the record so far.
         record: `kcomponents.record.Record` of the run.
 
     Args:
@@ -73,9 +46,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         every: Integer, the number of epochs between readings, or `"epoch"`: one reading
             per epoch for 20 epochs, then one each time the number of epochs has grown
             by about 10%. Defaults to `"epoch"`.
-        record_path: Path of a file to write the record to, for
-            `python -m kcomponents report`. An existing file is replaced. Defaults to
-            `None`.
+        record_path: Path of a file to write the record to, for `kcomponents report`.
+            An existing file is replaced. Defaults to `None`.
         stop_on: String or list of strings, labels (`kcomponents.doctor.LABELS`) and
             verdicts (`kcomponents.doctor.VERDICTS`). Training stops when one is found.
             Defaults to `()`.
@@ -117,25 +89,25 @@ class TrainingDoctor(keras.callbacks.Callback):
         if data is not None and (not isinstance(data, tuple | list) or len(data) != 2):
             fail("`data` must be a pair (x, y) of inputs and targets.", data=data)
         self.data = data
-        self.thins = isinstance(every, str) and every == "epoch"
-        self.every = 1 if self.thins else positive_int("every", every)
+        self._spaced = isinstance(every, str) and every == "epoch"
+        self.every = 1 if self._spaced else positive_int("every", every)
         self.record_path = record_path
         self.rules = RULES if rules is None else tuple(rules)
         examine(Record(), self.rules)  # Raises for unknown names.
-        self.stop_on = labels_known(stop_on, self.rules)
+        self.stop_on = _check_stop_on(stop_on, self.rules)
         self.record = Record()
-        self._of = self._watch = None
+        self._model_reference = self._recorder = None
         self._epochs, self._next = 0, 0
-        self._judged = None
+        self._cached_diagnosis = None
 
     @property
     def diagnosis(self) -> Diagnosis:
         """The `kcomponents.doctor.Diagnosis` of the record so far."""
         record = self.record
         size = len(record.readings), len(record.logs), id(record.structure)
-        if self._judged is None or self._judged[0] != size:
-            self._judged = size, examine(self.record, self.rules)
-        return self._judged[1]
+        if self._cached_diagnosis is None or self._cached_diagnosis[0] != size:
+            self._cached_diagnosis = size, examine(self.record, self.rules)
+        return self._cached_diagnosis[1]
 
     @staticmethod
     def examine_now(model: keras.Model, x: Any, y: Any = None) -> Diagnosis:
@@ -156,43 +128,43 @@ class TrainingDoctor(keras.callbacks.Callback):
         if not getattr(model, "compiled", False) or model.loss is None:
             fail("`model` must be compiled with a loss.", model=model.name)
         record = Record()
-        watch = Watch(model, record, (x, y), strict=True)
-        watch.begin({}, tapped=False)
+        recorder = Recorder(model, record, (x, y), strict=True)
+        recorder.start({}, tapped=False)
         return examine(record)
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Record model, settings and data, and start to measure."""
         before = self._continue_or_start()
-        self._watch = Watch(
+        self._recorder = Recorder(
             self.model,
             self.record,
             self.data,
             self._epochs,
-            on_data=self._before_first_step,
+            before_first_step=self._before_first_step,
             strict=self.data is not None,
         )
-        self._seen, known = None, _keras.running_fit()
+        self._last_epoch, known = None, _keras.running_fit()
         epochs = known.get("epochs", 2) - known.get("initial_epoch", 0)
         # Each measured `fit` compiles its step again, so measure ever fewer calls in a
         # loop of `fit` calls.
         tapped = epochs > 1 or self._epochs >= self._tap_next
         if tapped:
             self._tap_next = 2 * self._epochs + 1
-        self._watch.begin(known, tapped, before)
+        self._recorder.start(known, tapped, before)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the logs, and the measurements if a reading is due."""
-        self._seen = self._epochs
-        self.record.add_logs(self._epochs, numbers(logs))
+        self._last_epoch = self._epochs
+        self.record.add_logs(self._epochs, _numbers_in(logs))
         self._epochs += 1
         if self._epochs > self._next:
-            self._look()
+            self._take_reading()
 
-    def on_train_end(self, logs: dict[str, Any] | None = None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Take a last reading, stop measuring, and log the findings."""
-        if self._seen is not None and self._looked != self._seen:
-            self._look()
-        self._watch.end()
+        if self._last_epoch is not None and self._last_reading != self._last_epoch:
+            self._take_reading()
+        self._recorder.stop()
         self._warn()
 
     def _before_first_step(self):
@@ -203,15 +175,15 @@ class TrainingDoctor(keras.callbacks.Callback):
 
     def _warn(self):
         diagnosis = self.diagnosis
-        if diagnosis.findings and self._warned != diagnosis.sentence:
-            self._warned = diagnosis.sentence
+        if diagnosis.findings and self._last_warning != diagnosis.sentence:
+            self._last_warning = diagnosis.sentence
             logger.warning("%s", diagnosis.sentence)
 
-    def _look(self):
-        self._looked = self._epochs - 1
-        self._watch.look(self._looked)
-        apart = self._epochs // 10 if self.thins and self._epochs > 20 else 0
-        self._next = self._epochs + max(apart, self.every) - 1
+    def _take_reading(self):
+        self._last_reading = self._epochs - 1
+        self._recorder.record_epoch(self._last_reading)
+        gap = self._epochs // 10 if self._spaced and self._epochs > 20 else 0
+        self._next = self._epochs + max(gap, self.every) - 1
         self._maybe_stop()
 
     def _maybe_stop(self):
@@ -223,16 +195,39 @@ class TrainingDoctor(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _continue_or_start(self):
-        """Return the watch of an earlier `fit` of this model, or start a new record."""
-        if self._of is not None and self._of() is self.model:
-            return self._watch
+        """Return the last recorder of this model, or start a new record."""
+        if self._model_reference is not None and self._model_reference() is self.model:
+            return self._recorder
         self.record = Record(path=self.record_path)
-        self._of = weakref.ref(self.model)
+        self._model_reference = weakref.ref(self.model)
         self._epochs = self._next = self._tap_next = 0
-        self._looked = self._warned = None
+        self._last_reading = self._last_warning = None
         return None
 
     def __getstate__(self):
         # Tuners copy callbacks; a copy must not contain the model or a probe on it.
-        lost = dict.fromkeys(("_of", "_watch", "_model", "_judged"))
-        return {**self.__dict__, **lost}
+        names = "_model", "_model_reference", "_recorder", "_cached_diagnosis"
+        return {**self.__dict__, **dict.fromkeys(names)}
+
+
+def _check_stop_on(stop_on, rules):
+    """Return `stop_on` as a set; raise if it contains an unknown label or verdict."""
+    labels = {stop_on} if isinstance(stop_on, str) else set(stop_on)
+    # The labels of custom rules are unknown until they return findings.
+    custom = any(callable(rule) and rule not in RULES for rule in rules)
+    if not custom and (unknown := labels - set(LABELS) - set(VERDICTS)):
+        rule = "`stop_on` must contain only these verdicts and labels"
+        unknown = sorted(unknown, key=str)
+        fail(f"{rule}: {', '.join([*VERDICTS, *LABELS])}.", stop_on=unknown)
+    return labels
+
+
+def _numbers_in(logs):
+    """Return the entries of logs that are numbers, as Python floats."""
+    found = {}
+    for name, value in (logs or {}).items():
+        try:
+            found[name] = float(value)
+        except (TypeError, ValueError):
+            continue
+    return found

@@ -8,7 +8,7 @@ from kcomponents._checks import fail, number, positive_int
 from kcomponents._text import table
 from kcomponents.callbacks._monitor import Monitor
 from kcomponents.probes import Probe
-from kcomponents.probes._layer_walk import patterns, select
+from kcomponents.probes.layer_walk import patterns, select
 from kcomponents.probes.measures import RATIOS, mean_ratio
 from kcomponents.record import Record
 
@@ -75,17 +75,17 @@ class UpdateRatioMonitor(Monitor):
         self.variables = variables
         if variables is not None:
             patterns(variables, "variables")
-        self.band = _checked(band)
+        self.band = _check_band(band)
         self.sample = positive_int("sample", sample)
 
-    def _forget(self):
-        super()._forget()
+    def _reset(self):
+        super()._reset()
         self._kernels, self._sums, self._last = [], {}, {}
 
     def _make_probe(self):
         return Probe(*RATIOS, sample=self.sample)
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Reset the monitor and attach the probe."""
         super().on_train_begin(logs)
         pairs = zip(self._probe.paths, self._probe.variables, strict=True)
@@ -96,7 +96,7 @@ class UpdateRatioMonitor(Monitor):
             self._probe.detach()
             raise
 
-    def _see_epoch(self, epoch, reading, logs):
+    def _log_epoch(self, epoch, reading, logs):
         for path in self._kernels:
             sums = [reading.values[s.name][path] for s in RATIOS]
             self._last[path] = logs[f"update_ratio/{path}"] = mean_ratio(*sums)
@@ -119,7 +119,7 @@ class UpdateRatioMonitor(Monitor):
         return "low" if ratio < low else "high" if ratio > high else "ok"
 
 
-def _checked(band):
+def _check_band(band):
     if not isinstance(band, (tuple, list)) or len(band) != 2:
         fail("`band` must be a pair (low, high).", band=band)
     low, high = (number("band", bound, 0, open_low=True) for bound in band)

@@ -1,4 +1,4 @@
-"""Norms in float32 or wider that stay correct when sums of squares overflow."""
+"""Clipping of gradients by value, by norm, or relative to the weights; their norms."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,65 +9,39 @@ from kcomponents._checks import axis_in, fail, number
 from kcomponents._tensors import is_sparse, merge, values, widened, with_values
 
 
-def unit_axes(shape, axis=None):
-    """Return the axes over which the norm of a unit is taken, `None` for all."""
-    rank = len(shape)
-    if axis is not None:
-        axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-        if not axes:
-            fail("`axis` must name at least one axis.", axis=axis)
-        return tuple(axis_in("axis", a, rank) for a in axes)
-    if sum(size != 1 for size in shape) <= 1:
-        return None
-    if rank > 5:
-        fail(
-            "Pass `axis` for tensors with more than five axes.",
-            axis=axis,
-            shape=tuple(shape),
-        )
-    return (0,) if rank <= 3 else tuple(range(rank - 1))
+def clip_by_value(grads: Sequence[Any], value: float) -> list[Any]:
+    """Clip every entry of every gradient to `[-value, value]`.
 
+    `g = min(max(g, -value), value)`, which may change the gradient's direction.
 
-def norms(tensors, axes=None, keepdims=False):
-    """Return the L2 norm of each tensor, over all or the given axes.
+    Args:
+        grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
+            rows with the same index are summed first.
+        value: Float above 0, the largest absolute value of an entry.
 
-    Only if squares overflow, the norms are computed again from scaled numbers, which
-    takes two more passes over the tensors.
+    Returns:
+        List of gradients in their own dtypes. NaN stays NaN.
+
+    Raises:
+        ValueError: If `value` is not a finite number above 0.
+
+    Example:
+        >>> import keras
+        >>> from kcomponents.clipping import clip_by_value
+        >>> [g] = clip_by_value([keras.ops.array([3.0, -4.0])], 1.0)
+        >>> keras.ops.convert_to_numpy(g).tolist()
+        [1.0, -1.0]
+
+    Reference:
+        Mikolov, [Statistical language models based on neural
+        networks](https://www.fit.vut.cz/study/phd-thesis/283/.en), 2012.
     """
-    axes = axes or [None] * len(tensors)
-    pairs = list(zip(tensors, axes, strict=True))
-    squares = [ops.sum(ops.square(x), axis, keepdims) for x, axis in pairs]
-    flat = ops.concatenate([ops.reshape(s, (-1,)) for s in squares])
-    return _either(
-        ops.any(ops.isinf(flat)),
-        lambda: [_scaled_norm(x, axis, keepdims) for x, axis in pairs],
-        lambda: [ops.sqrt(s) for s in squares],
-    )
+    value = number("value", value, 0, open_low=True)
 
-
-def joint_norm(tensors):
-    """Return the L2 norm of all tensors together, 0 if there are none."""
-    if not tensors:
-        return ops.zeros((), "float32")
-    return _scaled_norm(ops.stack(norms([widened(x) for x in tensors])))
-
-
-def _either(condition, yes, no):
-    try:
-        holds = bool(condition)
-    except TypeError:  # while a graph is traced, the tensor has no value
-        return ops.cond(condition, yes, no)
-    # In eager mode JAX would compile both branches at every call of `cond`.
-    return yes() if holds else no()
-
-
-def _scaled_norm(x, axis=None, keepdims=False):
-    peak = ops.max(ops.abs(x), axis, keepdims, initial=0.0)
-    peak = ops.where((peak == 0) | ops.isinf(peak), ops.ones_like(peak), peak)
-    return peak * ops.sqrt(ops.sum(ops.square(x / peak), axis, keepdims))
-
-
-# clip_by_norm and clip_by_global_norm: bound the norm of gradients.
+    return [
+        None if g is None else _mapped(lambda x: ops.clip(x, -value, value), merge(g))
+        for g in grads
+    ]
 
 
 def clip_by_norm(grads: Sequence[Any], max_norm: float) -> list[Any]:
@@ -94,14 +68,15 @@ def clip_by_norm(grads: Sequence[Any], max_norm: float) -> list[Any]:
         >>> keras.ops.convert_to_numpy(g).tolist()
         [15.0, 20.0]
 
-    Reference: Pascanu et al., "On the difficulty of training recurrent neural
-    networks", 2013, https://arxiv.org/abs/1211.5063
+    Reference:
+        Pascanu et al., [On the difficulty of training recurrent neural
+        networks](https://arxiv.org/abs/1211.5063), 2013.
     """
     max_norm = number("max_norm", max_norm, 0, open_low=True)
     grads = [merge(g) for g in grads]
     tensors = [widened(values(g)) for g in grads if g is not None]
-    found = iter(norms(tensors) if tensors else [])
-    return [None if g is None else _shortened(g, next(found), max_norm) for g in grads]
+    found = iter(_norms(tensors) if tensors else [])
+    return [None if g is None else _shrink(g, next(found), max_norm) for g in grads]
 
 
 def clip_by_global_norm(
@@ -133,65 +108,29 @@ def clip_by_global_norm(
         >>> [float(g[0]) for g in clip_by_global_norm(grads, 25.0)]
         [15.0, 20.0]
 
-    Reference: Pascanu et al., "On the difficulty of training recurrent neural
-    networks", 2013, https://arxiv.org/abs/1211.5063
+    Reference:
+        Pascanu et al., [On the difficulty of training recurrent neural
+        networks](https://arxiv.org/abs/1211.5063), 2013.
     """
     max_norm = number("max_norm", max_norm, 0, open_low=True)
     grads = [merge(g) for g in grads]
     norm = use_norm
     if norm is None:
-        norm = joint_norm([values(g) for g in grads if g is not None])
-    return [None if g is None else _shortened(g, norm, max_norm) for g in grads]
+        norm = _joint_norm([values(g) for g in grads if g is not None])
+    return [None if g is None else _shrink(g, norm, max_norm) for g in grads]
 
 
-def _shortened(grad, norm, max_norm):
-    tensor = ops.convert_to_tensor(values(grad))
+def _shrink(grad, norm, max_norm):
     # `norm - norm` makes the factor NaN for an infinite norm. A factor of 0 would turn
     # a broken step into a small one.
     factor = max_norm / ops.maximum(norm, max_norm) + (norm - norm)
-    return with_values(
-        grad, ops.cast(ops.multiply(widened(tensor), factor), tensor.dtype)
-    )
+    return _mapped(lambda x: ops.multiply(x, factor), grad)
 
 
-def clip_by_value(grads: Sequence[Any], value: float) -> list[Any]:
-    """Clip every entry of every gradient to `[-value, value]`.
-
-    `g = min(max(g, -value), value)`, which may change the gradient's direction.
-
-    Args:
-        grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
-            rows with the same index are summed first.
-        value: Float above 0, the largest absolute value of an entry.
-
-    Returns:
-        List of gradients in their own dtypes. NaN stays NaN.
-
-    Raises:
-        ValueError: If `value` is not a finite number above 0.
-
-    Example:
-        >>> import keras
-        >>> from kcomponents.clipping import clip_by_value
-        >>> [g] = clip_by_value([keras.ops.array([3.0, -4.0])], 1.0)
-        >>> keras.ops.convert_to_numpy(g).tolist()
-        [1.0, -1.0]
-
-    Reference: Mikolov, "Statistical language models based on neural networks", 2012,
-    https://www.fit.vut.cz/study/phd-thesis/283/.en
-    """
-    value = number("value", value, 0, open_low=True)
-
-    def clip(grad):
-        tensor = ops.convert_to_tensor(values(grad))
-        return with_values(
-            grad, ops.cast(ops.clip(widened(tensor), -value, value), tensor.dtype)
-        )
-
-    return [None if g is None else clip(merge(g)) for g in grads]
-
-
-# adaptive_clip: bound each unit's gradient relative to the unit's weights.
+def _mapped(function, grad):
+    """Apply a function to the values of a gradient, in float32 or wider."""
+    tensor = ops.convert_to_tensor(values(grad))
+    return with_values(grad, ops.cast(function(widened(tensor)), tensor.dtype))
 
 
 def adaptive_clip(
@@ -223,7 +162,7 @@ def adaptive_clip(
 
     Raises:
         ValueError: If `clip_factor` or `eps` is not above 0, if `axis` is out of range,
-            or if `grads` and `params` do not match in number or shape.
+            or if `grads` and `params` differ in number or shape.
 
     Example:
         >>> import keras
@@ -234,8 +173,9 @@ def adaptive_clip(
         >>> keras.ops.convert_to_numpy(g).tolist()
         [[3.0, 1.5], [4.0, 2.0]]
 
-    Reference: Brock et al., "High-performance large-scale image recognition without
-    normalization", 2021, https://arxiv.org/abs/2102.06171
+    Reference:
+        Brock et al., [High-performance large-scale image recognition without
+        normalization](https://arxiv.org/abs/2102.06171), 2021.
     """
     clip_factor = number("clip_factor", clip_factor, 0, open_low=True)
     eps = number("eps", eps, 0, open_low=True)
@@ -244,23 +184,17 @@ def adaptive_clip(
         counts = {"grads": len(grads), "params": len(params)}
         fail("`grads` and `params` must have the same length.", **counts)
     pairs = [(g, p) for g, p in zip(grads, params, strict=True) if g is not None]
-    clipped = iter(_clip(pairs, clip_factor, eps, axis) if pairs else [])
+    clipped = iter(_clip_units(pairs, clip_factor, eps, axis) if pairs else [])
     return [None if g is None else next(clipped) for g in grads]
 
 
-def _clip(pairs, clip_factor, eps, axis):
+def _clip_units(pairs, clip_factor, eps, axis):
+    for grad, param in pairs:
+        _check_shapes(grad, param)
     tensors = [widened(values(g)) for g, _ in pairs]
     weights = [widened(p) for _, p in pairs]
-    for tensor, weight in zip(tensors, weights, strict=True):
-        # The first axis of a sparse gradient holds only the rows that were used.
-        shapes = {"gradient": tuple(tensor.shape), "weight": tuple(weight.shape)}
-        if (
-            len(set(map(len, shapes.values()))) > 1
-            or shapes["gradient"][1:] != (shapes["weight"][1:])
-        ):
-            fail("A gradient must have the same shape as its parameter.", **shapes)
-    axes = [unit_axes(weight.shape, axis) for weight in weights]
-    found = norms(tensors + weights, axes * 2, keepdims=True)
+    axes = [_unit_axes(weight.shape, axis) for weight in weights]
+    found = _norms(tensors + weights, axes * 2, keepdims=True)
     count = len(pairs)
     clipped = []
     for (grad, _), tensor, norm, weight_norm in zip(
@@ -274,7 +208,15 @@ def _clip(pairs, clip_factor, eps, axis):
     return clipped
 
 
-# global_norm and unitwise_norm: the norms that clipping bounds.
+def _check_shapes(grad, param):
+    shapes = {"gradient": tuple(values(grad).shape), "weight": tuple(param.shape)}
+    equal = len(shapes["gradient"]) == len(shapes["weight"])
+    for axis, (size, desired) in enumerate(zip(*shapes.values(), strict=False)):
+        # The first axis of a sparse gradient holds only the rows that were used.
+        if not (axis == 0 and is_sparse(grad)) and size is not None:
+            equal &= size == desired
+    if not equal:
+        fail("A gradient must have the same shape as its parameter.", **shapes)
 
 
 def global_norm(grads: Sequence[Any]) -> Any:
@@ -300,10 +242,11 @@ def global_norm(grads: Sequence[Any]) -> Any:
         >>> float(global_norm([keras.ops.array([3.0]), None, keras.ops.array([4.0])]))
         5.0
 
-    Reference: Pascanu et al., "On the difficulty of training recurrent neural
-    networks", 2013, https://arxiv.org/abs/1211.5063
+    Reference:
+        Pascanu et al., [On the difficulty of training recurrent neural
+        networks](https://arxiv.org/abs/1211.5063), 2013.
     """
-    return joint_norm([values(merge(g)) for g in grads if g is not None])
+    return _joint_norm([values(merge(g)) for g in grads if g is not None])
 
 
 def unitwise_norm(x: Any, axis: int | Sequence[int] | None = None) -> Any:
@@ -333,9 +276,71 @@ def unitwise_norm(x: Any, axis: int | Sequence[int] | None = None) -> Any:
         >>> keras.ops.convert_to_numpy(norms).tolist()
         [[5.0, 1.0], [5.0, 1.0]]
 
-    Reference: Brock et al., "High-performance large-scale image recognition without
-    normalization", 2021, https://arxiv.org/abs/2102.06171
+    Reference:
+        Brock et al., [High-performance large-scale image recognition without
+        normalization](https://arxiv.org/abs/2102.06171), 2021.
     """
     x = widened(x)
-    [norm] = norms([x], [unit_axes(x.shape, axis)], keepdims=True)
+    [norm] = _norms([x], [_unit_axes(x.shape, axis)], keepdims=True)
     return ops.broadcast_to(norm, x.shape)
+
+
+# The norms that the functions above share.
+
+
+def _unit_axes(shape, axis=None):
+    """Return the axes over which the norm of a unit is taken, `None` for all."""
+    rank = len(shape)
+    if axis is not None:
+        axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+        if not axes:
+            fail("`axis` must name at least one axis.", axis=axis)
+        return tuple(axis_in("axis", a, rank) for a in axes)
+    if sum(size != 1 for size in shape) <= 1:
+        return None
+    if rank > 5:
+        fail(
+            "Pass `axis` for tensors with more than five axes.",
+            axis=axis,
+            shape=tuple(shape),
+        )
+    return (0,) if rank <= 3 else tuple(range(rank - 1))
+
+
+def _norms(tensors, axes=None, keepdims=False):
+    """Return the L2 norm of each tensor, over all or the given axes.
+
+    Only if squares overflow, the norms are computed again from scaled numbers, which
+    takes two more passes over the tensors.
+    """
+    axes = axes or [None] * len(tensors)
+    pairs = list(zip(tensors, axes, strict=True))
+    squares = [ops.sum(ops.square(x), axis, keepdims) for x, axis in pairs]
+    flat = ops.concatenate([ops.reshape(s, (-1,)) for s in squares])
+    return _where(
+        ops.any(ops.isinf(flat)),
+        lambda: [_scaled_norm(x, axis, keepdims) for x, axis in pairs],
+        lambda: [ops.sqrt(s) for s in squares],
+    )
+
+
+def _joint_norm(tensors):
+    """Return the L2 norm of all tensors together, 0 if there are none."""
+    if not tensors:
+        return ops.zeros((), "float32")
+    return _scaled_norm(ops.stack(_norms([widened(x) for x in tensors])))
+
+
+def _scaled_norm(x, axis=None, keepdims=False):
+    peak = ops.max(ops.abs(x), axis, keepdims, initial=0.0)
+    peak = ops.where((peak == 0) | ops.isinf(peak), ops.ones_like(peak), peak)
+    return peak * ops.sqrt(ops.sum(ops.square(x / peak), axis, keepdims))
+
+
+def _where(condition, yes, no):
+    try:
+        holds = bool(condition)
+    except TypeError:  # while a graph is traced, the tensor has no value
+        return ops.cond(condition, yes, no)
+    # In eager mode JAX would compile both branches at every call of `cond`.
+    return yes() if holds else no()

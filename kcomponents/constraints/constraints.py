@@ -1,4 +1,4 @@
-"""Norms of the incoming weights of each unit."""
+"""Constraints on norms, on ranges, and to exact zeros."""
 
 from collections.abc import Sequence
 
@@ -6,39 +6,8 @@ import keras
 from keras import ops
 
 from kcomponents._checks import axis_in, fail, number, one_of, whole_axis
-from kcomponents._register import register
+from kcomponents._registration import register
 from kcomponents._tensors import widened
-
-
-def checked_axis(axis):
-    """Return `axis` in the form of the config: `"auto"`, an int or a list of ints."""
-    if isinstance(axis, str):
-        return one_of("axis", axis, ["auto"])
-    if isinstance(axis, (list, tuple)) and axis:
-        return [whole_axis(a) for a in axis]
-    return whole_axis(axis)
-
-
-def norms_of(w, axis):
-    """Return the L2 norms of `w` along `axis`, in float32 or wider, axes kept."""
-    rank = len(w.shape)
-    if axis == "auto":
-        axes = range(max(1, rank - 1))
-    else:
-        axes = axis if isinstance(axis, list) else [axis]
-    axes = tuple(axis_in("axis", a, rank) for a in axes)
-    w = widened(w)
-    # Backends disagree about a sum over no axis.
-    if not axes:
-        return ops.absolute(w)
-    return ops.sqrt(ops.sum(ops.square(w), axis=axes, keepdims=True))
-
-
-def rescaled(w, norms, desired):
-    """Return `w` rescaled from `norms` to the desired norms, in its own dtype."""
-    # As in Keras, epsilon keeps weights of norm 0 at 0.
-    scale = desired / (keras.config.epsilon() + norms)
-    return ops.cast(widened(w) * scale, w.dtype)
 
 
 @register
@@ -77,12 +46,12 @@ class MaxNorm(keras.constraints.Constraint):
 
     def __init__(self, max_value: float = 2, axis: str | int | Sequence[int] = "auto"):
         self.max_value = number("max_value", max_value, 0, open_low=True)
-        self.axis = checked_axis(axis)
+        self.axis = _checked_axis(axis)
 
     def __call__(self, w):
         w = ops.convert_to_tensor(w)
-        norms = norms_of(w, self.axis)
-        return rescaled(w, norms, ops.minimum(norms, self.max_value))
+        norms = _norms(w, self.axis)
+        return _rescaled(w, norms, ops.minimum(norms, self.max_value))
 
     def get_config(self):
         return {"max_value": self.max_value, "axis": self.axis}
@@ -117,11 +86,11 @@ class UnitNorm(keras.constraints.Constraint):
     """
 
     def __init__(self, axis: str | int | Sequence[int] = "auto"):
-        self.axis = checked_axis(axis)
+        self.axis = _checked_axis(axis)
 
     def __call__(self, w):
         w = ops.convert_to_tensor(w)
-        return rescaled(w, norms_of(w, self.axis), 1.0)
+        return _rescaled(w, _norms(w, self.axis), 1.0)
 
     def get_config(self):
         return {"axis": self.axis}
@@ -175,13 +144,13 @@ class MinMaxNorm(keras.constraints.Constraint):
             rule = "`min_value` must not exceed `max_value`."
             fail(rule, min_value=min_value, max_value=max_value)
         self.rate = number("rate", rate, 0, 1)
-        self.axis = checked_axis(axis)
+        self.axis = _checked_axis(axis)
 
     def __call__(self, w):
         w = ops.convert_to_tensor(w)
-        norms = norms_of(w, self.axis)
+        norms = _norms(w, self.axis)
         bounded = ops.clip(norms, self.min_value, self.max_value)
-        return rescaled(w, norms, self.rate * bounded + (1 - self.rate) * norms)
+        return _rescaled(w, norms, self.rate * bounded + (1 - self.rate) * norms)
 
     def get_config(self):
         return {
@@ -293,8 +262,8 @@ class ProximalGroup(keras.constraints.Constraint):
         rank = len(w.shape)
         axis = axis_in("axis", self.axis, rank)
         others = [a for a in range(rank) if a != axis]
-        norms = norms_of(w, others)
-        return rescaled(w, norms, ops.maximum(norms - self.threshold, 0.0))
+        norms = _norms(w, others)
+        return _rescaled(w, norms, ops.maximum(norms - self.threshold, 0.0))
 
     def get_config(self):
         return {"threshold": self.threshold, "axis": self.axis}
@@ -347,3 +316,34 @@ class SoftThreshold(keras.constraints.Constraint):
 
     def get_config(self):
         return {"threshold": self.threshold}
+
+
+def _checked_axis(axis):
+    """Return `axis` in the form of the config: `"auto"`, an int or a list of ints."""
+    if isinstance(axis, str):
+        return one_of("axis", axis, ["auto"])
+    if isinstance(axis, (list, tuple)) and axis:
+        return [whole_axis(a) for a in axis]
+    return whole_axis(axis)
+
+
+def _norms(w, axis):
+    """Return the L2 norms of `w` along `axis`, in float32 or wider, axes kept."""
+    rank = len(w.shape)
+    if axis == "auto":
+        axes = range(max(1, rank - 1))
+    else:
+        axes = axis if isinstance(axis, list) else [axis]
+    axes = tuple(axis_in("axis", a, rank) for a in axes)
+    w = widened(w)
+    # Backends disagree about a sum over no axis.
+    if not axes:
+        return ops.absolute(w)
+    return ops.sqrt(ops.sum(ops.square(w), axis=axes, keepdims=True))
+
+
+def _rescaled(w, norms, desired):
+    """Return `w` rescaled from `norms` to the desired norms, in its own dtype."""
+    # As in Keras, epsilon keeps weights of norm 0 at 0.
+    scale = desired / (keras.config.epsilon() + norms)
+    return ops.cast(widened(w) * scale, w.dtype)

@@ -1,8 +1,52 @@
-"""Remedy: a setting to change, values to try, the reason, and code."""
+"""Diagnosis, Finding and Remedy: the result of an examination."""
 
 import dataclasses
 from html import escape
 from typing import Any
+
+# Verdict → its sentence.
+SENTENCES = {
+    "not_finite": "The loss, weights or outputs are NaN or infinite",
+    "inconsistent": "Something in the data or setup is wrong",
+    "not_learning": "The model does no better than a constant prediction",
+    "optimization_failure": "The model does not even fit the training data",
+    "overfitting": "The model fits the training data but not the validation data",
+    "healthy": "No problems found",
+}
+VERDICTS = tuple(SENTENCES)
+# The problems that findings can name.
+LABELS = (
+    "loss_nan",
+    "wrong_loss_or_output_activation",
+    "label_problem",
+    "data_split_problem",
+    "unnormalized_input",
+    "unnormalized_target",
+    "bad_initialization",
+    "vanishing_gradient",
+    "exploding_gradient",
+    "dead_relu",
+    "saturated_activation",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "slow_learning",
+    "not_learning",
+    "oscillating_loss",
+    "overfitting",
+    "underfitting",
+    "over_regularized",
+    "missing_activation",
+    "class_imbalance",
+    "wrong_optimizer_setting",
+)
+# Labels that make the verdict `inconsistent`.
+CONSISTENCY = {
+    "data_split_problem",
+    "label_problem",
+    "unnormalized_input",
+    "unnormalized_target",
+    "wrong_loss_or_output_activation",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,59 +106,6 @@ class Remedy:
     def to_dict(self) -> dict[str, Any]:
         """Return the remedy as a dict of plain values."""
         return {**dataclasses.asdict(self), "values": list(self.values)}
-
-
-# A diagnosis as HTML for notebooks: a sentence, a table of findings, notes.
-
-# Notebooks align table cells to the right by default.
-CELL = 'style="text-align: left; vertical-align: top"'
-HEADS = ("finding", "evidence", "what helps")
-
-
-def shown(diagnosis: Any) -> str:
-    """Return a diagnosis as self-contained HTML; all its strings are escaped."""
-    parts = [f"<p><b>{_text(diagnosis.sentence)}</b></p>"]
-    if diagnosis.findings:
-        heads = "".join(f"<th {CELL}>{head}</th>" for head in HEADS)
-        rows = "".join(_row(finding) for finding in diagnosis.findings)
-        parts.append(f"<table><tr>{heads}</tr>{rows}</table>")
-    if diagnosis.notes:
-        notes = "".join(f"<li>{_text(note)}</li>" for note in diagnosis.notes)
-        parts.append(f"<p>Notes</p><ul>{notes}</ul>")
-    return f"<div>{''.join(parts)}</div>"
-
-
-def _row(finding: Any) -> str:
-    """Return a table row: label and place, evidence, remedies."""
-    name = f"<b>{_text(finding.label)}</b> ({_text(finding.severity)})"
-    place = f"<br>{_text(finding.where)}" if finding.where else ""
-    evidence = "<br>".join(_text(sentence) for sentence in finding.evidence)
-    helps = "".join(_remedy(remedy) for remedy in finding.remedies)
-    cells = (name + place, evidence, helps)
-    return "<tr>" + "".join(f"<td {CELL}>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _remedy(remedy: Any) -> str:
-    """Return the reason for a remedy, and its code."""
-    code = f"<pre>{_text(remedy.code)}</pre>" if remedy.code else ""
-    return f"<p>{_text(remedy.reason)}</p>{code}"
-
-
-def _text(value: Any) -> str:
-    return escape(str(value))
-
-
-# Finding: one problem of a run; Diagnosis: the verdict and all findings.
-
-SENTENCES = {
-    "not_finite": "The loss, weights or outputs are NaN or infinite",
-    "inconsistent": "Something in the data or setup is wrong",
-    "not_learning": "The model does no better than a constant prediction",
-    "optimization_failure": "The model does not even fit the training data",
-    "overfitting": "The model fits the training data but not the validation data",
-    "healthy": "No problems found",
-}
-VERDICTS = tuple(SENTENCES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +213,7 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         # Notebooks call this for the last line of a cell.
-        return shown(self)
+        return _html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as a dict of plain values."""
@@ -235,37 +226,41 @@ class Diagnosis:
         }
 
 
-# Labels: the fixed list of problems that findings can name.
+# A diagnosis as HTML for notebooks: a sentence, a table of findings, notes.
 
-LABELS = (
-    "loss_nan",
-    "wrong_loss_or_output_activation",
-    "label_problem",
-    "data_split_problem",
-    "unnormalized_input",
-    "unnormalized_target",
-    "bad_initialization",
-    "vanishing_gradient",
-    "exploding_gradient",
-    "dead_relu",
-    "saturated_activation",
-    "learning_rate_too_high",
-    "learning_rate_too_low",
-    "slow_learning",
-    "not_learning",
-    "oscillating_loss",
-    "overfitting",
-    "underfitting",
-    "over_regularized",
-    "missing_activation",
-    "class_imbalance",
-    "wrong_optimizer_setting",
-)
-# Labels that make the verdict `inconsistent`.
-CONSISTENCY = {
-    "data_split_problem",
-    "label_problem",
-    "unnormalized_input",
-    "unnormalized_target",
-    "wrong_loss_or_output_activation",
-}
+# Notebooks align table cells to the right by default.
+CELL = 'style="text-align: left; vertical-align: top"'
+HEADS = ("finding", "evidence", "what helps")
+
+
+def _html(diagnosis: Diagnosis) -> str:
+    """Return a diagnosis as self-contained HTML; all its strings are escaped."""
+    parts = [f"<p><b>{_text(diagnosis.sentence)}</b></p>"]
+    if diagnosis.findings:
+        heads = "".join(f"<th {CELL}>{head}</th>" for head in HEADS)
+        rows = "".join(_row(finding) for finding in diagnosis.findings)
+        parts.append(f"<table><tr>{heads}</tr>{rows}</table>")
+    if diagnosis.notes:
+        notes = "".join(f"<li>{_text(note)}</li>" for note in diagnosis.notes)
+        parts.append(f"<p>Notes</p><ul>{notes}</ul>")
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _row(finding: Finding) -> str:
+    """Return a table row: label and place, evidence, remedies."""
+    name = f"<b>{_text(finding.label)}</b> ({_text(finding.severity)})"
+    place = f"<br>{_text(finding.where)}" if finding.where else ""
+    evidence = "<br>".join(_text(sentence) for sentence in finding.evidence)
+    helps = "".join(_remedy(remedy) for remedy in finding.remedies)
+    cells = (name + place, evidence, helps)
+    return "<tr>" + "".join(f"<td {CELL}>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _remedy(remedy: Remedy) -> str:
+    """Return the reason for a remedy, and its code."""
+    code = f"<pre>{_text(remedy.code)}</pre>" if remedy.code else ""
+    return f"<p>{_text(remedy.reason)}</p>{code}"
+
+
+def _text(value: Any) -> str:
+    return escape(str(value))

@@ -1,4 +1,4 @@
-"""Judge: run all rules, sort their findings, and choose the verdict."""
+"""examine and compare: from the records of runs to a diagnosis."""
 
 import contextlib
 import math
@@ -11,97 +11,9 @@ from kcomponents.doctor.diagnosis import CONSISTENCY, Diagnosis, Finding
 from kcomponents.doctor.rules import RULES
 from kcomponents.record import Record
 
+# The most findings of a diagnosis.
 MOST = 3
 SEVERITIES = "high", "medium", "low"
-
-
-@contextlib.contextmanager
-def of_known_form() -> Iterator[None]:
-    """Return a context that raises `ValueError` for records of another structure."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        rule = "A record must hold what `TrainingDoctor` writes, and a rule must return"
-        text = f"{rule} a list of findings. Received: a record that raises {error!r}"
-        raise ValueError(text) from error
-
-
-def judge(case, rules=RULES):
-    """Return the `Diagnosis` of a case; `rules` are functions."""
-    found: list[Finding] = []
-    notes = []
-    for rule in rules:
-        try:
-            new = list(rule(case))
-        except Exception as error:
-            # The record may come from another program and the rule from the user; a
-            # failing rule must not stop the run.
-            name = getattr(rule, "__name__", repr(rule))
-            notes.append(f"Rule {name} was skipped because it raised {error!r}.")
-            continue
-        found += [finding for finding in new if not _has_label(found, finding.label)]
-    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    found = _without_symptoms(found)
-    if lost := [finding for finding in found[MOST:] if finding.label == "loss_nan"]:
-        # NaN is always reported, however many causes there are.
-        found = [*found[: MOST - 1], *lost]
-    chosen = tuple(found[:MOST])
-    return Diagnosis(_verdict(case, chosen), chosen, (*notes, *_notes(case)))
-
-
-def functions_of(rules):
-    """Return rules as functions; names are looked up in `RULES`."""
-    known = {rule.__name__: rule for rule in RULES}
-    unknown = [rule for rule in rules if not callable(rule) and rule not in known]
-    if unknown:
-        fail(f"`rules` must be functions, or among {', '.join(known)}.", rules=unknown)
-    return [rule if callable(rule) else known[rule] for rule in rules]
-
-
-def _has_label(findings, label):
-    return any(finding.label == label for finding in findings)
-
-
-def _without_symptoms(found):
-    """Drop findings of low severity when there is one of high severity."""
-    if not any(f.severity == "high" for f in found):
-        return found
-    return [f for f in found if f.severity != "low"]
-
-
-def _verdict(case, findings):
-    labels = {finding.label for finding in findings}
-    if case.nonfinite:
-        return "not_finite"
-    if not findings:
-        return "healthy"
-    if labels & CONSISTENCY:
-        return "inconsistent"
-    if case.fails or "not_learning" in labels:
-        return "not_learning"
-    if case.short:
-        return "optimization_failure"
-    return "overfitting" if "overfitting" in labels else "optimization_failure"
-
-
-def _notes(case):
-    """Yield what was not checked, and why."""
-    if not case.structure:
-        yield "The record does not describe the model."
-    elif not case.data:
-        yield "The record has no data, so predictions were not compared with targets."
-    elif not case.skills:
-        yield (
-            "The loss or the targets are custom, so the model was not compared with a "
-            "constant prediction."
-        )
-    yield from case.structure.get("notes") or ()
-    if case.structure and case.fit and not case.fit.get("validation"):
-        yield "There is no validation data, so overfitting was not checked."
-
-
-# examine: diagnose a run from its record.
-
 Rule = Callable[[Case], list[Finding]]
 
 
@@ -135,12 +47,9 @@ def examine(record: Record, rules: Sequence[Rule | str] | None = None) -> Diagno
         >>> examine(Record()).verdict
         'healthy'
     """
-    functions = functions_of(RULES if rules is None else rules)
-    with of_known_form():
-        return judge(Case(record), functions)
-
-
-# compare: does a deeper network overfit, or does its optimization fail?
+    functions = _functions(RULES if rules is None else rules)
+    with _structure_errors():
+        return _judge(Case(record), functions)
 
 
 def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
@@ -178,8 +87,99 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
     Reference: He, Zhang, Ren & Sun, "Deep residual learning for image recognition",
     2015, https://arxiv.org/abs/1512.03385
     """
-    with of_known_form():
+    with _structure_errors():
         return _compared(Case(record_shallow), Case(record_deep))
+
+
+@contextlib.contextmanager
+def _structure_errors() -> Iterator[None]:
+    """Return a context that raises `ValueError` for records of another structure."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        rule = "A record must hold what `TrainingDoctor` writes, and a rule must return"
+        text = f"{rule} a list of findings. Received: a record that raises {error!r}"
+        raise ValueError(text) from error
+
+
+# From a case to a diagnosis.
+
+
+def _judge(case, rules=RULES):
+    """Return the `Diagnosis` of a case; `rules` are functions."""
+    found: list[Finding] = []
+    notes = []
+    for rule in rules:
+        try:
+            new = list(rule(case))
+        except Exception as error:
+            # The record may come from another program and the rule from the user; a
+            # failing rule must not stop the run.
+            name = getattr(rule, "__name__", repr(rule))
+            notes.append(f"Rule {name} was skipped because it raised {error!r}.")
+            continue
+        found += [finding for finding in new if not _has_label(found, finding.label)]
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    found = _without_symptoms(found)
+    if lost := [finding for finding in found[MOST:] if finding.label == "loss_nan"]:
+        # NaN is always reported, however many causes there are.
+        found = [*found[: MOST - 1], *lost]
+    chosen = tuple(found[:MOST])
+    return Diagnosis(_verdict(case, chosen), chosen, (*notes, *_notes(case)))
+
+
+def _functions(rules):
+    """Return rules as functions; names are looked up in `RULES`."""
+    known = {rule.__name__: rule for rule in RULES}
+    unknown = [rule for rule in rules if not callable(rule) and rule not in known]
+    if unknown:
+        fail(f"`rules` must be functions, or among {', '.join(known)}.", rules=unknown)
+    return [rule if callable(rule) else known[rule] for rule in rules]
+
+
+def _has_label(findings, label):
+    return any(finding.label == label for finding in findings)
+
+
+def _without_symptoms(found):
+    """Drop findings of low severity when there is one of high severity."""
+    if not any(f.severity == "high" for f in found):
+        return found
+    return [f for f in found if f.severity != "low"]
+
+
+def _verdict(case, findings):
+    labels = {finding.label for finding in findings}
+    if case.nonfinite:
+        return "not_finite"
+    if not findings:
+        return "healthy"
+    if labels & CONSISTENCY:
+        return "inconsistent"
+    if case.at_chance or "not_learning" in labels:
+        return "not_learning"
+    if case.underfits:
+        return "optimization_failure"
+    return "overfitting" if "overfitting" in labels else "optimization_failure"
+
+
+def _notes(case):
+    """Yield what was not checked, and why."""
+    if not case.structure:
+        yield "The record does not describe the model."
+    elif not case.data:
+        yield "The record has no data, so predictions were not compared with targets."
+    elif not case.skills:
+        yield (
+            "The loss or the targets are custom, so the model was not compared with a "
+            "constant prediction."
+        )
+    yield from case.structure.get("notes") or ()
+    if case.structure and case.fit and not case.fit.get("validation"):
+        yield "There is no validation data, so overfitting was not checked."
+
+
+# From two cases to a diagnosis.
 
 
 def _compared(shallow, deep):
@@ -191,7 +191,7 @@ def _compared(shallow, deep):
     if depths[1] <= depths[0]:
         rule = "`record_deep` must be the record of the network with more layers."
         fail(rule, shallow=depths[0], deep=depths[1])
-    alone = judge(deep)
+    alone = _judge(deep)
     if losses[1] > 1.1 * losses[0]:
         return _failure(deep, alone, losses, depths)
     validation = [_last(case, "val_loss") for case in (shallow, deep)]
@@ -215,7 +215,7 @@ def _failure(case, alone, losses, depths):
         f"{depths[0]} layers {losses[0]:.3g}: the deeper network does not overfit, its "
         "optimization fails.",
     )
-    remedies = _remedies.vanishing(case, next(iter(case.kernels), ""))[::-1]
+    remedies = _remedies.vanishing_gradient(case, next(iter(case.kernels), ""))[::-1]
     first = Finding("underfitting", "", evidence, "high", remedies)
     others = [
         f for f in alone.findings if f.label not in ("underfitting", "overfitting")

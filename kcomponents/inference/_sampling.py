@@ -1,4 +1,4 @@
-"""Noise: the layers that draw random numbers, and calls that turn them on or off."""
+"""Sampling: run a model with the noise of its layers turned on or off."""
 
 import contextlib
 import math
@@ -10,17 +10,187 @@ import numpy as np
 from keras import ops
 
 from kcomponents import _backends, _keras, activations, layers
-from kcomponents._backends.graphs import compiled
-from kcomponents._checks import fail, positive_int
+from kcomponents._backends import compiled
+from kcomponents._checks import boolean, fail, positive_int
 from kcomponents._keras.model_reuse import spatial_noise_shape
 from kcomponents._keras.models import gate_of
 
-DROPPING = (
+# Rows of a batch, unless `batch_size` is given.
+ROWS = 1024
+# The most compiled functions of one model.
+MOST_FUNCTIONS = 8
+
+
+def draw(model, x, samples, *, batch_size=None, same_mask=False):
+    """Return sampled predictions of a model with its noise on.
+
+    Returns:
+        Arrays of shape `(samples, inputs, ...)` in the structure of the outputs.
+
+    Raises:
+        ValueError: If the model has no layer with noise, or an argument is invalid.
+    """
+    samples = positive_int("samples", samples)
+    same_mask = boolean("same_mask", same_mask)
+    noisy = noisy_layers(model)
+    if not noisy:
+        rule = "`model` must have a layer with dropout or noise, with a rate above 0."
+        fail(rule, model=model.name)
+    passes, together = _even_parts(samples, _rows(batch_size))
+    calls = [(layer, noisy_call(layer, together, same_mask)) for layer in noisy]
+    # Layers before the first noise give the same for all samples: computed once.
+    gate = gate_of(model, noisy)
+    if gate is not None:
+        calls = _repeat_at(gate, calls, together)
+    repeats = together if gate is None else 1
+    sampler = _Sampler(model, calls, together, repeats, same_mask=same_mask)
+    outputs = sampler.predict(x, passes, _rows(batch_size))
+    return keras.tree.map_structure(lambda values: values[:samples], outputs)
+
+
+def scaled(model, x, *, batch_size=None):
+    """Return predictions of a model with its noise off, as `draw` for one sample."""
+    calls = [(layer, quiet_call(layer)) for layer in noisy_layers(model)]
+    sampler = _Sampler(model, calls, noise=False)
+    return sampler.predict(x, 1, _rows(batch_size))
+
+
+def _rows(batch_size):
+    return ROWS if batch_size is None else positive_int("batch_size", batch_size)
+
+
+def _even_parts(total, most):
+    """Return the number and the size of parts; equal sizes need one function only."""
+    parts = math.ceil(total / most)
+    return parts, math.ceil(total / parts)
+
+
+class _Sampler:
+    """A model whose layers have other calls, for several samples in one batch.
+
+    Args:
+        model: Built model that accepts batches of any size.
+        calls: List of pairs of a layer and its `call`.
+        together: Int, number of samples of each input in a batch.
+        repeats: Int, how often the inputs are repeated before they enter the model: 1
+            if a layer repeats its own inputs.
+        same_mask: Bool, whether all inputs get the same noise.
+        noise: Bool, whether the calls draw noise.
+    """
+
+    def __init__(
+        self, model, calls, together=1, repeats=1, *, same_mask=False, noise=True
+    ):
+        _check_model(model)
+        self._calls, self._together, self._same_mask = calls, together, same_mask
+        settings = repeats, together, same_mask, noise
+        self._function, variables, self._states = _function_of(model, settings)
+        self._weights = [variable.value for variable in variables]
+        self._now = [ops.convert_to_tensor(state.value) for state in self._states]
+
+    def predict(self, x, passes, batch_size):
+        """Return the outputs, with the samples of all passes on the first axis."""
+        x = read(x)
+        most = max(1, batch_size // self._together)
+        _, rows = _even_parts(length(x), most)
+        groups = []
+        with replaced(self._calls):
+            for _ in range(passes):
+                groups.append(_concatenated(self._chunks(x, rows), 1, length(x)))
+        for state, value in zip(self._states, self._now, strict=True):
+            state.assign(value)
+        return _concatenated(groups, 0)
+
+    def _chunks(self, x, rows):
+        """Return the outputs of one pass, as a list with an item for each chunk.
+
+        With `same_mask`, each chunk starts from the same random state.
+        """
+        before, random, chunks = self._now, _backends.random_state(), []
+        for start in range(0, length(x), rows):
+            if self._same_mask:
+                self._now = before
+                _backends.set_random_state(random)
+            chunk = keras.tree.map_structure(ops.convert_to_tensor, cut(x, start, rows))
+            outputs, self._now = self._function(self._weights, self._now, chunk)
+            chunks.append(_by_sample(outputs, self._together, rows))
+        return chunks
+
+
+def _by_sample(outputs, together, rows):
+    """Return outputs of a batch with a new first axis for the samples."""
+
+    def split(values):
+        array = ops.convert_to_numpy(values)
+        if array.shape[:1] != (together * rows,):
+            rule = "Each output of `model` must have a row for each input."
+            fail(rule, inputs=together * rows, shape=array.shape)
+        if array.dtype.itemsize < 4:
+            array = array.astype("float32")
+        return array.reshape(together, rows, *array.shape[1:])
+
+    return keras.tree.map_structure(split, outputs)
+
+
+def _concatenated(parts, axis, limit=None):
+    def join(*arrays):
+        joined = np.concatenate(arrays, axis)
+        return joined if limit is None else joined[:, :limit]
+
+    return keras.tree.map_structure(join, *parts)
+
+
+def _check_model(model):
+    if not model.built:
+        fail("`model` must be built.", model=model.name)
+    for tensor in keras.tree.flatten(getattr(model, "inputs", None) or []):
+        if tensor.shape[0] is not None:
+            rule = "`model` must accept batches of any size: samples share a batch."
+            fail(rule, shape=tensor.shape)
+
+
+# Model → key → function. The functions hold no reference to the model.
+_FUNCTIONS = weakref.WeakKeyDictionary()
+
+
+def _function_of(model, settings):
+    """Return a compiled function of variables and inputs, and these variables."""
+    functions = _FUNCTIONS.setdefault(model, {})
+    configs = tuple(str(layer.get_config()) for layer in noisy_layers(model))
+    ids = tuple(map(id, _keras.layers_of(model)))
+    key = settings, configs, ids
+    if key not in functions:
+        if len(functions) >= MOST_FUNCTIONS:
+            functions.clear()
+        functions[key] = _compiled_function(weakref.ref(model), repeats=settings[0])
+    return functions[key]
+
+
+def _compiled_function(model, repeats):
+    fixed = {id(v) for v in (*model().weights, *model().metrics_variables)}
+    # Random states; nothing else changes.
+    states = [v for v in model().variables if id(v) not in fixed]
+    others = [v for v in model().variables if id(v) in fixed]
+    if not _backends.carries_state:
+        others = []
+
+    def function(weights, now, x):
+        pairs = [*zip(others, weights, strict=True), *zip(states, now, strict=True)]
+        with keras.StatelessScope(pairs) as scope:
+            outputs = model()(repeated(x, repeats), training=False)
+        return outputs, [scope.get_current_value(state) for state in states]
+
+    return compiled(function), others, states
+
+
+# Noise: the layers that draw random numbers, and calls with their noise on or off.
+
+DROPOUT = (
     keras.layers.Dropout,
     keras.layers.AlphaDropout,
     keras.layers.GaussianDropout,
 )
-ALWAYS = (
+MONTE_CARLO = (
     layers.MCDropout,
     layers.MCSpatialDropout1D,
     layers.MCSpatialDropout2D,
@@ -43,14 +213,13 @@ RECURRENT = (
     keras.layers.GRUCell,
 )
 # Class → the method that draws a mask of shape `noise_shape`.
-MASKED = {
-    **dict.fromkeys((*ALWAYS, *SPATIAL), keras.layers.Dropout.call),
+MASK_METHODS = {
+    **dict.fromkeys((*MONTE_CARLO, *SPATIAL), keras.layers.Dropout.call),
     keras.layers.Dropout: keras.layers.Dropout.call,
     keras.layers.AlphaDropout: keras.layers.AlphaDropout.call,
     layers.RReLU: layers.RReLU.call,
 }
 GAUSSIAN = (keras.layers.GaussianDropout, keras.layers.GaussianNoise)
-_LOCK = threading.RLock()
 
 
 def noisy_layers(model):
@@ -59,7 +228,7 @@ def noisy_layers(model):
 
 
 def _is_noisy(layer):
-    if isinstance(layer, DROPPING):
+    if isinstance(layer, DROPOUT):
         return layer.rate > 0
     if isinstance(layer, keras.layers.GaussianNoise):
         return layer.stddev > 0
@@ -70,7 +239,7 @@ def _is_noisy(layer):
     return isinstance(layer, keras.layers.Attention) and layer.dropout > 0
 
 
-def drawing(layer, samples, same_mask):
+def noisy_call(layer, samples, same_mask):
     """Return a `call` of a layer with its noise on, for a batch of several samples.
 
     The batch contains all inputs for the first sample, then for the next one.
@@ -82,44 +251,15 @@ def drawing(layer, samples, same_mask):
     if not same_mask and first is None:
         return _with_training(layer.call, True)
     if type(layer) in GAUSSIAN:
-        return _with_one_noise(layer, layer.call, samples)
-    if type(layer) in MASKED and first in (None, 1):
-        return _with_one_mask(layer, samples)
+        return _with_shared_noise(layer, samples)
+    if type(layer) in MASK_METHODS and first in (None, 1):
+        return _with_shared_mask(layer, samples)
     rule = (
         "Noise that inputs share must come from a dropout or noise layer with 1 or "
         "None for the batch in its `noise_shape`. Use another layer or "
         "`same_mask=False`."
     )
     fail(rule, layer=layer.name, kind=type(layer).__name__)
-
-
-def quiet(layer):
-    """Return a `call` of a layer with its noise off, even if it is always on."""
-    if isinstance(layer, ALWAYS):
-        return lambda inputs, training=None: inputs
-    if isinstance(layer, layers.RReLU):
-        low, high = layer.lower, layer.upper
-        return lambda inputs, training=None: activations.rrelu(inputs, low, high)
-    return _with_training(layer.call, False)
-
-
-def repeated(x, times):
-    """Return tensors repeated along the batch axis."""
-    return keras.tree.map_structure(
-        lambda part: ops.tile(part, (times, *[1] * (len(part.shape) - 1))), x
-    )
-
-
-def with_gate(calls, gate, times):
-    """Return the calls, with a gate that first repeats its inputs for each sample."""
-    known = {id(layer): call for layer, call in calls}
-    call = known.get(id(gate), gate.call)
-
-    def run(inputs, *args, **kwargs):
-        return call(repeated(inputs, times), *args, **kwargs)
-
-    others = [(layer, other) for layer, other in calls if layer is not gate]
-    return [*others, (gate, run)]
 
 
 def _with_training(call, training):
@@ -129,7 +269,9 @@ def _with_training(call, training):
     return run
 
 
-def _with_one_noise(layer, call, samples):
+def _with_shared_noise(layer, samples):
+    call = layer.call
+
     def run(inputs, training=None):
         sizes = ops.shape(inputs)[1:]
         grouped = ops.reshape(inputs, (samples, -1, *sizes))
@@ -143,7 +285,7 @@ def _with_one_noise(layer, call, samples):
     return run
 
 
-def _with_one_mask(layer, samples):
+def _with_shared_mask(layer, samples):
     def run(inputs, training=None):
         sizes = ops.shape(inputs)
         if isinstance(layer, SPATIAL):
@@ -156,10 +298,42 @@ def _with_one_mask(layer, samples):
         vars(twin).update(vars(layer))
         vars(twin)["noise_shape"] = (samples, 1, *noise_shape[1:])
         grouped = ops.reshape(inputs, (samples, -1, *sizes[1:]))
-        noisy = MASKED[type(layer)](twin, grouped, training=True)
+        noisy = MASK_METHODS[type(layer)](twin, grouped, training=True)
         return ops.reshape(noisy, sizes)
 
     return run
+
+
+def quiet_call(layer):
+    """Return a `call` of a layer with its noise off, even if it is always on."""
+    if isinstance(layer, MONTE_CARLO):
+        return lambda inputs, training=None: inputs
+    if isinstance(layer, layers.RReLU):
+        low, high = layer.lower, layer.upper
+        return lambda inputs, training=None: activations.rrelu(inputs, low, high)
+    return _with_training(layer.call, False)
+
+
+def _repeat_at(gate, calls, times):
+    """Return the calls, with a gate that first repeats its inputs for each sample."""
+    known = {id(layer): call for layer, call in calls}
+    call = known.get(id(gate), gate.call)
+
+    def run(inputs, *args, **kwargs):
+        return call(repeated(inputs, times), *args, **kwargs)
+
+    others = [(layer, other) for layer, other in calls if layer is not gate]
+    return [*others, (gate, run)]
+
+
+def repeated(x, times):
+    """Return tensors repeated along the batch axis."""
+    return keras.tree.map_structure(
+        lambda part: ops.tile(part, (times, *[1] * (len(part.shape) - 1))), x
+    )
+
+
+_LOCK = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -259,145 +433,3 @@ def _checked(arrays, x):
     if len(lengths) != 1 or lengths == {0}:
         fail(f"{RULE} All arrays must have equal length.", lengths=sorted(lengths))
     return arrays
-
-
-# Run a model compiled for many samples in one batch, over chunks of the inputs.
-
-ROWS = 1024
-KEPT = 8
-# Model → key → function. The functions hold no reference to the model.
-_FUNCTIONS = weakref.WeakKeyDictionary()
-
-
-def draw(model, x, samples, *, batch_size=None, same_mask=False):
-    """Return sampled predictions of a model with its noise on.
-
-    Returns:
-        Arrays of shape `(samples, inputs, ...)` in the structure of the outputs.
-
-    Raises:
-        ValueError: If the model has no layer with noise, or an argument is invalid.
-    """
-    samples = positive_int("samples", samples)
-    noisy = noisy_layers(model)
-    if not noisy:
-        rule = "`model` must have a layer with dropout or noise, with a rate above 0."
-        fail(rule, model=model.name)
-    together = min(samples, _rows(batch_size))
-    together = math.ceil(samples / math.ceil(samples / together))
-    # Layers before the first noise give the same for all samples: computed once.
-    gate = gate_of(model, noisy)
-    calls = [(layer, drawing(layer, together, same_mask)) for layer in noisy]
-    if gate is not None:
-        calls = with_gate(calls, gate, together)
-    found = _run(model, x, samples, together, batch_size, calls, same_mask, gate)
-    return keras.tree.map_structure(lambda values: values[:samples], found)
-
-
-def scaled(model, x, *, batch_size=None):
-    """Return predictions of a model with its noise off, as `draw` for one sample."""
-    calls = [(layer, quiet(layer)) for layer in noisy_layers(model)]
-    return _run(model, x, 1, 1, batch_size, calls, "off", None)
-
-
-def _rows(batch_size):
-    return ROWS if batch_size is None else positive_int("batch_size", batch_size)
-
-
-def _run(model, x, samples, together, batch_size, calls, mode, gate):
-    _check(model)
-    x = read(x)
-    inputs, most = length(x), max(1, _rows(batch_size) // together)
-    # Chunks of equal size, so that only one function is compiled.
-    rows = math.ceil(inputs / math.ceil(inputs / most))
-    times = 1 if gate is not None else together
-    function, others, states = _function(model, (times, together, mode))
-    weights = [variable.value for variable in others]
-    now = [ops.convert_to_tensor(state.value) for state in states]
-    groups = []
-    with replaced(calls):
-        for _ in range(math.ceil(samples / together)):
-            found, now = _pass(function, weights, now, x, rows, mode is True)
-            split = [_split(outputs, together, rows) for outputs in found]
-            groups.append(_concatenated(split, 1, inputs))
-    for state, value in zip(states, now, strict=True):
-        state.assign(value)
-    return _concatenated(groups, 0)
-
-
-def _pass(function, weights, now, x, rows, again):
-    """Return the outputs of all chunks, and the random states after them.
-
-    With `again`, each chunk starts from the same random state and gets the same masks.
-    """
-    before, random, chunks = now, _backends.random_state(), []
-    for start in range(0, length(x), rows):
-        if again:
-            now = before
-            _backends.set_random_state(random)
-        chunk = keras.tree.map_structure(ops.convert_to_tensor, cut(x, start, rows))
-        outputs, now = function(weights, now, chunk)
-        chunks.append(keras.tree.map_structure(ops.convert_to_numpy, outputs))
-    return chunks, now
-
-
-def _check(model):
-    if not model.built:
-        fail("`model` must be built.", model=model.name)
-    for tensor in keras.tree.flatten(getattr(model, "inputs", None) or []):
-        if tensor.shape[0] is not None:
-            rule = "`model` must accept batches of any size: samples share a batch."
-            fail(rule, shape=tensor.shape)
-
-
-def _function(model, settings):
-    """Return a compiled function of variables and inputs, and these variables."""
-    kept = _FUNCTIONS.setdefault(model, {})
-    configs = tuple(str(layer.get_config()) for layer in noisy_layers(model))
-    ids = tuple(map(id, _keras.layers_of(model)))
-    key = settings, configs, ids
-    if key not in kept:
-        if len(kept) >= KEPT:
-            kept.clear()
-        kept[key] = _built(weakref.ref(model), times=settings[0])
-    return kept[key]
-
-
-def _built(model, times):
-    fixed = {id(v) for v in (*model().weights, *model().metrics_variables)}
-    # Random states; nothing else changes.
-    states = [v for v in model().variables if id(v) not in fixed]
-    moving = {id(v) for v in states}
-    everything = model().variables if _backends.carries_state else []
-    others = [v for v in everything if id(v) not in moving]
-
-    def function(weights, now, x):
-        pairs = [*zip(others, weights, strict=True), *zip(states, now, strict=True)]
-        with keras.StatelessScope(pairs) as scope:
-            outputs = model()(repeated(x, times), training=False)
-        return outputs, [scope.get_current_value(state) for state in states]
-
-    return compiled(function), others, states
-
-
-def _split(outputs, together, rows):
-    """Return outputs with a new first axis for the samples."""
-
-    def split(values):
-        array = ops.convert_to_numpy(values)
-        if array.shape[:1] != (together * rows,):
-            rule = "Each output of `model` must have a row for each input."
-            fail(rule, inputs=together * rows, shape=array.shape)
-        if array.dtype.itemsize < 4:
-            array = array.astype("float32")
-        return array.reshape(together, rows, *array.shape[1:])
-
-    return keras.tree.map_structure(split, outputs)
-
-
-def _concatenated(parts, axis, limit=None):
-    def join(*arrays):
-        joined = np.concatenate(arrays, axis)
-        return joined if limit is None else joined[:, :limit]
-
-    return keras.tree.map_structure(join, *parts)

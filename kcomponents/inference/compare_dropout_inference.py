@@ -9,7 +9,11 @@ from numpy.typing import ArrayLike
 
 from kcomponents._checks import fail, positive_int
 from kcomponents.inference._sampling import draw, read, scaled
-from kcomponents.inference.predict import are_probabilities, of_classes, of_logits
+from kcomponents.inference.predict import (
+    are_probabilities,
+    class_probabilities,
+    probabilities_of_logits,
+)
 
 
 class Score(NamedTuple):
@@ -90,9 +94,10 @@ def compare_dropout_inference(
         >>> round(both.weight_scaling.accuracy, 3), list(both.monte_carlo)
         (0.333, [1, 20])
 
-    Reference: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
-        Overfitting", 2014, section 7.5 and figure 11,
-        https://jmlr.org/papers/v15/srivastava14a.html
+    Reference:
+        Srivastava et al., [Dropout: A Simple Way to Prevent Neural Networks from
+        Overfitting](https://jmlr.org/papers/v15/srivastava14a.html), section 7.5 and
+        figure 11, 2014.
     """
     counts = [positive_int("samples", count) for count in np.atleast_1d(samples)]
     if not counts:
@@ -118,10 +123,10 @@ def _probabilities(outputs, from_logits):
     )
     if not isinstance(outputs, np.ndarray) or outputs.ndim != 3:
         fail(rule, output=type(outputs), shape=np.shape(outputs))
-    found = of_logits(outputs) if from_logits else outputs
+    found = probabilities_of_logits(outputs) if from_logits else outputs
     if not are_probabilities(found):
         fail(rule, from_logits=from_logits, least=np.min(found), most=np.max(found))
-    return of_classes(found)
+    return class_probabilities(found)
 
 
 def _labels(y, shape):

@@ -1,4 +1,4 @@
-"""Class probabilities: from logits, and their entropy."""
+"""Predictions with dropout: the mean of many samples, or weight scaling."""
 
 from typing import Any, NamedTuple
 
@@ -6,42 +6,6 @@ import keras
 import numpy as np
 
 from kcomponents.inference._sampling import draw, scaled
-
-
-def of_logits(logits):
-    """Return the softmax over the last axis, or the sigmoid of a single logit."""
-    logits = np.asarray(logits, "float64")
-    if logits.shape[-1] == 1:
-        return np.exp(-np.logaddexp(0, -logits))
-    odds = np.exp(logits - logits.max(-1, keepdims=True))
-    return odds / odds.sum(-1, keepdims=True)
-
-
-def are_probabilities(values):
-    """Return whether each row sums to 1, or is a single number between 0 and 1."""
-    if values.ndim < 3 or values.dtype.kind != "f" or not np.all(values >= 0):
-        return False
-    if values.shape[-1] == 1:
-        return bool(np.all(values <= 1))
-    # The tolerance is for half precision.
-    return bool(np.all(np.abs(values.sum(-1) - 1) < 1e-2))
-
-
-def of_classes(probabilities):
-    """Return probabilities with a column for each class; one column becomes two."""
-    probabilities = np.asarray(probabilities, "float64")
-    if probabilities.shape[-1] > 1:
-        return probabilities
-    return np.concatenate([1 - probabilities, probabilities], axis=-1)
-
-
-def entropy(probabilities):
-    """Return the entropy over the last axis, in nats."""
-    p = of_classes(probabilities)
-    return -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=-1)
-
-
-# mc_predict: many predictions with dropout on, their mean and uncertainty.
 
 
 class MCPrediction(NamedTuple):
@@ -136,12 +100,13 @@ def mc_predict(
         >>> bool((found.mutual_information <= found.entropy).all())
         True
 
-    Reference: Gal, Ghahramani, "Dropout as a Bayesian Approximation", 2016,
-        https://arxiv.org/abs/1506.02142
+    Reference:
+        Gal, Ghahramani, [Dropout as a Bayesian
+        Approximation](https://arxiv.org/abs/1506.02142), 2016.
     """
     drawn = draw(model, x, samples, batch_size=batch_size, same_mask=same_mask)
     if from_logits:
-        drawn = keras.tree.map_structure(lambda a: of_logits(a).astype(a.dtype), drawn)
+        drawn = _probabilities(drawn)
     leaves = [_summary(values) for values in keras.tree.flatten(drawn)]
     fields = [
         keras.tree.pack_sequence_as(drawn, list(field))
@@ -156,9 +121,9 @@ def _summary(samples):
     std = samples.std(0, dtype="float64")
     found = [mean.astype(samples.dtype), std.astype(samples.dtype), None, None]
     if are_probabilities(samples):
-        whole = entropy(mean)
+        whole = _entropy(mean)
         # Rounding can make it slightly negative.
-        shared = np.maximum(whole - entropy(samples).mean(0), 0)
+        shared = np.maximum(whole - _entropy(samples).mean(0), 0)
         found[2:] = whole.astype(samples.dtype), shared.astype(samples.dtype)
     return found
 
@@ -208,10 +173,54 @@ def weight_scaling_predict(
         >>> weight_scaling_predict(model, np.ones((1, 4))).tolist()
         [[1.0, 1.0, 1.0, 1.0]]
 
-    Reference: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
-        Overfitting", 2014, https://jmlr.org/papers/v15/srivastava14a.html
+    Reference:
+        Srivastava et al., [Dropout: A Simple Way to Prevent Neural Networks from
+        Overfitting](https://jmlr.org/papers/v15/srivastava14a.html), 2014.
     """
-    found = scaled(model, x, batch_size=batch_size)
+    outputs = scaled(model, x, batch_size=batch_size)
     if from_logits:
-        found = keras.tree.map_structure(lambda a: of_logits(a).astype(a.dtype), found)
-    return keras.tree.map_structure(lambda values: values[0], found)
+        outputs = _probabilities(outputs)
+    return keras.tree.map_structure(lambda values: values[0], outputs)
+
+
+# Class probabilities: from logits, and their entropy.
+
+
+def _probabilities(outputs):
+    """Return probabilities for outputs that are logits, in their dtypes."""
+    return keras.tree.map_structure(
+        lambda a: probabilities_of_logits(a).astype(a.dtype), outputs
+    )
+
+
+def probabilities_of_logits(logits):
+    """Return the softmax over the last axis, or the sigmoid of a single logit."""
+    logits = np.asarray(logits, "float64")
+    if logits.shape[-1] == 1:
+        return np.exp(-np.logaddexp(0, -logits))
+    odds = np.exp(logits - logits.max(-1, keepdims=True))
+    return odds / odds.sum(-1, keepdims=True)
+
+
+def are_probabilities(values):
+    """Return whether each row sums to 1, or is a single number between 0 and 1."""
+    if values.ndim < 3 or values.dtype.kind != "f" or not np.all(values >= 0):
+        return False
+    if values.shape[-1] == 1:
+        return bool(np.all(values <= 1))
+    # The tolerance is for half precision.
+    return bool(np.all(np.abs(values.sum(-1) - 1) < 1e-2))
+
+
+def class_probabilities(probabilities):
+    """Return probabilities with a column for each class; one column becomes two."""
+    probabilities = np.asarray(probabilities, "float64")
+    if probabilities.shape[-1] > 1:
+        return probabilities
+    return np.concatenate([1 - probabilities, probabilities], axis=-1)
+
+
+def _entropy(probabilities):
+    """Return the entropy over the last axis, in nats."""
+    p = class_probabilities(probabilities)
+    return -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=-1)

@@ -1,11 +1,11 @@
-"""ScaledIdentity: a kernel that returns its input times a gain."""
+"""Initializers of kernels that return their input times a gain."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from kcomponents._checks import fail, number, positive_int
-from kcomponents._register import register
+from kcomponents._registration import register
 
 
 @register

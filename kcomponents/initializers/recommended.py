@@ -8,21 +8,21 @@ import keras
 import numpy as np
 from keras import ops
 
+from kcomponents._activation_traits import ALIASES, TRAITS, traits_of
 from kcomponents._checks import fail, positive_int
 from kcomponents.initializers.blocks import MOST_PARTS
 
-# Activations that pass half of a centered input, with their initial negative slope.
-SMOOTH = (
-    *("relu6", "elu", "celu", "gelu", "silu", "swish", "hard_silu", "hard_swish"),
-    *("mish", "softplus", "squareplus", "sparse_plus"),
-)
-RECTIFIERS = {"relu": 0.0, "leaky_relu": 0.2, "prelu": 0.25, "rrelu": None}
-RECTIFIERS.update(dict.fromkeys(SMOOTH, 0.0))
-# Activations that are nearly linear around 0, with their slope at 0.
-SIGMOIDS = dict.fromkeys(("linear", "tanh", "hard_tanh", "softsign", "softmax"), 1.0)
-SIGMOIDS.update({"sparse_sigmoid": 1 / 2, "sigmoid": 1 / 4, "hard_sigmoid": 1 / 6})
 PARAMETERS = ("elu", "leaky_relu", "maxout", "prelu")
-KNOWN = (*RECTIFIERS, *SIGMOIDS, "selu", "maxout")
+# Activations with a formula below, by all their names.
+KNOWN = (
+    *(
+        name
+        for name in (*TRAITS, *ALIASES)
+        if traits_of(name).he_slope is not None
+        or traits_of(name).glorot_slope is not None
+    ),
+    *("selu", "maxout"),
+)
 
 
 def recommended_for(
@@ -85,11 +85,12 @@ def recommended_for(
       Architectures, 2012, [arXiv:1206.5533](https://arxiv.org/abs/1206.5533)
     """
     name, layer, argument = _described(activation)
-    if name in SIGMOIDS:
-        scale, mode, distribution = SIGMOIDS[name] ** -2, "fan_avg", "uniform"
+    traits = traits_of(name)
+    if traits.glorot_slope is not None:
+        scale, mode, distribution = traits.glorot_slope**-2, "fan_avg", "uniform"
     else:
         scale, mode, distribution = 1.0, "fan_in", "truncated_normal"
-    if name in RECTIFIERS:
+    if traits.he_slope is not None:
         scale = 2 / (1 + _mean_square_slope(name, layer, argument))
     elif name == "maxout":
         scale = 1 / _mean_square_of_max(_pieces(layer, argument))
@@ -139,7 +140,7 @@ def _mean_square_slope(name, layer, argument):
         return (low * low + low * high + high * high) / 3
     if hasattr(layer, "alpha_initializer"):
         return float(ops.mean(ops.square(layer.alpha_initializer((1000,)))))
-    slope = getattr(layer, "negative_slope", RECTIFIERS[name])
+    slope = getattr(layer, "negative_slope", traits_of(name).he_slope)
     if argument and name != "elu":
         slope = _read(float, f"the slope of `{name}`", argument)
     return float(slope) * float(slope)

@@ -1,4 +1,4 @@
-"""Checks of the arguments `shared_axes` and `data_format`."""
+"""Shared by several layers: `shared_axes`, `data_format`, saved random states."""
 
 import numbers
 
@@ -7,7 +7,7 @@ import keras
 from kcomponents._checks import axis_in, fail, one_of
 
 
-def check_shared_axes(shared_axes):
+def checked_shared_axes(shared_axes):
     """Return `shared_axes` as "auto", `None` or a list of ints."""
     if shared_axes is None:
         return None
@@ -23,15 +23,8 @@ def check_shared_axes(shared_axes):
     return [int(axis) for axis in axes]
 
 
-def check_data_format(data_format):
-    """Return the data format; `None` means the setting of Keras."""
-    if data_format is None:
-        data_format = keras.config.image_data_format()
-    return one_of("data_format", data_format, ["channels_first", "channels_last"])
-
-
-def shared_axes_of(shared_axes, rank, data_format):
-    """Return the set of shared axes of a tensor of this rank, each at least 0.
+def positive_axes(shared_axes, rank, data_format):
+    """Return the shared axes of a tensor of this rank as a set, counted from 0.
 
     With "auto" these are all axes except the batch axis and the channel axis.
     """
@@ -41,8 +34,15 @@ def shared_axes_of(shared_axes, rank, data_format):
     return {axis_in("shared_axes", axis, rank) for axis in shared_axes or ()}
 
 
-class SavesSeed:
-    """Save the state of `seed_generator` with the weights, and restore it."""
+def checked_data_format(data_format):
+    """Return the data format; `None` means the setting of Keras."""
+    if data_format is None:
+        data_format = keras.config.image_data_format()
+    return one_of("data_format", data_format, ["channels_first", "channels_last"])
+
+
+class SeedState:
+    """Layer mixin that saves the state of `seed_generator` with the weights."""
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -50,7 +50,7 @@ class SavesSeed:
             store["seed_generator_state"] = self._seed_state().numpy()
 
     def load_own_variables(self, store):
-        # The state is missing in files written by the corresponding Keras layer.
+        # Files written by the corresponding Keras layer have no state.
         if "seed_generator_state" in store and self._seed_state() is not None:
             self._seed_state().assign(store["seed_generator_state"])
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kcomponents._checks import fail, number
-from kcomponents._register import register
+from kcomponents._registration import register
 
 
 @register
@@ -40,6 +40,7 @@ class GradientClip(keras.layers.Layer):
         ValueError: If both bounds are `None`, or one is not a number above 0.
 
     Example:
+        >>> import keras
         >>> from kcomponents.layers import GradientClip
         >>> from kcomponents.testing import gradient
         >>> clip = GradientClip(clipvalue=1.0)
@@ -47,8 +48,9 @@ class GradientClip(keras.layers.Layer):
         >>> slope.tolist()
         [[1.0, 1.0]]
 
-    Reference: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
-        networks", 2013, https://arxiv.org/abs/1211.5063
+    Reference:
+        Pascanu, Mikolov, Bengio, [On the difficulty of training recurrent neural
+        networks](https://arxiv.org/abs/1211.5063), 2013.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from kcomponents._checks import (
     positive_int,
     positive_ints,
 )
-from kcomponents._register import register
+from kcomponents._registration import register
 from kcomponents.activations import maxout
 
 
@@ -59,13 +59,15 @@ class Maxout(keras.layers.Layer):
             range, or if `group_sizes` is combined with `"strided"`.
 
     Example:
+        >>> import keras
         >>> from kcomponents.layers import Maxout
         >>> y = Maxout(2)(keras.ops.array([[1.0, 5.0, 4.0, 3.0]]))
         >>> keras.ops.convert_to_numpy(y).tolist()
         [[5.0, 4.0]]
 
-    Reference: Goodfellow, Warde-Farley, Mirza, Courville & Bengio, Maxout Networks,
-    2013, [arXiv:1302.4389](https://arxiv.org/abs/1302.4389).
+    Reference:
+        Goodfellow, Warde-Farley, Mirza, Courville and Bengio, [Maxout
+        Networks](https://arxiv.org/abs/1302.4389), 2013.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Maxout(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        groups = _one_way_of_grouping(num_pieces, num_units, group_sizes)
+        groups = _checked_groups(num_pieces, num_units, group_sizes)
         self.num_pieces, self.num_units, self.group_sizes = groups
         self.axis = axis
         self.grouping = one_of("grouping", grouping, ("contiguous", "strided"))
@@ -93,12 +95,12 @@ class Maxout(keras.layers.Layer):
         self.compute_output_shape(input_shape)
 
     def call(self, inputs):
-        outputs = self._largest(inputs, self.axis)
+        outputs = self._pooled(inputs, self.axis)
         if not self.min_zero:
             return outputs
         return ops.where(outputs < 0, ops.zeros_like(outputs), outputs)
 
-    def _largest(self, inputs, axis):
+    def _pooled(self, inputs, axis):
         pieces, sizes = self.num_pieces, self.group_sizes
         if self.num_units:
             pieces = inputs.shape[axis] // self.num_units
@@ -108,7 +110,7 @@ class Maxout(keras.layers.Layer):
         axis = axis_in("axis", self.axis, len(inputs.shape))
         if mask is None or axis >= len(mask.shape):
             return mask
-        return self._largest(ops.cast(mask, self.compute_dtype), axis) > 0
+        return self._pooled(ops.cast(mask, self.compute_dtype), axis) > 0
 
     def compute_output_shape(self, input_shape):
         axis = axis_in("axis", self.axis, len(input_shape))
@@ -147,7 +149,7 @@ class Maxout(keras.layers.Layer):
         }
 
 
-def _one_way_of_grouping(num_pieces, num_units, group_sizes):
+def _checked_groups(num_pieces, num_units, group_sizes):
     """Return the three checked arguments; two of them are None."""
     if num_units is None and group_sizes is None:
         return positive_int("num_pieces", num_pieces), None, None

@@ -3,8 +3,8 @@
 import keras
 
 from kcomponents._checks import positive_int
-from kcomponents._register import register
-from kcomponents.layers._base_maxout import Delegated, FusedMaxout
+from kcomponents._registration import register
+from kcomponents.layers._fused_maxout import Delegated, FusedMaxout
 
 
 @register
@@ -49,6 +49,7 @@ class MaxoutDense(FusedMaxout):
             if `keras.layers.Dense` rejects an argument.
 
     Example:
+        >>> import keras
         >>> from kcomponents.layers import MaxoutDense
         >>> layer = MaxoutDense(8, num_pieces=3)
         >>> layer(keras.ops.ones((2, 5))).shape == (2, 8)
@@ -56,8 +57,9 @@ class MaxoutDense(FusedMaxout):
         >>> layer.kernel.shape == (5, 24)
         True
 
-    Reference: Goodfellow, Warde-Farley, Mirza, Courville & Bengio, Maxout Networks,
-    2013, [arXiv:1302.4389](https://arxiv.org/abs/1302.4389).
+    Reference:
+        Goodfellow, Warde-Farley, Mirza, Courville and Bengio, [Maxout
+        Networks](https://arxiv.org/abs/1302.4389), 2013.
     """
 
     linear_class = keras.layers.Dense

@@ -1,16 +1,52 @@
-"""Base classes of the Monte Carlo dropout layers."""
+"""Dropout layers that stay active in `predict`, for Monte Carlo estimates."""
 
 from collections.abc import Sequence
 
 import keras
 
 from kcomponents._checks import fail, number, one_of
-from kcomponents._register import register
-from kcomponents.layers._shared import SavesSeed, check_data_format
+from kcomponents._registration import register
+from kcomponents.layers._shared import SeedState, checked_data_format
 
 
-class BaseMCDropout(SavesSeed, keras.layers.Dropout):
-    """Dropout that can be active also if `training` is false."""
+@register
+class MCDropout(SeedState, keras.layers.Dropout):
+    """Dropout that stays active in `predict`, to sample from a model's predictions.
+
+    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
+    call, whatever the value of `training`. Other layers behave as usual: batch
+    normalization uses its moving averages in `predict`.
+
+    Args:
+        rate: Float of at least 0 and below 1, the fraction of the inputs to drop.
+        noise_shape: Tuple, the shape of the mask, as in Keras's `Dropout`: 1 for an
+            axis that shares one mask value, `None` for the input's size. Defaults to
+            `None`: one mask value per input.
+        seed: Int, for reproducible masks. The random state is saved with the model.
+            Defaults to `None`.
+        active: `"always"`, or `"training"` for dropout during training only, as in
+            Keras's `Dropout`. The attribute `active` can be changed later; a compiled
+            model uses the new value after the next `compile`. Defaults to `"always"`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape: `(batch, ...)`. Output shape: the same as the input.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`, or `active` is unknown.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from kcomponents.layers import MCDropout
+        >>> model = keras.Sequential([keras.Input((1000,)), MCDropout(0.5)])
+        >>> samples = [model.predict(np.ones((1, 1000)), verbose=0) for _ in range(2)]
+        >>> bool((samples[0] != samples[1]).any())
+        True
+
+    Reference:
+        Gal, Ghahramani, [Dropout as a Bayesian
+        Approximation](https://arxiv.org/abs/1506.02142), 2016.
+    """
 
     def __init__(
         self,
@@ -47,17 +83,25 @@ class BaseMCDropout(SavesSeed, keras.layers.Dropout):
         return {**super().get_config(), "active": self.active}
 
 
-class BaseMCSpatialDropout(BaseMCDropout):
-    """Dropout with one mask value per sample and channel, for all positions."""
+class BaseMCSpatialDropout(MCDropout):
+    """Base class of dropout with one mask value per sample and channel."""
 
-    positions = None
+    spatial_axes = None
 
-    def __init__(self, rate, data_format, seed, **kwargs):
-        data_format = check_data_format(data_format)
-        ones = (1,) * self.positions
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        *,
+        active: str = "always",
+        **kwargs,
+    ):
+        data_format = checked_data_format(data_format)
+        ones = (1,) * self.spatial_axes
         first = data_format == "channels_first"
         noise_shape = (None, None, *ones) if first else (None, *ones, None)
-        super().__init__(rate, noise_shape, seed, **kwargs)
+        super().__init__(rate, noise_shape, seed, active=active, **kwargs)
         self.data_format = data_format
         self.input_spec = keras.InputSpec(ndim=len(noise_shape))
 
@@ -65,45 +109,6 @@ class BaseMCSpatialDropout(BaseMCDropout):
         config = {**super().get_config(), "data_format": self.data_format}
         del config["noise_shape"]
         return config
-
-
-@register
-class MCDropout(BaseMCDropout):
-    """Dropout that stays active in `predict`, to sample from a model's predictions.
-
-    `y = mask * x / (1 - rate)`, where `mask ~ Bernoulli(1 - rate)` is drawn at each
-    call, whatever the value of `training`. Other layers behave as usual: batch
-    normalization uses its moving averages in `predict`.
-
-    Args:
-        rate: Float of at least 0 and below 1, the fraction of the inputs to drop.
-        noise_shape: Tuple, the shape of the mask, as in Keras's `Dropout`: 1 for an
-            axis that shares one mask value, `None` for the input's size. Defaults to
-            `None`: one mask value per input.
-        seed: Int, for reproducible masks. The random state is saved with the model.
-            Defaults to `None`.
-        active: `"always"`, or `"training"` for dropout during training only, as in
-            Keras's `Dropout`. The attribute `active` can be changed later; a compiled
-            model uses the new value after the next `compile`. Defaults to `"always"`.
-        **kwargs: Base layer arguments, such as `name` and `dtype`.
-
-    Input shape: `(batch, ...)`. Output shape: the same as the input.
-
-    Raises:
-        ValueError: If `rate` is not in `[0, 1)`, or `active` is unknown.
-
-    Example:
-        >>> import keras
-        >>> import numpy as np
-        >>> from kcomponents.layers import MCDropout
-        >>> model = keras.Sequential([keras.Input((1000,)), MCDropout(0.5)])
-        >>> samples = [model.predict(np.ones((1, 1000)), verbose=0) for _ in range(2)]
-        >>> bool((samples[0] != samples[1]).any())
-        True
-
-    Reference: Gal, Ghahramani, "Dropout as a Bayesian Approximation", 2016,
-        https://arxiv.org/abs/1506.02142
-    """
 
 
 @register
@@ -133,11 +138,12 @@ class MCSpatialDropout1D(BaseMCSpatialDropout):
         >>> layer(keras.ops.ones((2, 3, 4))).shape == (2, 3, 4)
         True
 
-    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
-        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    Reference:
+        Tompson, Goroshin, Jain, LeCun, Bregler, [Efficient Object Localization Using
+        Convolutional Networks](https://arxiv.org/abs/1411.4280), 2015.
     """
 
-    positions = 1
+    spatial_axes = 1
 
     def __init__(
         self, rate: float, seed: int | None = None, *, active: str = "always", **kwargs
@@ -181,22 +187,12 @@ class MCSpatialDropout2D(BaseMCSpatialDropout):
         >>> layer(keras.ops.ones((2, 3, 3, 4))).shape == (2, 3, 3, 4)
         True
 
-    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
-        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    Reference:
+        Tompson, Goroshin, Jain, LeCun, Bregler, [Efficient Object Localization Using
+        Convolutional Networks](https://arxiv.org/abs/1411.4280), 2015.
     """
 
-    positions = 2
-
-    def __init__(
-        self,
-        rate: float,
-        data_format: str | None = None,
-        seed: int | None = None,
-        *,
-        active: str = "always",
-        **kwargs,
-    ):
-        super().__init__(rate, data_format, seed, active=active, **kwargs)
+    spatial_axes = 2
 
 
 @register
@@ -230,19 +226,9 @@ class MCSpatialDropout3D(BaseMCSpatialDropout):
         >>> layer(keras.ops.ones((2, 3, 3, 3, 4))).shape == (2, 3, 3, 3, 4)
         True
 
-    Reference: Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization
-        Using Convolutional Networks", 2015, https://arxiv.org/abs/1411.4280
+    Reference:
+        Tompson, Goroshin, Jain, LeCun, Bregler, [Efficient Object Localization Using
+        Convolutional Networks](https://arxiv.org/abs/1411.4280), 2015.
     """
 
-    positions = 3
-
-    def __init__(
-        self,
-        rate: float,
-        data_format: str | None = None,
-        seed: int | None = None,
-        *,
-        active: str = "always",
-        **kwargs,
-    ):
-        super().__init__(rate, data_format, seed, active=active, **kwargs)
+    spatial_axes = 3

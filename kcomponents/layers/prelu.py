@@ -7,12 +7,12 @@ import keras
 from keras import ops
 
 from kcomponents._checks import fail, number
-from kcomponents._register import register
+from kcomponents._registration import register
 from kcomponents.layers import backends
 from kcomponents.layers._shared import (
-    check_data_format,
-    check_shared_axes,
-    shared_axes_of,
+    checked_data_format,
+    checked_shared_axes,
+    positive_axes,
 )
 
 
@@ -49,14 +49,16 @@ class PReLU(keras.layers.Layer):
             if the size of an axis that is not shared is unknown.
 
     Example:
+        >>> import keras
         >>> from kcomponents.layers import PReLU
         >>> layer = PReLU()
         >>> y = layer(keras.ops.array([[-4.0, 4.0]]))
         >>> keras.ops.convert_to_numpy(y).tolist()
         [[-1.0, 4.0]]
 
-    Reference: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", 2015,
-        https://arxiv.org/abs/1502.01852
+    Reference:
+        He, Zhang, Ren, Sun, [Delving Deep into
+        Rectifiers](https://arxiv.org/abs/1502.01852), 2015.
     """
 
     def __init__(
@@ -76,8 +78,8 @@ class PReLU(keras.layers.Layer):
         self.alpha_initializer = keras.initializers.get(alpha_initializer)
         self.alpha_regularizer = keras.regularizers.get(alpha_regularizer)
         self.alpha_constraint = keras.constraints.get(alpha_constraint)
-        self.shared_axes = check_shared_axes(shared_axes)
-        self.data_format = check_data_format(data_format)
+        self.shared_axes = checked_shared_axes(shared_axes)
+        self.data_format = checked_data_format(data_format)
         self.supports_masking = True
 
     @classmethod
@@ -94,7 +96,7 @@ class PReLU(keras.layers.Layer):
 
     def build(self, input_shape):
         rank = len(input_shape)
-        shared = shared_axes_of(self.shared_axes, rank, self.data_format)
+        shared = positive_axes(self.shared_axes, rank, self.data_format)
         if 0 in shared:
             rule = "`shared_axes` must not contain the batch axis."
             fail(rule, shared_axes=self.shared_axes)

@@ -6,9 +6,9 @@ import keras
 
 from kcomponents import activations
 from kcomponents._checks import boolean, fail, number, one_of, positive_int
-from kcomponents._register import register
+from kcomponents._registration import register
 from kcomponents.initializers.blocks import independent_copies
-from kcomponents.layers._shared import check_data_format
+from kcomponents.layers._shared import checked_data_format
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 NORMALIZATIONS = {
@@ -83,16 +83,19 @@ class PreActivationResidual(keras.layers.Layer):
             not 1.
 
     Example:
+        >>> import keras
         >>> from kcomponents.layers import PreActivationResidual
         >>> block = PreActivationResidual(8, strides=2)
         >>> block(keras.ops.ones((2, 16, 16, 4))).shape == (2, 8, 8, 8)
         True
 
-    Reference: He, Zhang, Ren & Sun, Identity Mappings in Deep Residual Networks, 2016,
-    [arXiv:1603.05027](https://arxiv.org/abs/1603.05027), and Deep Residual Learning for
-    Image Recognition, 2015, [arXiv:1512.03385](https://arxiv.org/abs/1512.03385), for
-    `order="post"`; Huang, Sun, Liu, Sedra & Weinberger, Deep Networks with Stochastic
-    Depth, 2016, [arXiv:1603.09382](https://arxiv.org/abs/1603.09382).
+    Reference:
+        - He, Zhang, Ren and Sun, [Identity Mappings in Deep Residual
+          Networks](https://arxiv.org/abs/1603.05027), 2016.
+        - He, Zhang, Ren and Sun, [Deep Residual Learning for Image
+          Recognition](https://arxiv.org/abs/1512.03385), 2015, for `order="post"`.
+        - Huang, Sun, Liu, Sedra and Weinberger, [Deep Networks with Stochastic
+          Depth](https://arxiv.org/abs/1603.09382), 2016.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class PreActivationResidual(keras.layers.Layer):
         self.order = one_of("order", order, ("pre", "post"))
         self.bypass = boolean("bypass", bypass)
         self.dilation_rate = _sizes("dilation_rate", dilation_rate)
-        self.data_format = check_data_format(data_format)
+        self.data_format = checked_data_format(data_format)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)

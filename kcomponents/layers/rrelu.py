@@ -6,17 +6,17 @@ import keras
 
 from kcomponents import activations
 from kcomponents._checks import interval, one_of
-from kcomponents._register import register
+from kcomponents._registration import register
 from kcomponents.layers._shared import (
-    SavesSeed,
-    check_data_format,
-    check_shared_axes,
-    shared_axes_of,
+    SeedState,
+    checked_data_format,
+    checked_shared_axes,
+    positive_axes,
 )
 
 
 @register
-class RReLU(SavesSeed, keras.layers.Layer):
+class RReLU(SeedState, keras.layers.Layer):
     """Leaky ReLU whose negative slope is random during training.
 
     `y = x` where `x > 0`, else `slope * x`, with `slope ~ Uniform(lower, upper)` during
@@ -48,14 +48,16 @@ class RReLU(SavesSeed, keras.layers.Layer):
             `inference` is invalid.
 
     Example:
+        >>> import keras
         >>> from kcomponents.layers import RReLU
         >>> layer = RReLU(0.25, 0.75)
         >>> y = layer(keras.ops.array([[-4.0, 4.0]]))
         >>> keras.ops.convert_to_numpy(y).tolist()
         [[-2.0, 4.0]]
 
-    Reference: Xu, Wang, Chen, Li, "Empirical Evaluation of Rectified Activations in
-        Convolutional Network", 2015, https://arxiv.org/abs/1505.00853
+    Reference:
+        Xu, Wang, Chen, Li, [Empirical Evaluation of Rectified Activations in
+        Convolutional Network](https://arxiv.org/abs/1505.00853), 2015.
     """
 
     def __init__(
@@ -73,14 +75,14 @@ class RReLU(SavesSeed, keras.layers.Layer):
         self.lower, self.upper = interval(lower, upper)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.shared_axes = check_shared_axes(shared_axes)
+        self.shared_axes = checked_shared_axes(shared_axes)
         self.inference = one_of("inference", inference, ["mean", "sample"])
-        self.data_format = check_data_format(data_format)
+        self.data_format = checked_data_format(data_format)
         self.supports_masking = True
 
     def build(self, input_shape):
         rank = len(input_shape)
-        shared = shared_axes_of(self.shared_axes, rank, self.data_format)
+        shared = positive_axes(self.shared_axes, rank, self.data_format)
         self.noise_shape = [1 if axis in shared else None for axis in range(rank)]
         self.input_spec = keras.InputSpec(ndim=rank)
 

@@ -1,31 +1,133 @@
-"""Shadow: replaces methods of single objects for a while."""
+"""Method covers: replace methods of single objects for a while.
+
+Other code may wrap the same methods. A cover under such a wrapper cannot be taken off,
+because the wrapper calls it. It is switched off instead, so that it only calls the
+original method, and the next covers of the same method switch it on again.
+"""
 
 import functools
+import types
+
+import keras
+
+# The most objects to look through for a cover under the wrappers of other code.
+SEARCHED = 1000
 
 
-class Shadow:
-    """Wraps methods of instances, and restores them."""
+class MethodCovers:
+    """Covers methods of objects, and takes the covers off again."""
 
     def __init__(self):
         self._covers = []
 
     def cover(self, thing, name, make):
         """Replace the method `name` of `thing` by `make(original)`."""
-        original = getattr(thing, name)
-        cover = functools.wraps(original)(make(original))
-        # Not through `__setattr__`, with which frameworks track attributes of layers.
-        before = thing.__dict__.get(name)
-        thing.__dict__[name] = cover
-        self._covers.append((thing, name, cover, before))
+        cover = _cover_to_reuse(thing, name) or _Cover(thing, name)
+        self._covers.append(cover)
+        cover.switch_on(make)
 
-    def lift(self):
-        """Restore the methods, the last one first."""
+    def remove(self):
+        """Take all covers off, the last one first, or switch them off."""
         while self._covers:
-            thing, name, cover, before = self._covers.pop()
-            if thing.__dict__.get(name) is not cover:
-                # Other code has wrapped it since and still calls our wrapper.
-                continue
-            if before is None:
-                del thing.__dict__[name]
+            self._covers.pop().switch_off()
+
+
+class _Cover:
+    """Replaces one method of an object by a function that it can switch on and off."""
+
+    def __init__(self, thing, name):
+        self.thing, self.name, self.on = thing, name, False
+        # What stood on the object itself, instead of its class.
+        self.before = thing.__dict__.get(name)
+        self.original = self.method = getattr(thing, name)
+
+        @functools.wraps(self.original)
+        def function(*args, **kwargs):
+            return self.method(*args, **kwargs)
+
+        function.method_cover, self.function = self, function
+        # Not through `__setattr__`, with which frameworks track attributes of layers.
+        thing.__dict__[name] = function
+
+    def switch_on(self, make):
+        """Call `make(original)` from now on."""
+        self.method, self.on = make(self.original), True
+
+    def switch_off(self):
+        """Call the original method only, and be taken off if nothing wraps the cover.
+
+        This also takes off covers below that were switched off before.
+        """
+        self.method, self.on = self.original, False
+        methods = self.thing.__dict__
+        while (cover := _cover_of(methods.get(self.name), self.thing)) and not cover.on:
+            if cover.before is None:
+                del methods[self.name]
             else:
-                thing.__dict__[name] = before
+                methods[self.name] = cover.before
+
+
+def _cover_of(function, thing):
+    """Return the cover on an object of which this is the function, or None."""
+    if not isinstance(function, types.FunctionType):
+        return None
+    cover = getattr(function, "method_cover", None)
+    # `functools.wraps` copies the attribute, and `copy` the methods of an object.
+    ours = isinstance(cover, _Cover) and cover.function is function
+    return cover if ours and cover.thing is thing else None
+
+
+def _cover_to_reuse(thing, name):
+    """Return the cover of this method that is switched off, or None.
+
+    It is looked for in all that the wrappers on the object may call.
+    """
+    found = [thing.__dict__[name]] if name in thing.__dict__ else []
+    seen = {id(item) for item in found}
+    for item in found:
+        cover = _cover_of(item, thing)
+        if cover is not None and cover.name == name and not cover.on:
+            return cover
+        for part in _parts(item):
+            if id(part) not in seen and len(found) < SEARCHED:
+                seen.add(id(part))
+                found.append(part)
+    return None
+
+
+def _parts(item):
+    """Return the objects that a function, or an object that holds one, refers to."""
+    if isinstance(item, types.FunctionType):
+        return _parts_of_function(item)
+    if isinstance(item, types.MethodType):
+        return [item.__func__, item.__self__]
+    if isinstance(item, functools.partial):
+        return [item.func, *item.args, *item.keywords.values()]
+    if isinstance(item, list | tuple | set):
+        return list(item)
+    if isinstance(item, dict):
+        return list(item.values())
+    # Models and the like are no wrappers.
+    of_keras = isinstance(item, keras.Layer | keras.optimizers.Optimizer)
+    if of_keras or isinstance(item, type | types.ModuleType):
+        return []
+    return list(getattr(item, "__dict__", {}).values())
+
+
+def _parts_of_function(function):
+    names = function.__code__.co_names
+    return [
+        *(part for cell in function.__closure__ or () for part in _contents(cell)),
+        *(function.__defaults__ or ()),
+        *(function.__kwdefaults__ or {}).values(),
+        *vars(function).values(),
+        *(function.__globals__[n] for n in names if n in function.__globals__),
+    ]
+
+
+def _contents(cell):
+    try:
+        return [cell.cell_contents]
+    except ValueError:
+        # The variable has no value yet.
+        return []

@@ -1,4 +1,4 @@
-"""Layer taps: inputs and outputs of layers with an activation, seen in `call`."""
+"""Taps on a model: the outputs of its layers, and the loss of each batch."""
 
 import threading
 import warnings
@@ -9,6 +9,7 @@ from keras import ops
 from kcomponents import _backends, _keras
 from kcomponents.probes._tally import Tally
 from kcomponents.probes._views import LossView, OutputView
+from kcomponents.probes.layer_walk import watched_layers
 from kcomponents.probes.statistic import Statistic
 
 
@@ -17,7 +18,7 @@ class _Pass(threading.local):
 
     level = None
 
-    def begin(self):
+    def start(self):
         """Start a new pass."""
         self.level = _backends.trace_level()
         self.calls, self.outputs, self.pieces = {}, {}, {}
@@ -37,29 +38,41 @@ class LayerTaps:
     sites to pass on, or None for all.
     """
 
-    def __init__(self, model, watched, shadow):
+    def __init__(self, model, covers):
         self.observer = self.wanted = None
         self.refused = set()
         self.last = set()
         self._pass = _Pass()
+        watched = watched_layers(model)
         self._with_weights = {item.path for item in watched if item.layer.weights}
-        shadow.cover(model, "call", self._cover_model)
+        covers.cover(model, "call", self._cover_model)
         for item in watched:
-            shadow.cover(item.layer, "call", self._cover_layer(item))
+            covers.cover(item.layer, "call", self._cover_layer(item))
             if isinstance(inner := _pieces_of(item.layer), keras.layers.Layer):
-                shadow.cover(inner, "call", self._cover_pieces(item))
+                covers.cover(inner, "call", self._cover_pieces(item))
+
+    def dry_run(self, model, observer):
+        """Call the model on symbolic inputs, and pass its layers to an observer.
+
+        Errors of the model are raised.
+        """
+        self.observer, self.wanted = observer, None
+        try:
+            _dry_run(model)
+        finally:
+            self.observer = None
 
     def _cover_model(self, original):
         def call(*args, **kwargs):
             if self.observer is None:
                 return original(*args, **kwargs)
-            self._pass.begin()
+            self._pass.start()
             try:
                 outputs = original(*args, **kwargs)
                 if self.wanted is None:
-                    given = {id(y) for y in keras.tree.flatten(outputs)}
-                    seen = self._pass.outputs.items()
-                    self.last |= {site for site, y in seen if id(y) in given}
+                    returned = {id(y) for y in keras.tree.flatten(outputs)}
+                    of_sites = self._pass.outputs.items()
+                    self.last |= {site for site, y in of_sites if id(y) in returned}
                 return outputs
             finally:
                 # So that the tensors of a step are freed before the next one.
@@ -72,7 +85,7 @@ class LayerTaps:
             def call(*args, **kwargs):
                 outputs = original(*args, **kwargs)
                 if self.observer is not None and self._pass.level is not None:
-                    self._see(watched, args, outputs)
+                    self._pass_on(watched, args, outputs)
                 return outputs
 
             return call
@@ -91,7 +104,8 @@ class LayerTaps:
 
         return make
 
-    def _see(self, watched, args, outputs):
+    def _pass_on(self, watched, args, outputs):
+        """Pass one call of a layer to the observer."""
         site = self._site(watched)
         if self.wanted is not None and site not in self.wanted:
             return
@@ -106,7 +120,7 @@ class LayerTaps:
         if self.wanted is None:
             self._pass.outputs[site] = first
         view = OutputView(
-            given=pieces,
+            inputs_with_gradient=pieces,
             outputs=keras.ops.stop_gradient(first),
             activation=watched.activation,
             axis=watched.axis,
@@ -127,31 +141,82 @@ def _pieces_of(layer):
     return getattr(layer, "linear", None) if hasattr(layer, "num_pieces") else None
 
 
-# Loss tap: measures the loss of each batch in `compute_loss`.
+def _dry_run(model):
+    """Call a built model on symbolic inputs of the shapes it was built for.
+
+    Nothing is computed and nothing changes.
+    """
+    args, kwargs = keras.tree.map_structure(_known_batch, _inputs(model))
+    call = _Call(lambda *args, **kwargs: model(*args, training=False, **kwargs))
+    call.compute_output_spec(*args, **kwargs)
+
+
+def _inputs(model):
+    if isinstance(model, keras.Sequential):
+        return model.inputs, {}
+    if hasattr(model, "operations"):
+        return (model.input,), {}
+    config = model.get_build_config()
+    if "input_shape" in config:
+        return (_specs(config["input_shape"]),), {}
+    shapes = config["shapes_dict"]
+    return (), {name.removesuffix("_shape"): _specs(s) for name, s in shapes.items()}
+
+
+def _known_batch(tensor):
+    """Return a symbolic tensor of batch size 2, if only the batch size is unknown.
+
+    JAX would trace again, and keep the trace, for each unknown size.
+    """
+    batch, *others = tensor.shape or [0]
+    if batch is not None or None in others:
+        return tensor
+    known = (2, *others)
+    return keras.KerasTensor(known, tensor.dtype, sparse=tensor.sparse)
+
+
+def _specs(shapes):
+    if isinstance(shapes, dict):
+        return {name: _specs(shape) for name, shape in shapes.items()}
+    if shapes and isinstance(shapes[0], (list, tuple, dict)):
+        return [_specs(shape) for shape in shapes]
+    return keras.KerasTensor(tuple(shapes))
+
+
+class _Call(keras.layers.Layer):
+    """A layer that calls a function without tracking its variables."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.__dict__["function"] = function
+
+    def call(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
 
 # On stateless backends the forward pass cannot read the optimizer's count of steps.
 BATCHES = Statistic("batches", "losses", lambda view: 1.0)
 
 
 class LossTap:
-    """Adds the loss of each training batch to the tallies that `listeners` returns."""
+    """Adds the loss of each training batch to the tallies that `tallies_of` returns."""
 
-    def __init__(self, model, shadow, listeners):
-        self.listeners = listeners
+    def __init__(self, model, covers, tallies_of):
+        self.tallies_of = tallies_of
         self.count = Tally({BATCHES: ()}, replicas=True)
         self.batches, self.in_python = 0, _backends.defers and not model.jit_compile
-        shadow.cover(model, "compute_loss", self._cover)
+        covers.cover(model, "compute_loss", self._cover)
 
     def _cover(self, original):
         def compute_loss(*args, **kwargs):
             loss = original(*args, **kwargs)
-            if tallies := self.listeners("losses"):
-                self._see(loss, tallies)
+            if tallies := self.tallies_of("losses"):
+                self._add(loss, tallies)
             return loss
 
         return compute_loss
 
-    def _see(self, loss, tallies):
+    def _add(self, loss, tallies):
         if _backends.carries_state and not _keras.in_stateless_scope():
             warnings.warn(
                 "The loss of this model cannot be measured: its `train_step` calls "

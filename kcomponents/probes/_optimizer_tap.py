@@ -1,4 +1,8 @@
-"""Squared norms of many tensors in few operations."""
+"""Optimizer tap: measures gradients and updates where an optimizer applies them.
+
+`apply` gets the gradients. After accumulation and without the loss scale, every Keras
+optimizer passes them to a second method, which clips them. Both methods are covered.
+"""
 
 import collections
 import dataclasses
@@ -17,45 +21,6 @@ from kcomponents.probes._views import ClippedView, GradientView, UpdateView
 MANY = 8
 
 
-def square_sums(tensors):
-    """Return the sum of squares of each tensor, as one vector in float32.
-
-    Small tensors of equal shape are stacked and squared together, so that a model with
-    many layers needs few operations, instead of a few per variable.
-    """
-    if not _backends.worth_stacking:
-        return _backends.square_sums(tensors)
-    groups = collections.defaultdict(list)
-    for place, tensor in enumerate(tensors):
-        shape = tuple(tensor.shape)
-        small = None not in shape and math.prod(shape) <= _backends.worth_stacking
-        groups[shape if small else None].append(place)
-    alone = groups.pop(None, [])
-    stacks = [places for places in groups.values() if len(places) >= MANY]
-    alone += [i for places in groups.values() if len(places) < MANY for i in places]
-    alone.sort()
-    parts = [_of_stack([tensors[i] for i in places]) for places in stacks]
-    if alone:
-        parts.append(_backends.square_sums([tensors[i] for i in alone]))
-    order = [i for places in stacks for i in places] + alone
-    found = ops.concatenate(parts) if len(parts) > 1 else parts[0]
-    if order == sorted(order):
-        return found
-    return ops.take(found, sorted(range(len(order)), key=order.__getitem__))
-
-
-def _of_stack(tensors):
-    stack = widened(ops.stack(tensors))
-    return ops.sum(ops.square(ops.reshape(stack, (len(tensors), -1))), axis=1)
-
-
-# Optimizer tap: measures gradients and updates where they are applied.
-#
-# `apply` gets the gradients. After accumulation and without the loss scale, every
-# Keras optimizer passes them to a second method, which clips them. Both methods are
-# wrapped.
-
-
 @dataclasses.dataclass
 class _Step:
     """The current step: its variables, and what was measured so far."""
@@ -66,40 +31,40 @@ class _Step:
 
 
 class OptimizerTap:
-    """Adds each step of an optimizer to the tallies that `listeners` returns.
+    """Adds each step of an optimizer to the tallies that `tallies_of` returns.
 
     Args:
         optimizer: Keras optimizer, built.
-        shadow: `Shadow` that wraps its methods.
-        listeners: Function that returns the tallies of a source.
+        covers: `MethodCovers` for its methods.
+        tallies_of: Function that returns the tallies of a source.
         skips: Function that returns whether to skip steps with NaN or infinite
             gradients.
     """
 
-    def __init__(self, optimizer, shadow, listeners, skips):
+    def __init__(self, optimizer, covers, tallies_of, skips):
         self.optimizer = optimizer
-        self.listeners, self.skips = listeners, skips
+        self.tallies_of, self.skips = tallies_of, skips
         self.variables = _keras.optimized_variables(optimizer)
         self.places = {id(v): i for i, v in enumerate(self.variables)}
         # One per replica, as several replicas may be inside a step at once.
         self._steps = {}
-        shadow.cover(optimizer, "apply", self._cover_apply)
-        shadow.cover(optimizer, _keras.CLIPPING, self._cover_clipping)
+        covers.cover(optimizer, "apply", self._cover_apply)
+        covers.cover(optimizer, _keras.clipping_method(), self._cover_clipping)
 
     def _cover_apply(self, original):
         def apply(grads, trainable_variables=None):
             grads, variables = list(grads), trainable_variables or self.variables
             pairs = zip(grads, variables, strict=False)
-            kept = [(g, v) for g, v in pairs if g is not None and _is_moved(v)]
-            if not kept:
+            pairs = [(g, v) for g, v in pairs if g is not None and _is_moved(v)]
+            if not pairs:
                 # Keras raises an error for them.
                 return original(grads, trainable_variables)
-            given, moved = zip(*kept, strict=True)
+            own, moved = zip(*pairs, strict=True)
             step = self._steps[_backends.replica()] = _Step(moved)
             try:
                 if not self._accumulates():
-                    self._see_gradients(step, self._unscaled(given))
-                total = self._see_batch(step, given)
+                    self._measure_gradients(step, self._unscaled(own))
+                total = self._measure_batch(step, own)
                 apply = self._skipping(original, total) if self.skips() else original
                 return self._apply(apply, step, grads, trainable_variables)
             finally:
@@ -115,8 +80,8 @@ class OptimizerTap:
             if step is None:
                 return clipped
             if self._accumulates():
-                self._see_gradients(step, grads)
-            if tallies := self.listeners("clipped_gradients"):
+                self._measure_gradients(step, grads)
+            if tallies := self.tallies_of("clipped_gradients"):
                 same = list(map(id, clipped)) == list(map(id, step.latest))
                 before = step.gradients.squares
                 squares = before if same else self._squares(step, clipped)
@@ -125,20 +90,20 @@ class OptimizerTap:
 
         return clip
 
-    def _see_gradients(self, step, grads):
-        tallies = self.listeners("gradients")
+    def _measure_gradients(self, step, grads):
+        tallies = self.tallies_of("gradients")
         others = ["clipped_gradients"]
         if not self._accumulates():
             others.append("batch_gradients")
-        if not tallies and not any(map(self.listeners, others)):
+        if not tallies and not any(map(self.tallies_of, others)):
             return
         step.latest = grads
         step.gradients = self._view(step, grads)
         _add(tallies, step.gradients)
 
-    def _see_batch(self, step, grads):
+    def _measure_batch(self, step, grads):
         """Measure the gradients of one batch, and return their squared norm."""
-        tallies = self.listeners("batch_gradients")
+        tallies = self.tallies_of("batch_gradients")
         if not tallies:
             return None
         view = step.gradients
@@ -165,27 +130,27 @@ class OptimizerTap:
         return apply
 
     def _apply(self, original, step, grads, trainable_variables):
-        tallies = self.listeners("updates")
+        tallies = self.tallies_of("updates")
         if not tallies:
             return original(grads, trainable_variables)
-        see = functools.partial(
-            self._see_updates, tallies, original, step, grads, trainable_variables
+        measure = functools.partial(
+            self._measure_updates, tallies, original, step, grads, trainable_variables
         )
         due = [tally.due() for tally in tallies]
         some = any(d is True for d in due) or functools.reduce(operator.or_, due)
-        unseen = functools.partial(original, grads, trainable_variables)
+        apply = functools.partial(original, grads, trainable_variables)
         if some is False:
-            unseen()
+            apply()
         elif some is True or not _backends.cheap_branches:
-            see()
+            measure()
         else:
             changing = [*(trainable_variables or self.variables)]
             changing += self.optimizer.variables
-            _backends.branch(some, see, unseen, changing)
+            _backends.branch(some, measure, apply, changing)
         for tally in tallies:
             tally.count("calls")
 
-    def _see_updates(self, tallies, original, step, grads, trainable_variables):
+    def _measure_updates(self, tallies, original, step, grads, trainable_variables):
         before = [ops.copy(v) for v in step.variables]
         steps = ops.cast(self.optimizer.iterations, "float32")
         original(grads, trainable_variables)
@@ -231,3 +196,35 @@ def _is_moved(variable):
 def _add(tallies, view):
     for tally in tallies:
         tally.add(view)
+
+
+def square_sums(tensors):
+    """Return the sum of squares of each tensor, as one vector in float32.
+
+    Small tensors of equal shape are stacked and squared together, so that a model with
+    many layers needs few operations, instead of a few per variable.
+    """
+    if not _backends.worth_stacking:
+        return _backends.square_sums(tensors)
+    groups = collections.defaultdict(list)
+    for place, tensor in enumerate(tensors):
+        shape = tuple(tensor.shape)
+        small = None not in shape and math.prod(shape) <= _backends.worth_stacking
+        groups[shape if small else None].append(place)
+    alone = groups.pop(None, [])
+    stacks = [places for places in groups.values() if len(places) >= MANY]
+    alone += [i for places in groups.values() if len(places) < MANY for i in places]
+    alone.sort()
+    parts = [_of_stack([tensors[i] for i in places]) for places in stacks]
+    if alone:
+        parts.append(_backends.square_sums([tensors[i] for i in alone]))
+    order = [i for places in stacks for i in places] + alone
+    found = ops.concatenate(parts) if len(parts) > 1 else parts[0]
+    if order == sorted(order):
+        return found
+    return ops.take(found, sorted(range(len(order)), key=order.__getitem__))
+
+
+def _of_stack(tensors):
+    stack = widened(ops.stack(tensors))
+    return ops.sum(ops.square(ops.reshape(stack, (len(tensors), -1))), axis=1)

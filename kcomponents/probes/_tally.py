@@ -1,4 +1,4 @@
-"""Tally: accumulates statistics of training steps on the device."""
+"""Tallies: accumulate statistics of training steps on the device."""
 
 import keras
 import numpy as np
@@ -40,8 +40,10 @@ class Tally:
             self._join_one(view)
             return
         # Calling an operation costs more than its work, so join many steps in one call.
-        own = list(self.shapes)
-        self.waiting.append(view if view.small else [view.measured(s) for s in own])
+        if view.small:
+            self.waiting.append(view)
+        else:
+            self.waiting.append([view.measured(s) for s in self.shapes])
         if len(self.waiting) >= TOGETHER:
             self.settle()
 
@@ -62,7 +64,7 @@ class Tally:
                 parts = [ops.stack(scalars), *parts]
             new = parts[0] if len(parts) == 1 else ops.concatenate(parts)
             old = variable.value
-            variable.assign(self.chosen(old, join(merge, old, new)))
+            variable.assign(self.value_to_keep(old, join(merge, old, new)))
 
     def _join(self, found):
         """Join the statistics of several steps, in the order of `shapes`."""
@@ -73,14 +75,14 @@ class Tally:
             rows = flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=1)
             new = rows[0] if rows.shape[0] == 1 else join_all(merge, rows)
             old = variable.value
-            variable.assign(self.chosen(old, join(merge, old, new)))
+            variable.assign(self.value_to_keep(old, join(merge, old, new)))
 
-    def chosen(self, old, new):
+    def value_to_keep(self, old, new):
         """Return the value to keep."""
         return new
 
     @property
-    def carried(self):
+    def state_variables(self):
         """The variables that the compiled step must pass through."""
         return self.variables
 
@@ -134,11 +136,10 @@ class Tally:
         )
 
 
-# Sampled tally: measures only every k-th step, so that the others cost nothing.
-
-
 class SampledTally(Tally):
     """Tally of every `sample`-th optimizer step, starting with the first after a reset.
+
+    The other steps cost nothing.
 
     Args:
         shapes: Dict of statistics to the shapes of their values.
@@ -154,7 +155,7 @@ class SampledTally(Tally):
         self.calls = self._new_variable((1,), 0.0) if on_device else _Count()
 
     @property
-    def carried(self):
+    def state_variables(self):
         """The variables that the compiled step must pass through."""
         on_device = self.counts == "device"
         return [*self.variables, self.calls] if on_device else self.variables
@@ -169,7 +170,7 @@ class SampledTally(Tally):
         if by == self.counts or by == "calls" and self.counts == "device":
             self.calls.assign((self.calls.value + 1.0) % self.period)
 
-    def chosen(self, old, new):
+    def value_to_keep(self, old, new):
         """Return the new value if this tally is due in this step, else the old one."""
         due = self.due()
         if isinstance(due, bool):

@@ -91,7 +91,7 @@ class OutputView(View):
 
     small = False
 
-    given: Any
+    inputs_with_gradient: Any
     outputs: Any
     activation: str
     axis: int
@@ -100,7 +100,7 @@ class OutputView(View):
     @functools.cached_property
     def inputs(self):
         """The layer's first input, or the pieces of a fused maxout."""
-        return ops.stop_gradient(self.given)
+        return ops.stop_gradient(self.inputs_with_gradient)
 
 
 def _in_float32(value):

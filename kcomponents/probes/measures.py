@@ -1,22 +1,54 @@
-"""Saturation: the limits of each activation, and counts of saturated outputs."""
+"""What monitors and the doctor judge: dead units, saturated outputs, update ratios."""
 
 import math
 
 from keras import ops
 
+from kcomponents._activation_traits import PLATEAUS, TRAITS
 from kcomponents.probes.statistic import Statistic
 
+# Dead units
+
+
+def per_unit(reduce, outputs, axis):
+    """Reduce outputs over all axes but the axis of the units.
+
+    Args:
+        reduce: Function of `keras.ops` or numpy, such as `ops.max`.
+        outputs: Tensor or array.
+        axis: Integer, the axis of the units.
+    """
+    rank = len(outputs.shape)
+    if rank == 1:
+        # One number per sample: one unit.
+        return reduce(outputs, axis=0, keepdims=True)
+    axes = tuple(i for i in range(rank) if i != axis % rank)
+    return reduce(outputs, axis=axes)
+
+
+def is_dead(highest, threshold=0.0):
+    """Return for each unit whether it is dead: no output is above the threshold.
+
+    A unit with NaN is not dead.
+
+    Args:
+        highest: Array, the highest output of each unit over all samples and positions,
+            as `per_unit(ops.max, ...)` returns it.
+        threshold: Float. Defaults to 0, for units that are inactive at or below 0.
+    """
+    return highest <= threshold
+
+
+# Saturated outputs
+
 # Outside these limits the slope is below 1/25 of the maximum slope.
-LIMITS = {
-    "hard_sigmoid": (0.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "sigmoid": (0.01, 0.99),
-    "softsign": (-0.9, 0.9),
-    "sparse_sigmoid": (0.0, 1.0),
-    "tanh": (-0.99, 0.99),
-}
+LIMITS = PLATEAUS
 # These activations reach their bounds exactly, and are flat there.
-FLAT = {"hard_sigmoid", "hard_tanh", "sparse_sigmoid"}
+FLAT = {
+    name
+    for name, limits in LIMITS.items()
+    if limits == (TRAITS[name].low, TRAITS[name].high)
+}
 
 
 def on_plateau(view, limits):
@@ -38,7 +70,7 @@ def outputs_per_unit(view):
     return math.prod(shape)
 
 
-# Update ratios: the size of each update relative to the weights.
+# Update ratios: the size of each update relative to the weights
 
 
 def _moved(view):
@@ -61,13 +93,3 @@ RATIOS = (
 def mean_ratio(total, count):
     """Return the mean over steps, or NaN if no step moved the variable."""
     return float(total / count) if count else math.nan
-
-
-def per_unit(reduce, outputs, axis):
-    """Reduce a tensor over all axes but the axis of the units."""
-    rank = len(outputs.shape)
-    if rank == 1:
-        # One number per sample: one unit.
-        return reduce(outputs, axis=0, keepdims=True)
-    axes = tuple(i for i in range(rank) if i != axis % rank)
-    return reduce(outputs, axis=axes)

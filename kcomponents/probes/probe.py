@@ -1,4 +1,4 @@
-"""Makes the tallies of a probe: one per source, and one per layer."""
+"""Probe: measures statistics inside the compiled training step of a model."""
 
 import itertools
 import warnings
@@ -9,72 +9,12 @@ from keras import ops
 
 from kcomponents import _backends, _keras
 from kcomponents._checks import fail
-from kcomponents.probes._hub import counts_of, hub_of, tapped_optimizer
-from kcomponents.probes._layer_walk import Watched
+from kcomponents.probes._hub import counts_of, hub_of
 from kcomponents.probes._tally import SampledTally, Tally
 from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
+from kcomponents.probes.layer_walk import WatchedLayer
 from kcomponents.probes.statistic import Statistic
 from kcomponents.record import Reading
-
-
-def tallies_by_source(statistics, variables, defers, **sampling):
-    """Return source → list with its tally, for all sources but layer outputs.
-
-    `sampling` contains the arguments of `SampledTally`, which measures updates.
-    """
-    zeros = ops.zeros((max(len(variables), 1),))
-    # Views with the right shapes, to find the shapes of the statistics.
-    views = {
-        "gradients": GradientView(squares=zeros, step=1.0),
-        "batch_gradients": GradientView(squares=zeros, step=1.0),
-        "clipped_gradients": ClippedView(squares=zeros, unclipped=zeros),
-        "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
-        "losses": LossView(loss=ops.zeros(()), step=1.0),
-    }
-    found = {}
-    for source, view in views.items():
-        if own := [s for s in statistics if s.source == source]:
-            shapes = {s: view.measured(s).shape for s in own}
-            if source == "updates" and sampling["sample"] > 1:
-                found[source] = [SampledTally(shapes, **sampling)]
-            else:
-                replicas = source == "losses"
-                found[source] = [Tally(shapes, replicas=replicas, defers=defers)]
-    return found
-
-
-def tallies_by_site(statistics, hub, watch, defers):
-    """Return site → tally and site → watched layer, for layer outputs."""
-    own = [s for s in statistics if s.source == "outputs"]
-    sites, shapes = {}, {}
-    if not own:
-        return {}, {}
-
-    def note(site, watched, view):
-        if watch(watched):
-            sites[site] = watched
-            shapes[site] = {s: view.measured(s).shape for s in own}
-
-    try:
-        hub.rehearse(note)
-    except Exception as error:
-        warnings.warn(f"Layer outputs cannot be measured: {error}", stacklevel=4)
-    if refused := sorted(hub.layers.refused):
-        warn_of(refused)
-    options = {"replicas": True, "defers": defers}
-    return {site: Tally(found, **options) for site, found in shapes.items()}, sites
-
-
-def warn_of(sites):
-    """Warn of layers whose outputs cannot be measured."""
-    warnings.warn(
-        "The outputs of layers inside a loop or map cannot be measured: "
-        f"{', '.join(sites)}.",
-        stacklevel=5,
-    )
-
-
-# Probe: measures statistics inside the training step of a model.
 
 OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updates")
 
@@ -118,7 +58,7 @@ class Probe:
     def __init__(
         self,
         *statistics: Statistic,
-        watch: Callable[[Watched], bool] = lambda watched: True,
+        watch: Callable[[WatchedLayer], bool] = lambda watched: True,
         sample: int = 1,
         skip_nonfinite: bool = False,
     ):
@@ -145,8 +85,8 @@ class Probe:
                 statistic needs one.
         """
         self.detach()
-        self._make_ready(model)
-        optimizer = tapped_optimizer(model)
+        self._prepare(model)
+        optimizer = _keras.unscaled_optimizer(model)
         sampling = {
             "sample": self.sample,
             "window": getattr(optimizer, "gradient_accumulation_steps", None) or 1,
@@ -156,12 +96,13 @@ class Probe:
         self.model, self._hub = model, hub_of(model)
         try:
             with _backends.scope(model):
-                self.tallies = tallies_by_source(
+                self.tallies = _tallies_by_source(
                     self.statistics, self.variables, defers, **sampling
                 )
-                found = tallies_by_site(self.statistics, self._hub, self.watch, defers)
-                self.outputs, self.sites = found
-            self._hub.join(self)
+                self.outputs, self.sites = _tallies_by_site(
+                    model, self.statistics, self._hub, self.watch, defers
+                )
+            self._hub.add(self)
         except BaseException:
             self.detach()
             raise
@@ -180,12 +121,13 @@ class Probe:
         """
         _backends.synchronize(self.model)
         self._drop_refused()
-        for tally in self._all():
+        tallies = self._all_tallies()
+        for tally in tallies:
             tally.settle()
-        fetched = iter(_backends.fetch([v for t in self._all() for v in t.variables]))
-        places = [None] * len(self._named()) + list(self.outputs)
+        fetched = iter(_backends.fetch([v for t in tallies for v in t.variables]))
+        sites = [None] * len(self._tallies_without_site()) + list(self.outputs)
         values = {statistic.name: {} for statistic in self.statistics}
-        for tally, site in zip(self._all(), places, strict=True):
+        for tally, site in zip(tallies, sites, strict=True):
             found = tally.values([next(fetched) for _ in tally.variables])
             for statistic, value in found.items():
                 names = self._names(statistic, value, site)
@@ -195,24 +137,24 @@ class Probe:
     def reset(self) -> None:
         """Reset all numbers."""
         _backends.synchronize(self.model)
-        for tally in self._all():
+        for tally in self._all_tallies():
             tally.reset()
 
     def detach(self) -> None:
         """Stop measuring. After its last probe, the model is as it was before."""
         if self._hub is not None:
-            self._hub.leave(self)
+            self._hub.remove(self)
         self._clear()
 
     @property
     def variables(self) -> list[keras.Variable]:
         """The variables whose gradients and updates are measured, in order."""
-        optimizer = tapped_optimizer(self.model)
+        optimizer = _keras.unscaled_optimizer(self.model)
         return [] if optimizer is None else _keras.optimized_variables(optimizer)
 
     @property
     def paths(self) -> list[str]:
-        """The paths of these variables, numbered `path:2` and so on if they repeat."""
+        """The paths of these variables; repeated ones get a number, from 2."""
         names = []
         for variable in self.variables:
             numbered = (f"{variable.path}:{n}" for n in itertools.count(2))
@@ -239,7 +181,7 @@ class Probe:
         """Remove layers that turned out to run inside a loop or map, and warn."""
         for site in self._hub.layers.refused & self.outputs.keys():
             del self.outputs[site], self.sites[site]
-            warn_of([site])
+            _warn_of([site])
 
     def _names(self, statistic, value, site):
         """Return name → plain value: of each variable, of a layer, or of all."""
@@ -247,20 +189,20 @@ class Probe:
             return {site or "all": value.tolist()}
         return dict(zip(self.paths, value.tolist(), strict=True))
 
-    def _named(self):
+    def _tallies_without_site(self):
         return [*self.of_optimizer, *self.tallies.get("losses", ())]
 
-    def _all(self):
-        return [*self._named(), *self.outputs.values()]
+    def _all_tallies(self):
+        return [*self._tallies_without_site(), *self.outputs.values()]
 
-    def _make_ready(self, model):
+    def _prepare(self, model):
         if not model.variables:
             fail(
                 "`model` must be built before it can be monitored. Add a `keras.Input`,"
                 " call `model.build(input_shape)`, or call the model on a batch.",
                 model=model.name,
             )
-        optimizer = tapped_optimizer(model)
+        optimizer = _keras.unscaled_optimizer(model)
         if optimizer is None and any(
             s.source in OPTIMIZER_SOURCES for s in self.statistics
         ):
@@ -272,3 +214,60 @@ class Probe:
         if optimizer is not None and not model.optimizer.built:
             with _backends.scope(model):
                 model.optimizer.build(model.trainable_variables)
+
+
+def _tallies_by_source(statistics, variables, defers, **sampling):
+    """Return source → list with its tally, for all sources but layer outputs.
+
+    `sampling` contains the arguments of `SampledTally`, which measures updates.
+    """
+    zeros = ops.zeros((max(len(variables), 1),))
+    # Views with the right shapes, to find the shapes of the statistics.
+    views = {
+        "gradients": GradientView(squares=zeros, step=1.0),
+        "batch_gradients": GradientView(squares=zeros, step=1.0),
+        "clipped_gradients": ClippedView(squares=zeros, unclipped=zeros),
+        "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
+        "losses": LossView(loss=ops.zeros(()), step=1.0),
+    }
+    found = {}
+    for source, view in views.items():
+        if own := [s for s in statistics if s.source == source]:
+            shapes = {s: view.measured(s).shape for s in own}
+            if source == "updates" and sampling["sample"] > 1:
+                found[source] = [SampledTally(shapes, **sampling)]
+            else:
+                replicas = source == "losses"
+                found[source] = [Tally(shapes, replicas=replicas, defers=defers)]
+    return found
+
+
+def _tallies_by_site(model, statistics, hub, watch, defers):
+    """Return site → tally and site → watched layer, for layer outputs."""
+    own = [s for s in statistics if s.source == "outputs"]
+    sites, shapes = {}, {}
+    if not own:
+        return {}, {}
+
+    def observe(site, watched, view):
+        if watch(watched):
+            sites[site] = watched
+            shapes[site] = {s: view.measured(s).shape for s in own}
+
+    try:
+        hub.layers.dry_run(model, observe)
+    except Exception as error:
+        warnings.warn(f"Layer outputs cannot be measured: {error}", stacklevel=4)
+    if refused := sorted(hub.layers.refused):
+        _warn_of(refused)
+    options = {"replicas": True, "defers": defers}
+    return {site: Tally(found, **options) for site, found in shapes.items()}, sites
+
+
+def _warn_of(sites):
+    """Warn of layers whose outputs cannot be measured."""
+    warnings.warn(
+        "The outputs of layers inside a loop or map cannot be measured: "
+        f"{', '.join(sites)}.",
+        stacklevel=5,
+    )

@@ -1,4 +1,4 @@
-"""Keras objects and their settings as plain values for JSON."""
+"""Structure: a model and how it was compiled, as plain values for JSON."""
 
 import math
 import numbers
@@ -10,140 +10,11 @@ import numpy as np
 
 from kcomponents import _keras
 from kcomponents._checks import fail
-from kcomponents.probes._layer_walk import activation_of, named_layers
-
-
-def facts(thing):
-    """Return `{"class": name, "config": settings}` of a Keras object."""
-    try:
-        config = thing.get_config()
-    except (AttributeError, NotImplementedError):
-        config = {}
-    return {"class": type(thing).__name__, "config": value(config)}
-
-
-def value(thing):
-    """Return a setting as a plain value, NaN and infinity as strings."""
-    if thing is None or isinstance(thing, str | bool | int):
-        return thing
-    if isinstance(thing, dict):
-        return _mapping(thing)
-    if isinstance(thing, list | tuple | set):
-        return [value(part) for part in thing]
-    if isinstance(thing, float | np.generic | np.ndarray):
-        return _numbers(thing)
-    if isinstance(thing, keras.Variable) or keras.ops.is_tensor(thing):
-        return _numbers(keras.ops.convert_to_numpy(thing))
-    if hasattr(thing, "get_config"):
-        return facts(thing)
-    return custom(thing) if callable(thing) else str(thing)
-
-
-def custom(thing):
-    """Return the string that stands for a custom function."""
-    return f"custom:{getattr(thing, '__name__', type(thing).__name__)}"
-
-
-def _mapping(thing):
-    if thing.get("class_name") in ("function", "__lambda__"):
-        function = thing["config"] if thing["class_name"] == "function" else "<lambda>"
-        return f"custom:{function}"
-    if {"class_name", "config"} <= set(thing):
-        return {"class": thing["class_name"], "config": value(thing["config"])}
-    return {str(key): value(part) for key, part in thing.items()}
-
-
-def _numbers(thing):
-    if isinstance(thing, list):
-        return [_numbers(part) for part in thing]
-    if isinstance(thing, float):
-        return thing if math.isfinite(thing) else str(thing)
-    # `tolist` turns numpy values into Python numbers and strings.
-    return thing if isinstance(thing, str | bool | int) else _numbers(thing.tolist())
-
-
-# How a model was compiled: optimizer, loss and metrics as plain values.
-
-CLIPPING = "clipnorm", "clipvalue", "global_clipnorm"
-
-
-def optimizer_facts(optimizer):
-    """Return the class, settings and clipping of an optimizer, None without one."""
-    if optimizer is None:
-        return None
-    inner = unscaled(optimizer)
-    with warnings.catch_warnings():
-        # Keras warns that a lambda cannot be saved, but here only its name is needed.
-        warnings.simplefilter("ignore")
-        found = facts(inner)
-    config = found["config"]
-    source = _keras.learning_rate_source(inner)
-    if source is not None:
-        config["learning_rate"] = value(source)
-    elif isinstance(config.get("learning_rate"), float):
-        # Drop digits beyond the precision of float32, in which Keras stores it.
-        config["learning_rate"] = float(f"{config['learning_rate']:.7g}")
-    names, clipping = CLIPPING, config
-    if "optimizer" in config and hasattr(inner, "bounds"):
-        found["class"] = config.pop("optimizer")["class_name"]
-        names, clipping = (*CLIPPING, "agc"), config["clipping"]
-    clip = {name: clipping[name] for name in names if clipping.get(name) is not None}
-    return {**found, "loss_scale": inner is not optimizer, "clip": clip}
-
-
-def unscaled(optimizer):
-    """Return the optimizer inside a `LossScaleOptimizer`, or the optimizer itself."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def loss_facts(loss):
-    """Return the name, class and settings of a loss, or of each loss in a structure."""
-    if isinstance(loss, dict):
-        return {str(name): loss_facts(part) for name, part in loss.items()}
-    if isinstance(loss, list | tuple):
-        return [loss_facts(part) for part in loss]
-    if isinstance(loss, str):
-        if loss.lower() in ("crossentropy", "ce"):
-            # Keras chooses the class by the shapes of the first batch.
-            return {"name": "crossentropy", "class": None, "config": {}}
-        loss = keras.losses.get(loss)
-    if loss is None:
-        return None
-    if isinstance(loss, keras.losses.Loss):
-        return {"name": loss.name, **facts(loss)}
-    cls = _class_of(loss)
-    return custom(loss) if cls is None else {"name": loss.__name__, **facts(cls())}
-
-
-def _class_of(function):
-    """Return the Keras class of a Keras loss function, or None."""
-    name = getattr(function, "__name__", "")
-    if getattr(keras.losses, name, None) is not function:
-        return None
-    known = [cls for cls in vars(keras.losses).values() if isinstance(cls, type)]
-    classes = {cls.__name__.lower(): cls for cls in known}
-    return classes.get(name.replace("_", ""))
-
-
-def metric_names(model):
-    """Return the names of the metrics given to `compile` and of metrics in layers."""
-    asked = keras.tree.flatten(_keras.asked_metrics(model))
-    # Keras adds these two metrics itself.
-    added = "loss", "compile_metrics"
-    others = [metric for metric in model.metrics if metric.name not in added]
-    return [_label(metric) for metric in asked + others if metric is not None]
-
-
-def _label(metric):
-    if isinstance(metric, str):
-        return metric
-    return getattr(metric, "name", None) or getattr(metric, "__name__", "custom")
-
-
-# structure: a model's layers and how it was compiled, as plain values.
+from kcomponents.probes.layer_walk import activation_of, named_layers
 
 SIZES = "units", "filters", "rate", "dropout", "recurrent_dropout", "use_bias"
 RULES = "_initializer", "_regularizer", "_constraint"
+CLIPPING = "clipnorm", "clipvalue", "global_clipnorm"
 
 
 def structure(model: keras.Model) -> dict[str, Any]:
@@ -268,7 +139,7 @@ def _compiled(model):
     known = {
         name: getattr(model, name) if model.compiled else None for name in settings
     }
-    steps = getattr(unscaled(optimizer), "gradient_accumulation_steps", None)
+    steps = getattr(_keras.unscaled(optimizer), "gradient_accumulation_steps", None)
     return {
         "optimizer": optimizer_facts(optimizer),
         "loss": loss_facts(model.loss),
@@ -276,3 +147,120 @@ def _compiled(model):
         **known,
         "gradient_accumulation_steps": steps,
     }
+
+
+def optimizer_facts(optimizer):
+    """Return the class, settings and clipping of an optimizer, None without one."""
+    if optimizer is None:
+        return None
+    inner = _keras.unscaled(optimizer)
+    with warnings.catch_warnings():
+        # Keras warns that a lambda cannot be saved, but here only its name is needed.
+        warnings.simplefilter("ignore")
+        found = facts(inner)
+    config = found["config"]
+    source = _keras.learning_rate_source(inner)
+    if source is not None:
+        config["learning_rate"] = value(source)
+    elif isinstance(config.get("learning_rate"), float):
+        # Drop digits beyond the precision of float32, in which Keras stores it.
+        config["learning_rate"] = float(f"{config['learning_rate']:.7g}")
+    names, clipping = CLIPPING, config
+    if "optimizer" in config and hasattr(inner, "bounds"):
+        found["class"] = config.pop("optimizer")["class_name"]
+        names, clipping = (*CLIPPING, "agc"), config["clipping"]
+    clip = {name: clipping[name] for name in names if clipping.get(name) is not None}
+    return {**found, "loss_scale": inner is not optimizer, "clip": clip}
+
+
+def loss_facts(loss):
+    """Return the name, class and settings of a loss, or of each loss in a structure."""
+    if isinstance(loss, dict):
+        return {str(name): loss_facts(part) for name, part in loss.items()}
+    if isinstance(loss, list | tuple):
+        return [loss_facts(part) for part in loss]
+    if isinstance(loss, str):
+        if loss.lower() in ("crossentropy", "ce"):
+            # Keras chooses the class by the shapes of the first batch.
+            return {"name": "crossentropy", "class": None, "config": {}}
+        loss = keras.losses.get(loss)
+    if loss is None:
+        return None
+    if isinstance(loss, keras.losses.Loss):
+        return {"name": loss.name, **facts(loss)}
+    cls = _class_of(loss)
+    return custom(loss) if cls is None else {"name": loss.__name__, **facts(cls())}
+
+
+def _class_of(function):
+    """Return the Keras class of a Keras loss function, or None."""
+    name = getattr(function, "__name__", "")
+    if getattr(keras.losses, name, None) is not function:
+        return None
+    known = [cls for cls in vars(keras.losses).values() if isinstance(cls, type)]
+    classes = {cls.__name__.lower(): cls for cls in known}
+    return classes.get(name.replace("_", ""))
+
+
+def metric_names(model):
+    """Return the names of the metrics given to `compile` and of metrics in layers."""
+    arguments = keras.tree.flatten(_keras.metric_arguments(model))
+    # Keras adds these two metrics itself.
+    added = "loss", "compile_metrics"
+    others = [metric for metric in model.metrics if metric.name not in added]
+    return [_label(metric) for metric in arguments + others if metric is not None]
+
+
+def _label(metric):
+    if isinstance(metric, str):
+        return metric
+    return getattr(metric, "name", None) or getattr(metric, "__name__", "custom")
+
+
+def facts(thing):
+    """Return `{"class": name, "config": settings}` of a Keras object."""
+    try:
+        config = thing.get_config()
+    except (AttributeError, NotImplementedError):
+        config = {}
+    return {"class": type(thing).__name__, "config": value(config)}
+
+
+def value(thing):
+    """Return a setting as a plain value, NaN and infinity as strings."""
+    if thing is None or isinstance(thing, str | bool | int):
+        return thing
+    if isinstance(thing, dict):
+        return _mapping(thing)
+    if isinstance(thing, list | tuple | set):
+        return [value(part) for part in thing]
+    if isinstance(thing, float | np.generic | np.ndarray):
+        return _numbers(thing)
+    if isinstance(thing, keras.Variable) or keras.ops.is_tensor(thing):
+        return _numbers(keras.ops.convert_to_numpy(thing))
+    if hasattr(thing, "get_config"):
+        return facts(thing)
+    return custom(thing) if callable(thing) else str(thing)
+
+
+def custom(thing):
+    """Return the string that stands for a custom function."""
+    return f"custom:{getattr(thing, '__name__', type(thing).__name__)}"
+
+
+def _mapping(thing):
+    if thing.get("class_name") in ("function", "__lambda__"):
+        function = thing["config"] if thing["class_name"] == "function" else "<lambda>"
+        return f"custom:{function}"
+    if {"class_name", "config"} <= set(thing):
+        return {"class": thing["class_name"], "config": value(thing["config"])}
+    return {str(key): value(part) for key, part in thing.items()}
+
+
+def _numbers(thing):
+    if isinstance(thing, list):
+        return [_numbers(part) for part in thing]
+    if isinstance(thing, float):
+        return thing if math.isfinite(thing) else str(thing)
+    # `tolist` turns numpy values into Python numbers and strings.
+    return thing if isinstance(thing, str | bool | int) else _numbers(thing.tolist())

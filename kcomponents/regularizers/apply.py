@@ -6,9 +6,8 @@ import keras
 
 from kcomponents._checks import fail
 from kcomponents.regularizers._weight_rules import (
-    choose,
-    holders,
-    renew_steps,
+    recompile_steps,
+    select,
     weights_of,
 )
 
@@ -77,18 +76,18 @@ def apply(
         >>> model.layers[0].bias.regularizer is None
         True
     """
-    weights = choose(model, "include", include, exclude)
+    weights = select(model, "include", include, exclude)
     regularizer = _checked(regularizer)
     copies = [_copy(regularizer) for _ in weights]
-    places = _places(model, weights)
-    saved = _saved(model, places)
-    for weight, copy, its in zip(weights, copies, places, strict=True):
+    attributes = _attributes(model, weights)
+    saved = _saved(model, attributes)
+    for weight, copy, of_weight in zip(weights, copies, attributes, strict=True):
         weight.regularizer = copy
-        for layer, attribute in its:
-            setattr(layer, attribute, copy)
-    renew_steps(model)
+        for layer, name in of_weight:
+            setattr(layer, name, copy)
+    recompile_steps(model)
     paths = Paths(weight.path for weight in weights)
-    paths.unsaved = [path for path, kept in zip(paths, saved, strict=True) if not kept]
+    paths.unsaved = [p for p, kept in zip(paths, saved, strict=True) if not kept]
     return paths
 
 
@@ -109,25 +108,41 @@ def _copy(regularizer):
     return type(regularizer).from_config(regularizer.get_config())
 
 
-def _places(model, weights):
-    """Return for each weight the (layer, attribute) pairs that configs read."""
-    found = holders(model)
-    places = {
+def _attributes(model, weights):
+    """Return for each weight the (layer, attribute name) pairs that configs read."""
+    owners = _owners(model)
+    pairs = {
         id(weight): [
             (layer, name)
-            for layer in found.get(id(weight), ())
-            for name in _attributes(weight)
+            for layer in owners.get(id(weight), ())
+            for name in _attribute_names(weight)
             if name in vars(layer)
         ]
         for weight in weights_of(model)
     }
     chosen = {id(weight) for weight in weights}
     # An attribute that also belongs to weights outside the choice must not change.
-    shared = {place for key in places.keys() - chosen for place in places[key]}
-    return [[p for p in places[id(weight)] if p not in shared] for weight in weights]
+    shared = {pair for key in pairs.keys() - chosen for pair in pairs[key]}
+    return [[p for p in pairs[id(weight)] if p not in shared] for weight in weights]
 
 
-def _attributes(weight):
+def _owners(layer, outer=(), found=None, seen=None):
+    """Map the id of each weight to the layers that contain it, outermost first."""
+    found, seen = ({}, set()) if found is None else (found, seen)
+    seen.add(id(layer))
+    # Keras has no public list of a layer's sublayers, so search its attributes.
+    values = list(vars(layer).values())
+    values += [v for many in values if isinstance(many, (list, tuple)) for v in many]
+    for value in values:
+        if isinstance(value, keras.Layer) and id(value) not in seen:
+            _owners(value, (*outer, layer), found, seen)
+    for value in values:
+        if isinstance(value, keras.Variable):
+            found.setdefault(id(value), (*outer, layer))
+    return found
+
+
+def _attribute_names(weight):
     # `recurrent_regularizer` belongs to `recurrent_kernel`, and
     # `depthwise_regularizer` to the `kernel` of DepthwiseConv.
     stems = {weight.name, weight.name.removesuffix("_kernel")}
@@ -135,31 +150,31 @@ def _attributes(weight):
     return [f"{stem}_regularizer" for stem in stems]
 
 
-class _Witness(keras.regularizers.Regularizer):
-    """Placeholder regularizer that records whether its config was read."""
-
-    asked = False
-
-    def get_config(self):
-        self.asked = True
-        return {}
-
-
-def _saved(model, places):
-    """Return for each list of places whether the model's config reads any of them."""
-    before = {place: getattr(*place) for its in places for place in its}
-    witnesses = {place: _Witness() for place in before}
+def _saved(model, attributes):
+    """Return for each list of attributes whether the model's config reads any of it."""
+    before = {pair: getattr(*pair) for pairs in attributes for pair in pairs}
+    detectors = {pair: _ReadDetector() for pair in before}
     try:
-        _set(witnesses)
+        _assign(detectors)
         model.get_config()
     except Exception:
         # A subclassed model without a config saves no regularizer.
-        return [False] * len(places)
+        return [False] * len(attributes)
     finally:
-        _set(before)
-    return [any(witnesses[place].asked for place in its) for its in places]
+        _assign(before)
+    return [any(detectors[pair].was_read for pair in pairs) for pairs in attributes]
 
 
-def _set(values):
-    for place, value in values.items():
-        setattr(*place, value)
+def _assign(values):
+    for (layer, name), value in values.items():
+        setattr(layer, name, value)
+
+
+class _ReadDetector(keras.regularizers.Regularizer):
+    """Placeholder regularizer that records whether its config was read."""
+
+    was_read = False
+
+    def get_config(self):
+        self.was_read = True
+        return {}

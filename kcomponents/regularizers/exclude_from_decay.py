@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kcomponents._checks import fail
-from kcomponents.regularizers._weight_rules import choose, renew_steps, weights_of
+from kcomponents.regularizers._weight_rules import recompile_steps, select, weights_of
 
 
 def exclude_from_decay(
@@ -52,7 +52,7 @@ def exclude_from_decay(
         regularization](https://arxiv.org/abs/1711.05101), 2019.
     """
     inner = _with_decay(optimizer)
-    kept = choose(model, "keep", keep)
+    kept = select(model, "keep", keep)
     # On PyTorch optimizers fail if no weight decays.
     if not any(weight.trainable for weight in kept):
         rule = "`keep` must match a trainable weight. To turn weight decay off, set"
@@ -61,7 +61,7 @@ def exclude_from_decay(
     excluded = [weight for weight in weights_of(model) if id(weight) not in kept]
     inner.exclude_from_weight_decay(var_list=excluded)
     # A step compiled before contains the old decay.
-    renew_steps(model)
+    recompile_steps(model)
     return [weight.path for weight in excluded]
 
 

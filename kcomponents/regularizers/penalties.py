@@ -1,68 +1,11 @@
-"""Sums from which the regularizers compute their penalties."""
+"""Regularizers: penalties on weights, and one on activations."""
 
 import keras
 from keras import ops
 
 from kcomponents._checks import axis_in, fail, number, one_of, whole_axis
-from kcomponents._register import register
+from kcomponents._registration import register
 from kcomponents._tensors import widened
-
-
-def absolute_sum(x):
-    """Return the sum of absolute values."""
-    return ops.sum(ops.absolute(widened(x)))
-
-
-def square_sum(x):
-    """Return the sum of squares."""
-    return ops.sum(ops.square(widened(x)))
-
-
-def group_sum(x, axis, epsilon):
-    """Return the sum of `sqrt(size) * norm` over the slices of `x` along `axis`."""
-    x = widened(x)
-    axis = axis_in("axis", axis, len(x.shape))
-    groups = ops.reshape(ops.moveaxis(x, axis, -1), (-1, x.shape[axis]))
-    squares = ops.sum(ops.square(groups), axis=0)
-    # The derivative of the root at 0 is infinite, and its product with 0 is NaN. The
-    # inner `where` keeps 0 out of the root, the outer one sets the norm to 0.
-    nonzero = squares > epsilon
-    norms = ops.where(nonzero, ops.sqrt(ops.where(nonzero, squares, 1.0)), 0.0)
-    return groups.shape[0] ** 0.5 * ops.sum(norms)
-
-
-@register
-class L2(keras.regularizers.Regularizer):
-    """Regularizer on the squares of a weight, which keeps entries small.
-
-    `penalty = l2 * sum(square(x))`, summed in float32 or wider, because the
-    squares of float16 weights could overflow.
-
-    Args:
-        l2: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
-
-    Raises:
-        ValueError: If `l2` is not a finite number of at least 0.
-
-    Example:
-        >>> from keras import ops
-        >>> from kcomponents.regularizers import L2
-        >>> round(float(L2(0.1)(ops.array([1.0, -2.0]))), 6)
-        0.5
-
-    Reference:
-        Krogh and Hertz, [A simple weight decay can improve
-        generalization](https://papers.nips.cc/paper/563), 1991.
-    """
-
-    def __init__(self, l2: float = 0.01):
-        self.l2 = number("l2", l2, 0)
-
-    def __call__(self, x):
-        return self.l2 * square_sum(x)
-
-    def get_config(self):
-        return {"l2": self.l2}
 
 
 @register
@@ -94,10 +37,44 @@ class L1(keras.regularizers.Regularizer):
         self.l1 = number("l1", l1, 0)
 
     def __call__(self, x):
-        return self.l1 * absolute_sum(x)
+        return self.l1 * _absolute_sum(x)
 
     def get_config(self):
         return {"l1": self.l1}
+
+
+@register
+class L2(keras.regularizers.Regularizer):
+    """Regularizer on the squares of a weight, which keeps entries small.
+
+    `penalty = l2 * sum(square(x))`, summed in float32 or wider, because the
+    squares of float16 weights could overflow.
+
+    Args:
+        l2: Float of at least 0, the factor of the penalty. Defaults to `0.01`.
+
+    Raises:
+        ValueError: If `l2` is not a finite number of at least 0.
+
+    Example:
+        >>> from keras import ops
+        >>> from kcomponents.regularizers import L2
+        >>> round(float(L2(0.1)(ops.array([1.0, -2.0]))), 6)
+        0.5
+
+    Reference:
+        Krogh and Hertz, [A simple weight decay can improve
+        generalization](https://papers.nips.cc/paper/563), 1991.
+    """
+
+    def __init__(self, l2: float = 0.01):
+        self.l2 = number("l2", l2, 0)
+
+    def __call__(self, x):
+        return self.l2 * _square_sum(x)
+
+    def get_config(self):
+        return {"l2": self.l2}
 
 
 @register
@@ -130,7 +107,7 @@ class L1L2(keras.regularizers.Regularizer):
         self.l2 = number("l2", l2, 0)
 
     def __call__(self, x):
-        return self.l1 * absolute_sum(x) + self.l2 * square_sum(x)
+        return self.l1 * _absolute_sum(x) + self.l2 * _square_sum(x)
 
     def get_config(self):
         return {"l1": self.l1, "l2": self.l2}
@@ -169,7 +146,7 @@ class ElasticNet(keras.regularizers.Regularizer):
         self.l1_ratio = number("l1_ratio", l1_ratio, 0, 1)
 
     def __call__(self, x):
-        lasso, ridge = absolute_sum(x), square_sum(x)
+        lasso, ridge = _absolute_sum(x), _square_sum(x)
         return self.strength * (self.l1_ratio * lasso + (1 - self.l1_ratio) * ridge)
 
     def get_config(self):
@@ -219,7 +196,7 @@ class GroupLasso(keras.regularizers.Regularizer):
         self.epsilon = number("epsilon", epsilon, 0)
 
     def __call__(self, x):
-        return self.factor * group_sum(x, self.axis, self.epsilon)
+        return self.factor * _group_sum(x, self.axis, self.epsilon)
 
     def get_config(self):
         return {"factor": self.factor, "axis": self.axis, "epsilon": self.epsilon}
@@ -271,7 +248,7 @@ class SparseGroupLasso(keras.regularizers.Regularizer):
         self.epsilon = number("epsilon", epsilon, 0)
 
     def __call__(self, x):
-        single, groups = absolute_sum(x), group_sum(x, self.axis, self.epsilon)
+        single, groups = _absolute_sum(x), _group_sum(x, self.axis, self.epsilon)
         return self.factor * (self.l1_ratio * single + (1 - self.l1_ratio) * groups)
 
     def get_config(self):
@@ -405,3 +382,26 @@ class KLSparsity(keras.regularizers.Regularizer):
 
     def get_config(self):
         return {"factor": self.factor, "target": self.target}
+
+
+def _absolute_sum(x):
+    """Return the sum of absolute values."""
+    return ops.sum(ops.absolute(widened(x)))
+
+
+def _square_sum(x):
+    """Return the sum of squares."""
+    return ops.sum(ops.square(widened(x)))
+
+
+def _group_sum(x, axis, epsilon):
+    """Return the sum of `sqrt(size) * norm` over the slices of `x` along `axis`."""
+    x = widened(x)
+    axis = axis_in("axis", axis, len(x.shape))
+    groups = ops.reshape(ops.moveaxis(x, axis, -1), (-1, x.shape[axis]))
+    squares = ops.sum(ops.square(groups), axis=0)
+    # The derivative of the root at 0 is infinite, and its product with 0 is NaN. The
+    # inner `where` keeps 0 out of the root, the outer one sets the norm to 0.
+    nonzero = squares > epsilon
+    norms = ops.where(nonzero, ops.sqrt(ops.where(nonzero, squares, 1.0)), 0.0)
+    return groups.shape[0] ** 0.5 * ops.sum(norms)

@@ -1,4 +1,4 @@
-"""The inputs of a report: a diagnosis, given or computed, and a record."""
+"""What a report says of a record: figures, settings, layers, series, missing facts."""
 
 import itertools
 import math
@@ -6,12 +6,20 @@ import math
 from kcomponents import doctor
 from kcomponents._checks import fail
 from kcomponents._json_values import plain
-from kcomponents._text import number, shown
+from kcomponents._text import is_finite, is_number, number, setting_text
 from kcomponents.record import Record
 
+# Settings of the optimizer that are not in the list of its other settings.
+LISTED_APART = {"name", "learning_rate"}
+# Defaults of most losses, not worth showing.
+USUAL = [("axis", -1), ("reduction", "sum_over_batch_size")]
+# Facts about a layer that follow its class, and the ends of further ones.
+LAYER_FACTS = "units", "filters", "rate", "dropout", "recurrent_dropout"
+LAYER_RULES = "_regularizer", "_constraint"
 
-def diagnosed(diagnosis, record) -> doctor.Diagnosis:
-    """Return the given diagnosis, or examine the record if it is None."""
+
+def diagnosis_of(diagnosis, record) -> doctor.Diagnosis:
+    """Return the diagnosis, or examine the record if it is None."""
     if record is not None and not isinstance(record, Record):
         fail("`record` must be a `Record`.", record=record)
     if diagnosis is None and record is not None:
@@ -21,26 +29,72 @@ def diagnosed(diagnosis, record) -> doctor.Diagnosis:
     return diagnosis
 
 
-def part(facts, *names):
-    """Return the value under these names in nested dicts, or None."""
-    for name in names:
-        facts = facts.get(name) if isinstance(facts, dict) else None
-    return facts
+# Key figures, and what the record lacks.
 
 
-def dicts(facts):
-    """Return the dicts in a list; a foreign record may hold anything else."""
-    return [f for f in facts if isinstance(f, dict)] if isinstance(facts, list) else []
+def figures(record):
+    """Return the key figures as pairs of a name and a text."""
+    found = [("epochs", epochs_line(record))]
+    if last(record, "loss") is not None:
+        found.append(("loss", number(last(record, "loss"), 4)))
+    if last(record, "val_loss") is not None:
+        found.append(("validation loss", number(last(record, "val_loss"), 4)))
+    best = lowest(record, "val_loss")
+    if best:
+        name = f"best validation loss (epoch {best[1]:,})"
+        found.append((name, number(best[0], 4)))
+    return found
 
 
-# Settings of a run: model, optimizer, loss and data, as names and values.
+def epochs_line(record):
+    """Return the number of epochs that were trained, such as `"4 of 10"`."""
+    done = len({entry["epoch"] for entry in record.logs})
+    planned = value_in(record.structure, "fit", "epochs")
+    if isinstance(planned, int) and planned > done:
+        return f"{done:,} of {planned:,}"
+    return f"{done:,}"
 
-# Optimizer settings that are listed elsewhere.
-ELSEWHERE = {"name", "learning_rate"}
-# Defaults of most losses, not worth showing.
-USUAL = [("axis", -1), ("reduction", "sum_over_batch_size")]
-BESIDE = "units", "filters", "rate", "dropout", "recurrent_dropout"
-RULES = "_regularizer", "_constraint"
+
+def last(record, name):
+    """Return the last value of a metric, or None."""
+    values = log_series(record).get(name, {})
+    return list(values.values())[-1] if values else None
+
+
+def lowest(record, name):
+    """Return the lowest value of a metric and its epoch, or None."""
+    values = log_series(record).get(name, {})
+    finite = {epoch: value for epoch, value in values.items() if is_finite(value)}
+    if not finite:
+        return None
+    epoch = min(finite, key=lambda epoch: finite[epoch])
+    return finite[epoch], epoch
+
+
+def missing_facts(record):
+    """Yield sentences about facts that the record lacks."""
+    facts, series = record.structure, log_series(record)
+    if not record.logs:
+        yield "No epoch has finished, so there are no losses."
+    elif not facts.get("fit") and "val_loss" not in series:
+        yield "There is no validation loss, so overfitting cannot be detected."
+    planned, done = value_in(facts, "fit", "epochs"), len(record.logs)
+    if isinstance(planned, int) and 0 < done < planned:
+        yield (
+            f"{epochs_line(record)} epochs are in the record: the run was stopped, or "
+            "is still in progress."
+        )
+    if not any(reading.step for reading in record.readings):
+        yield "There are no measurements of gradients, updates and units."
+    if facts and not facts.get("layers"):
+        yield "The layers of the model are unknown."
+    if not facts.get("fit"):
+        yield "The settings of `fit` are unknown."
+    if not facts.get("versions"):
+        yield "The versions of the libraries are unknown."
+
+
+# Settings of the model, the optimizer, the loss and `fit`.
 
 
 def settings_of(record):
@@ -48,38 +102,69 @@ def settings_of(record):
     facts = record.structure
     layers = [f for f in dicts(facts.get("layers")) if f.get("parameters")]
     sizes = [f["parameters"] for f in layers if isinstance(f["parameters"], int)]
-    found = {
-        "model": part(facts, "model", "name"),
-        "model_class": part(facts, "model", "class"),
+    rate = value_in(facts, "optimizer", "config", "learning_rate")
+    settings = {
+        "model": value_in(facts, "model", "name"),
+        "model_class": value_in(facts, "model", "class"),
         "layers": len(layers) or None,
         "parameters": sum(sizes) or None,
-        "optimizer": part(facts, "optimizer", "class"),
-        "learning_rate": readable(part(facts, "optimizer", "config", "learning_rate")),
-        **_of_optimizer(facts),
-        "loss": readable(facts.get("loss")),
-        "metrics": readable(facts.get("metrics")) or None,
-        "batch_size": part(facts, "fit", "batch_size"),
-        "steps_per_epoch": part(facts, "fit", "steps"),
-        "epochs": part(facts, "fit", "epochs"),
-        "rows": part(facts, "fit", "rows"),
-        "validation": part(facts, "fit", "validation"),
-        "shuffle": part(facts, "fit", "shuffle"),
-        "class_weight": readable(part(facts, "fit", "class_weight")),
+        "optimizer": value_in(facts, "optimizer", "class"),
+        "learning_rate": _readable(rate),
+        **_optimizer_settings(facts),
+        "loss": _readable(facts.get("loss")),
+        "metrics": _readable(facts.get("metrics")) or None,
+        "batch_size": value_in(facts, "fit", "batch_size"),
+        "steps_per_epoch": value_in(facts, "fit", "steps"),
+        "epochs": value_in(facts, "fit", "epochs"),
+        "samples": value_in(facts, "fit", "rows"),
+        "validation": value_in(facts, "fit", "validation"),
+        "shuffle": value_in(facts, "fit", "shuffle"),
+        "class_weight": _readable(value_in(facts, "fit", "class_weight")),
         "precision": facts.get("precision"),
         "backend": facts.get("backend"),
     }
-    return {name: plain(value) for name, value in found.items() if value is not None}
+    return {name: plain(value) for name, value in settings.items() if value is not None}
 
 
-def _of_optimizer(facts):
-    config = part(facts, "optimizer", "config")
+def _optimizer_settings(facts):
+    config = value_in(facts, "optimizer", "config")
     config = config if isinstance(config, dict) else {}
     return {
-        name: readable(value)
+        name: _readable(value)
         for name, value in config.items()
-        if name not in ELSEWHERE and value not in (None, False, {}, [])
+        if name not in LISTED_APART and value not in (None, False, {}, [])
         if not name.startswith("ema_") or config.get("use_ema")
     }
+
+
+def _readable(setting):
+    """Return a setting as a number or a text, or None."""
+    if isinstance(setting, dict) and setting.get("class"):
+        return _object_text(setting)
+    if isinstance(setting, dict) and {"class", "config"} <= set(setting):
+        return str(setting.get("name"))
+    if isinstance(setting, dict):
+        return ", ".join(
+            f"{name}: {setting_text(_readable(value))}"
+            for name, value in setting.items()
+        )
+    if isinstance(setting, list):
+        return ", ".join(setting_text(_readable(value)) for value in setting)
+    return setting
+
+
+def _object_text(setting):
+    """Return an object of Keras as text, such as `"L2(l2=0.01)"`."""
+    config = setting.get("config")
+    config = config if isinstance(config, dict) else {}
+    arguments = [
+        f"{name}={_readable(value)}"
+        for name, value in config.items()
+        if name != "name" and value not in (None, False)
+        if (name, value) not in USUAL
+    ]
+    name = setting["class"]
+    return f"{name}({', '.join(arguments)})" if arguments else name
 
 
 def versions_of(record):
@@ -88,27 +173,7 @@ def versions_of(record):
     return plain(versions) if isinstance(versions, dict) else {}
 
 
-def readable(thing):
-    """Return a setting as a number or a text, or None."""
-    if isinstance(thing, dict) and thing.get("class"):
-        config = thing.get("config")
-        config = config if isinstance(config, dict) else {}
-        said = [
-            f"{name}={readable(value)}"
-            for name, value in config.items()
-            if name != "name" and value not in (None, False)
-            if (name, value) not in USUAL
-        ]
-        return f"{thing['class']}({', '.join(said)})" if said else thing["class"]
-    if isinstance(thing, dict) and {"class", "config"} <= set(thing):
-        return str(thing.get("name"))
-    if isinstance(thing, dict):
-        return ", ".join(
-            f"{name}: {shown(readable(part))}" for name, part in thing.items()
-        )
-    if isinstance(thing, list):
-        return ", ".join(shown(readable(part)) for part in thing)
-    return thing
+# Layers.
 
 
 def layer_rows(record):
@@ -120,7 +185,7 @@ def layer_rows(record):
             "activation": str(facts.get("activation") or ""),
             "shape": _shape(facts.get("output_shape")),
             "parameters": number(facts.get("parameters", 0)),
-            "beside": ", ".join(_beside(facts)),
+            "details": ", ".join(_layer_details(facts)),
         }
         for facts in dicts(record.structure.get("layers"))
     ]
@@ -132,15 +197,15 @@ def _shape(shape):
     return "" if shape is None else str(shape)
 
 
-def _beside(facts):
-    for name in BESIDE:
+def _layer_details(facts):
+    for name in LAYER_FACTS:
         if name in facts:
-            yield f"{name.replace('_', ' ')} {shown(facts[name])}"
+            yield f"{name.replace('_', ' ')} {setting_text(facts[name])}"
     if facts.get("kernel_initializer"):
-        yield str(readable(facts["kernel_initializer"]))
+        yield str(_readable(facts["kernel_initializer"]))
     for name, value in facts.items():
-        if name.endswith(RULES):
-            yield f"{name.replace('_', ' ')} {readable(value)}"
+        if name.endswith(LAYER_RULES):
+            yield f"{name.replace('_', ' ')} {_readable(value)}"
     if facts.get("trainable") is False:
         yield "not trained"
 
@@ -148,26 +213,13 @@ def _beside(facts):
 def layers_line(record):
     """Return the layers with weights in one line, to compare two models."""
     rows = [row for row in layer_rows(record) if row["parameters"] != "0"]
-    names = "class", "beside", "activation"
-    said = (" ".join(row[name] for name in names if row[name]) for row in rows)
-    counted = ((words, len(list(same))) for words, same in itertools.groupby(said))
-    return "; ".join(f"{n} × {words}" if n > 1 else words for words, n in counted)
+    names = "class", "details", "activation"
+    texts = (" ".join(row[name] for name in names if row[name]) for row in rows)
+    runs = ((text, len(list(same))) for text, same in itertools.groupby(texts))
+    return "; ".join(f"{n} × {text}" if n > 1 else text for text, n in runs)
 
 
-# The numbers of a record as series over epochs, counted from 1.
-
-# Beyond the range of float32; larger numbers overflow in matplotlib.
-HUGE, TINY = 1e100, 1e-100
-
-
-def is_number(value):
-    """Return whether a value is a number; NaN and infinity are."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_finite(value):
-    """Return whether a value is a number that can be plotted."""
-    return is_number(value) and abs(value) < HUGE
+# Series over epochs, counted from 1.
 
 
 def log_series(record):
@@ -190,7 +242,14 @@ def reading_series(record, statistic):
     return {path: dict(sorted(series.items())) for path, series in found.items()}
 
 
-def by_layer(series):
+def epoch_span(record):
+    """Return the first and the last epoch with any numbers, or None."""
+    epochs = [entry["epoch"] + 1 for entry in record.logs]
+    epochs += [reading.epoch + 1 for reading in record.readings if reading.step]
+    return (min(epochs), max(epochs)) if epochs else None
+
+
+def layer_norms(series):
     """Combine the norms of variables into norms of their layers."""
     found: dict[str, dict[int, float]] = {}
     for path, values in series.items():
@@ -205,21 +264,21 @@ def layer_of(path):
     return path.rpartition("/")[0] or path
 
 
-def of_matrices(record, series):
+def matrix_series(record, series):
     """Return the series of weight matrices, or all series if there are none.
 
     Biases are left out: they start at 0, so their first update ratios are infinite.
     """
     shapes = {
         str(facts.get("path")): facts.get("shape")
-        for facts in dicts(part(record.structure, "variables"))
+        for facts in dicts(record.structure.get("variables"))
     }
-    large = {
+    matrices = {
         path: values
         for path, values in series.items()
         if isinstance(shapes.get(path), list) and len(shapes[path]) > 1
     }
-    return large or series
+    return matrices or series
 
 
 def concerns(where, path):
@@ -230,73 +289,16 @@ def concerns(where, path):
     return near or ("/" not in where and where in path.split("/"))
 
 
-def span(record):
-    """Return the first and the last epoch with any numbers, or None."""
-    epochs = [entry["epoch"] + 1 for entry in record.logs]
-    epochs += [reading.epoch + 1 for reading in record.readings if reading.step]
-    return (min(epochs), max(epochs)) if epochs else None
+# Values in the structure of a record, which may come from another program.
 
 
-# Progress of a run: epochs, last and best losses, and missing facts.
+def value_in(facts, *names):
+    """Return the value under these names in nested dicts, or None."""
+    for name in names:
+        facts = facts.get(name) if isinstance(facts, dict) else None
+    return facts
 
 
-def epochs_line(record):
-    """Return the number of epochs that were trained, such as `"4 of 10"`."""
-    done = len({entry["epoch"] for entry in record.logs})
-    planned = part(record.structure, "fit", "epochs")
-    if isinstance(planned, int) and planned > done:
-        return f"{done:,} of {planned:,}"
-    return f"{done:,}"
-
-
-def last(record, name):
-    """Return the last value of a metric, or None."""
-    values = log_series(record).get(name, {})
-    return list(values.values())[-1] if values else None
-
-
-def best(record, name):
-    """Return the lowest value of a metric and its epoch, or None."""
-    values = log_series(record).get(name, {})
-    known = {epoch: value for epoch, value in values.items() if is_finite(value)}
-    if not known:
-        return None
-    epoch = min(known, key=lambda epoch: known[epoch])
-    return known[epoch], epoch
-
-
-def figures(record):
-    """Return the key figures as pairs of a name and a text."""
-    found = [("epochs", epochs_line(record))]
-    if last(record, "loss") is not None:
-        found.append(("loss", number(last(record, "loss"), 4)))
-    if last(record, "val_loss") is not None:
-        found.append(("validation loss", number(last(record, "val_loss"), 4)))
-    lowest = best(record, "val_loss")
-    if lowest:
-        name = f"best validation loss (epoch {lowest[1]:,})"
-        found.append((name, number(lowest[0], 4)))
-    return found
-
-
-def missing(record):
-    """Yield sentences about facts that the record lacks."""
-    facts, series = record.structure, log_series(record)
-    if not record.logs:
-        yield "No epoch has finished, so there are no losses."
-    elif not facts.get("fit") and "val_loss" not in series:
-        yield "There is no validation loss, so overfitting cannot be detected."
-    planned, done = part(facts, "fit", "epochs"), len(record.logs)
-    if isinstance(planned, int) and 0 < done < planned:
-        yield (
-            f"{epochs_line(record)} epochs are in the record: the run was stopped, or "
-            "is still in progress."
-        )
-    if not any(reading.step for reading in record.readings):
-        yield "There are no measurements of gradients, updates and units."
-    if facts and not facts.get("layers"):
-        yield "The layers of the model are unknown."
-    if not facts.get("fit"):
-        yield "The settings of `fit` are unknown."
-    if not facts.get("versions"):
-        yield "The versions of the libraries are unknown."
+def dicts(facts):
+    """Return the dicts in a list, or no dicts if it is not a list."""
+    return [f for f in facts if isinstance(f, dict)] if isinstance(facts, list) else []

@@ -1,4 +1,4 @@
-"""Line plots over epochs, for all panels but the heat map."""
+"""Line plots over epochs, and the panels of losses, of metrics and of several runs."""
 
 import dataclasses
 
@@ -13,10 +13,16 @@ from kcomponents._pages.drawing import (
     Panel,
     drawing,
 )
-from kcomponents._text import labels, number, one_line
-from kcomponents.report._contents import TINY, dicts, is_finite, log_series, part, span
+from kcomponents._text import is_finite, labels, number, one_line
+from kcomponents.report._contents import dicts, epoch_span, log_series, value_in
 
 HEIGHT = 240
+MOST_METRICS = 6
+# Smaller numbers count as 0 on a logarithmic axis.
+TINY = 1e-100
+LEARNING_RATES = {"learning_rate", "lr"}
+# Metric → title of a panel that compares runs.
+RUN_TITLES = {"loss": "Loss", "val_loss": "Validation loss"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +133,7 @@ def _broken(lines):
     }
 
 
-# Loss and metrics over epochs, on training and validation data.
-
-MOST_METRICS = 6
-RATES = {"learning_rate", "lr"}
+# Loss and metrics of one run, on training and validation data.
 
 
 def loss_curves(record, where, key):
@@ -138,7 +141,7 @@ def loss_curves(record, where, key):
     series = log_series(record)
     if not {"loss", "val_loss"} & set(series):
         return []
-    known = part(record.structure, "data", "baseline_loss")
+    known = value_in(record.structure, "data", "baseline_loss")
     baseline = known if is_finite(known) else None
     note = "Mean over each epoch."
     if baseline is not None:
@@ -149,14 +152,14 @@ def loss_curves(record, where, key):
 def metric_curves(record, where, key):
     """Return a panel for each metric, with its training and validation values."""
     series = log_series(record)
-    plain = dict.fromkeys(name.removeprefix("val_") for name in series)
-    asked = [name for name in plain if name != "loss" and name not in RATES]
+    bare = dict.fromkeys(name.removeprefix("val_") for name in series)
+    names = [name for name in bare if name != "loss" and name not in LEARNING_RATES]
     found = []
-    for count, name in enumerate(asked[:MOST_METRICS]):
+    for count, name in enumerate(names[:MOST_METRICS]):
         baseline = _baseline_accuracy(record, name)
         title = one_line(name.replace("_", " "))
         title = title[:1].upper() + title[1:]
-        left = len(asked) - MOST_METRICS
+        left = len(names) - MOST_METRICS
         last = count == MOST_METRICS - 1 and left > 0
         note = f"{left} more metrics are not shown." if last else ""
         found.append(_curves(record, name, title, note, f"{key}{count}", baseline))
@@ -164,7 +167,7 @@ def metric_curves(record, where, key):
 
 
 def _baseline_accuracy(record, name):
-    outputs = dicts(part(record.structure, "data", "outputs"))
+    outputs = dicts(value_in(record.structure, "data", "outputs"))
     known = outputs[0].get("baseline_accuracy") if len(outputs) == 1 else None
     fits = "acc" in name and "top" not in name and is_finite(known)
     return known if fits else None
@@ -184,7 +187,9 @@ def _curves(record, name, title, note, key, baseline):
     if baseline is not None:
         levels = ((f"best constant prediction ({number(float(baseline))})", baseline),)
     scale = Scale(levels=levels)
-    svg, keys = lines_drawing(lines, scale, key=key, title=title, span=span(record))
+    svg, keys = lines_drawing(
+        lines, scale, key=key, title=title, span=epoch_span(record)
+    )
     return Panel(title, note, svg, keys)
 
 
@@ -202,25 +207,25 @@ def _best(values):
 
 # Loss curves of several runs in one plot.
 
-SHOWN = {"loss": "Loss", "val_loss": "Validation loss"}
-
 
 def runs_panels(records):
     """Return the panels of named records, and a legend entry for each record."""
     short = labels(records, 36)
     keys = [_key(number, name, short) for number, name in enumerate(records)]
-    spans = [span(record) for record in records.values() if span(record)]
+    spans = [span for span in map(epoch_span, records.values()) if span]
     panels = []
-    for kind, title in SHOWN.items():
+    for kind, title in RUN_TITLES.items():
         lines = [
             Line(key.label, key.name, log_series(record)[kind], key.color, key.dash)
             for key, record in zip(keys, records.values(), strict=True)
             if kind in log_series(record)
         ]
         if lines:
-            over = min(a for a, _ in spans), max(b for _, b in spans)
-            svg, shown = lines_drawing(lines, Scale(), key=kind, title=title, span=over)
-            panels.append(Panel(title, _note(lines, records), svg, shown))
+            span = min(a for a, _ in spans), max(b for _, b in spans)
+            svg, legend = lines_drawing(
+                lines, Scale(), key=kind, title=title, span=span
+            )
+            panels.append(Panel(title, _note(lines, records), svg, legend))
     return panels, keys
 
 

@@ -1,8 +1,10 @@
-"""Dead units, saturation, update ratios and weight norms, one line per layer."""
+"""The panels of a report: lines per layer, the map of gradients, and their choice."""
 
 import math
 
-from kcomponents._optional import needed
+import numpy
+
+from kcomponents._optional import require
 from kcomponents._pages.drawing import (
     BAD,
     BAND,
@@ -10,13 +12,23 @@ from kcomponents._pages.drawing import (
     SERIES,
     Key,
     Panel,
+    color_stops,
     drawing,
     epochs_below,
+    left_margin,
 )
-from kcomponents._text import labels, number, room
-from kcomponents.report import _contents as of
-from kcomponents.report._contents import dicts, part
+from kcomponents._text import is_finite, labels, number
+from kcomponents.report._contents import (
+    concerns,
+    dicts,
+    epoch_span,
+    layer_norms,
+    layer_of,
+    matrix_series,
+    reading_series,
+)
 from kcomponents.report._curve_panels import (
+    TINY,
     Line,
     Scale,
     lines_drawing,
@@ -24,8 +36,15 @@ from kcomponents.report._curve_panels import (
     metric_curves,
 )
 
-MOST_LINES = 8
+# The most lines of a plot, and the most labels of the map.
+MOST_LINES, MOST_LABELS = 8, 20
+# Update ratios that are healthy.
 HEALTHY = 1e-4, 1e-2
+COLORS = "viridis"
+ROW_HEIGHT, LEAST_HEIGHT, MOST_HEIGHT = 24, 132, 380
+
+
+# One line per layer or weight matrix.
 
 
 def dead_shares(record, where, key):
@@ -42,7 +61,7 @@ def saturated_shares(record, where, key):
 
 def update_ratios(record, where, key):
     """Return the panel of update ratios, with the healthy range shaded."""
-    series = of.of_matrices(record, of.reading_series(record, "update_ratio"))
+    series = matrix_series(record, reading_series(record, "update_ratio"))
     note = "Norm of an update divided by the norm of the weights."
     scale = Scale("log", band=HEALTHY)
 
@@ -56,17 +75,17 @@ def update_ratios(record, where, key):
 
 def weight_norms(record, where, key):
     """Return the panel of weight norms."""
-    series = of.of_matrices(record, of.reading_series(record, "weight_norm"))
+    series = matrix_series(record, reading_series(record, "weight_norm"))
     note = "Euclidean norm of each weight matrix."
 
     def extreme(values):
-        return max(values) / max(min(values), of.TINY)
+        return max(values) / max(min(values), TINY)
 
     return _panel(record, series, "Weight norm", note, Scale(), extreme, where, key)
 
 
 def _shares(record, statistic, title, note, where, key):
-    series = of.reading_series(record, statistic)
+    series = reading_series(record, statistic)
     return _panel(record, series, title, note, Scale("share"), max, where, key)
 
 
@@ -81,7 +100,7 @@ def _panel(record, series, title, note, scale, extreme, where, key):
         note = f"{note} Values of 0 are drawn at the bottom."
     lines = _lines(record, {path: series[path] for path in kept}, where)
     svg, keys = lines_drawing(
-        lines, scale, key=key, title=title, span=of.span(record) or (1, 1)
+        lines, scale, key=key, title=title, span=epoch_span(record) or (1, 1)
     )
     if scale.band:
         keys += (Key("healthy", "", BAND, shape="area"),)
@@ -90,10 +109,10 @@ def _panel(record, series, title, note, scale, extreme, where, key):
 
 def _most_extreme(series, extreme, where):
     def score(path):
-        known = [value for value in series[path].values() if of.is_finite(value)]
+        known = [value for value in series[path].values() if is_finite(value)]
         broken = len(known) < len(series[path])
         worst = extreme(known) if known else 0
-        return not of.concerns(where, path), not broken, -worst
+        return not concerns(where, path), not broken, -worst
 
     kept = set(sorted(series, key=score)[:MOST_LINES])
     return [path for path in series if path in kept]
@@ -101,7 +120,7 @@ def _most_extreme(series, extreme, where):
 
 def _lines(record, series, where):
     places = _places(record, series)
-    near = {path for path in series if of.concerns(where, path)}
+    near = {path for path in series if concerns(where, path)}
     strong = near if len(near) < len(series) else set()
     short = labels(series)
     return [
@@ -119,9 +138,9 @@ def _lines(record, series, where):
 
 def _places(record, series):
     """Return a color number for each path, its layer's index in a small model."""
-    facts = dicts(part(record.structure, "layers"))
+    facts = dicts(record.structure.get("layers"))
     layers = [str(layer.get("path")) for layer in facts if layer.get("parameters")]
-    owner = {path: path if path in layers else of.layer_of(path) for path in series}
+    owner = {path: path if path in layers else layer_of(path) for path in series}
     if len(layers) > MOST_LINES or len(set(owner.values())) < len(series):
         return {path: number for number, path in enumerate(series)}
     if not set(owner.values()) <= set(layers):
@@ -129,34 +148,30 @@ def _places(record, series):
     return {path: layers.index(owner[path]) for path in series}
 
 
-# Heat map of the gradient norms of all layers over epochs.
-
-COLORS = "viridis"
-MOST_LABELS = 20
-ROW, LEAST_HEIGHT, MOST_HEIGHT = 24, 132, 380
+# The map of the gradient norms of all layers over epochs.
 
 
 def gradient_map(record, where, key):
     """Return the panel of gradient norms: one row per layer, the input at the top."""
-    series = of.by_layer(of.reading_series(record, "gradient_norm"))
+    series = layer_norms(reading_series(record, "gradient_norm"))
     if not series:
         return []
     known = [
         value
         for values in series.values()
         for value in values.values()
-        if of.is_finite(value) and value > of.TINY
+        if is_finite(value) and value > TINY
     ]
     low, high = (min(known), max(known)) if known else (1.0, 1.0)
-    rows = min(max(len(series) * ROW, LEAST_HEIGHT), MOST_HEIGHT)
+    rows = min(max(len(series) * ROW_HEIGHT, LEAST_HEIGHT), MOST_HEIGHT)
     title = "Gradient norm by layer"
     label = f"{title}, from {number(low)} to {number(high)}, over epochs"
     short = labels(series, 18)
-    left = round(max(map(room, short.values())) * 6.6 + 20)
+    left = left_margin(short.values())
 
     def draw(axes):
         _draw_cells(axes, series, low, high)
-        epochs_below(axes, of.span(record) or (1, 1))
+        epochs_below(axes, epoch_span(record) or (1, 1))
         axes.set_xlim(*_edges(series)[:: len(_edges(series)) - 1])
         _name_rows(axes, series, short, where)
 
@@ -167,17 +182,17 @@ def gradient_map(record, where, key):
 
 
 def _draw_cells(axes, series, low, high):
-    numpy, colors = needed("numpy"), needed("matplotlib.colors")
+    colors = require("matplotlib.colors")
     epochs = sorted({epoch for values in series.values() for epoch in values})
     grid = numpy.full((len(series), len(epochs)), numpy.nan)
     broken = numpy.zeros(grid.shape, bool)
     for row, values in enumerate(series.values()):
         for column, epoch in enumerate(epochs):
             value = values.get(epoch)
-            if of.is_finite(value):
+            if is_finite(value):
                 # The logarithm of 0 is undefined.
                 grid[row, column] = max(value, low)
-            broken[row, column] = value is not None and not of.is_finite(value)
+            broken[row, column] = value is not None and not is_finite(value)
     rows = numpy.arange(len(series) + 1) - 0.5
     norm = colors.LogNorm(low, high if high > low else low * 10)
     flat = {"rasterized": True, "antialiased": False, "linewidth": 0}
@@ -199,7 +214,7 @@ def _edges(series):
 
 def _name_rows(axes, series, short, where):
     count = len(series)
-    near = [row for row, path in enumerate(series) if of.concerns(where, path)]
+    near = [row for row, path in enumerate(series) if concerns(where, path)]
     near = near if len(near) < count else []
     step = math.ceil(count / MOST_LABELS)
     rows = [r for r in range(0, count, step) if all(abs(r - n) >= step for n in near)]
@@ -215,20 +230,17 @@ def _name_rows(axes, series, short, where):
 
 
 def _scale(low, high):
-    colors = needed("matplotlib").colormaps[COLORS]
-    stops = [colors(step / 10) for step in range(11)]
-    shown = ", ".join(needed("matplotlib.colors").to_hex(stop) for stop in stops)
     middle = math.sqrt(low) * math.sqrt(high)
     marks = (number(low), number(middle), number(high))
-    return shown, marks if high > low else (number(low),)
+    return color_stops(COLORS), marks if high > low else (number(low),)
 
 
 def _any_broken(series):
     values = [value for layer in series.values() for value in layer.values()]
-    return any(not of.is_finite(value) for value in values)
+    return any(not is_finite(value) for value in values)
 
 
-# The plots of a report, and the choice of one for a finding.
+# All panels of a report, and the choice of one for a finding.
 
 PANELS = {
     "loss": loss_curves,

@@ -1,4 +1,4 @@
-"""compare: several runs side by side on one page."""
+"""A web page that compares several runs side by side."""
 
 import pathlib
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from kcomponents._checks import fail
 from kcomponents._files import Path
 from kcomponents._pages.page import page
-from kcomponents._text import labels, number, shown
+from kcomponents._text import labels, number, setting_text
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
 from kcomponents.report._contents import (
-    best,
-    diagnosed,
+    diagnosis_of,
     epochs_line,
     last,
     layers_line,
+    lowest,
     settings_of,
 )
 from kcomponents.report._curve_panels import runs_panels
@@ -69,15 +69,15 @@ def compare(
             "diagnosis": diagnosis,
             "epochs": epochs_line(record),
             "loss": _number(last(record, "loss")),
-            "best": _best(best(record, "val_loss")),
+            "best": _best(lowest(record, "val_loss")),
         }
         for name, (diagnosis, record) in zip(names, pairs, strict=True)
     ]
     named = dict(zip(names, (record for _, record in pairs), strict=True))
     panels, keys = runs_panels(named)
-    rows = _that_differ([_all_settings(record) for record in named.values()])
+    rows = _differing_settings([_all_settings(record) for record in named.values()])
     values = {"runs": runs, "panels": panels, "keys": keys, "settings": rows}
-    return page("compare.html", path, **values)
+    return page("kcomponents.report", "compare.html", path, **values)
 
 
 def _pair(item):
@@ -85,7 +85,7 @@ def _pair(item):
     if len(pair) != 2 or not isinstance(pair[1], Record):
         rule = "Each of `records` must be a `Record` or a pair (diagnosis, record)."
         fail(rule, record=item)
-    return diagnosed(*pair), pair[1]
+    return diagnosis_of(*pair), pair[1]
 
 
 def _names(records, names):
@@ -104,20 +104,27 @@ def _number(value):
     return "none" if value is None else number(value, 4)
 
 
-def _best(found):
-    return "none" if found is None else f"{number(found[0], 4)} in epoch {found[1]}"
+def _best(value_and_epoch):
+    if value_and_epoch is None:
+        return "none"
+    value, epoch = value_and_epoch
+    return f"{number(value, 4)} in epoch {epoch:,}"
 
 
 def _all_settings(record):
     return {**settings_of(record), "layers": layers_line(record)}
 
 
-def _that_differ(settings):
+def _differing_settings(settings):
     """Return a row for each setting that differs between runs."""
-    names = dict.fromkeys(name for known in settings for name in known)
-    rows = {name: [known.get(name) for known in settings] for name in names}
+    names = dict.fromkeys(name for run in settings for name in run)
+    rows = {name: [run.get(name) for run in settings] for name in names}
     return [
-        (name, ["not set" if value in (None, "") else shown(value) for value in row])
+        (name, list(map(_setting, row)))
         for name, row in rows.items()
         if any(value != row[0] for value in row)
     ]
+
+
+def _setting(value):
+    return "not set" if value in (None, "") else setting_text(value)

@@ -1,4 +1,4 @@
-"""to_html: a diagnosis as a self-contained web page."""
+"""A diagnosis as a self-contained web page."""
 
 from kcomponents._checks import fail
 from kcomponents._files import Path
@@ -6,10 +6,10 @@ from kcomponents._pages.page import page
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
 from kcomponents.report._contents import (
-    diagnosed,
+    diagnosis_of,
     figures,
     layer_rows,
-    missing,
+    missing_facts,
     settings_of,
     versions_of,
 )
@@ -48,19 +48,20 @@ def to_html(
     """
     if record is None:
         fail("`record` must be a `Record`.", record=record)
-    diagnosis = diagnosed(diagnosis, record)
-    shown = [
+    diagnosis = diagnosis_of(diagnosis, record)
+    findings = [
         (finding, panel_for(record, finding, number))
         for number, finding in enumerate(diagnosis.findings, 1)
     ]
     return page(
+        "kcomponents.report",
         "report.html",
         path,
         diagnosis=diagnosis,
-        findings=shown,
+        findings=findings,
         panels=panels_of(record),
         figures=figures(record),
-        missing=list(missing(record)),
+        missing=list(missing_facts(record)),
         settings=settings_of(record),
         layers=layer_rows(record),
         versions=versions_of(record),

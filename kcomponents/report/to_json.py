@@ -1,9 +1,14 @@
-"""to_json: a diagnosis as JSON, for other programs."""
+"""A diagnosis as JSON, for other programs."""
 
 from kcomponents import _json_values
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
-from kcomponents.report._contents import diagnosed, missing, settings_of, versions_of
+from kcomponents.report._contents import (
+    diagnosis_of,
+    missing_facts,
+    settings_of,
+    versions_of,
+)
 
 
 def to_json(diagnosis: Diagnosis | None, record: Record | None = None) -> str:
@@ -30,9 +35,9 @@ def to_json(diagnosis: Diagnosis | None, record: Record | None = None) -> str:
         {"verdict": "healthy", "sentence": "No problems found.",
         "findings": [], "notes": []}
     """
-    report = _json_values.plain(diagnosed(diagnosis, record).to_dict())
+    report = _json_values.plain(diagnosis_of(diagnosis, record).to_dict())
     if record is not None:
         report["settings"] = settings_of(record)
         report["versions"] = versions_of(record)
-        report["missing"] = list(missing(record))
+        report["missing"] = list(missing_facts(record))
     return _json_values.to_json(report)

@@ -1,16 +1,16 @@
-"""to_text: a diagnosis for the console."""
+"""A diagnosis as text for the console."""
 
 import os
 import sys
 import textwrap
 
-from kcomponents._text import choices, clean, one_line, shown
+from kcomponents._text import choices, clean, one_line, setting_text
 from kcomponents.doctor import Diagnosis
 from kcomponents.record import Record
 from kcomponents.report._contents import (
-    diagnosed,
+    diagnosis_of,
     epochs_line,
-    missing,
+    missing_facts,
     settings_of,
     versions_of,
 )
@@ -24,7 +24,8 @@ COLORS = {
     "medium": YELLOW,
     "low": FAINT,
 }
-LINE = "optimizer", "learning_rate", "loss", "batch_size", "parameters", "backend"
+# The settings that are shown, in one line.
+SETTINGS = "optimizer", "learning_rate", "loss", "batch_size", "parameters", "backend"
 
 
 def to_text(
@@ -62,15 +63,15 @@ def to_text(
            The gradient of the first layer is 1e-9.
            Try hidden_activation = relu. It lets gradients pass.
     """
-    diagnosis = diagnosed(diagnosis, record)
+    diagnosis = diagnosis_of(diagnosis, record)
     if color is None:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    paint = _paint if color else _leave
+    paint = _paint if color else _plain
     verdict = paint(_wrapped(diagnosis.sentence, ""), BOLD, _color(diagnosis.verdict))
     parts = [verdict]
     for count, finding in enumerate(diagnosis.findings, 1):
         parts.append(_finding(count, finding, paint))
-    notes = [*diagnosis.notes, *(missing(record) if record else ())]
+    notes = [*diagnosis.notes, *(missing_facts(record) if record else ())]
     if notes:
         lines = [_wrapped(note, "   ", "-  ") for note in notes]
         parts.append("\n".join([paint("Notes", BOLD), *lines]))
@@ -79,7 +80,7 @@ def to_text(
     return "\n\n".join(parts)
 
 
-def _leave(text, *codes):
+def _plain(text, *codes):
     return text
 
 
@@ -124,8 +125,12 @@ def _remedy(remedy, paint):
 
 def _settings(record):
     """Return the known settings in one line."""
-    known = settings_of(record)
-    parts = [f"{name} {shown(known[name])}" for name in LINE if name in known]
+    settings = settings_of(record)
+    parts = [
+        f"{name} {setting_text(settings[name])}"
+        for name in SETTINGS
+        if name in settings
+    ]
     if record.logs:
         parts.append(f"epochs {epochs_line(record)}")
     versions = versions_of(record)

@@ -8,13 +8,7 @@ import keras
 import numpy as np
 
 from kcomponents._checks import number
-from kcomponents.surgery._units import (
-    Weights,
-    idle_units,
-    put_into_bias,
-    spans_of,
-    ways_of,
-)
+from kcomponents.surgery._units import Weights, paths_of, ranges_of
 
 
 def prune(
@@ -61,26 +55,43 @@ def prune(
         >>> [layer.units for layer in small.layers]
         [2, 1]
 
-    Reference: Hu et al., "Network Trimming: A Data-Driven Neuron Pruning Approach
-    towards Efficient Deep Architectures", 2016, https://arxiv.org/abs/1607.03250
+    Reference:
+        Hu et al., [Network Trimming: A Data-Driven Neuron Pruning Approach towards
+        Efficient Deep Architectures](https://arxiv.org/abs/1607.03250), 2016.
     """
     tolerance = number("tolerance", tolerance, 0)
-    ways = ways_of(model)
-    spans = spans_of(model, ways, x, batch_size)
+    paths = paths_of(model)
+    ranges = ranges_of(model, paths, x, batch_size)
     weights, sizes, pruned = Weights(model), {}, []
-    for way in ways:
-        idle = idle_units(way, spans, tolerance)
+    for path in paths:
+        idle = _idle_units(path, ranges, tolerance)
         # A layer needs at least one unit.
         idle[0] &= not idle.all()
         if idle.any():
-            pruned.append((way, np.flatnonzero(~idle)))
-            put_into_bias(weights, way, spans, idle)
-            sizes[way.maker.name] = int(np.sum(~idle))
-    for way, kept in pruned:
-        weights.take_units(way, kept)
+            pruned.append((path, np.flatnonzero(~idle)))
+            weights.move_into_bias(path, ranges, idle)
+            sizes[path.producer.name] = int(np.sum(~idle))
+    # Only now: the ranges and biases above belong to kernels of the full size.
+    for path, units in pruned:
+        weights.keep_units(path, units)
     small = _resized(model, sizes)
-    weights.give(small)
+    weights.assign_to(small)
     return small
+
+
+def _idle_units(path, ranges, tolerance):
+    """Return for each unit whether removing it changes no sum by more than `tolerance`.
+
+    A unit adds its output times a weight to a sum. It is idle if this product is small,
+    or if it varies little and the bias can hold its constant part.
+    """
+    idle = np.ones(path.units, bool)
+    for part in path.contributions(ranges):
+        largest = np.max(np.abs(part.kernel), axis=-1)
+        varies = np.sum((part.high - part.low) * largest, axis=0)
+        adds = np.sum(np.maximum(abs(part.low), abs(part.high)) * largest, axis=0)
+        idle &= (adds <= tolerance) | (part.fits_bias & (varies <= tolerance))
+    return idle
 
 
 def _resized(model, sizes):

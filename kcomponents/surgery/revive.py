@@ -6,15 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcomponents.surgery._units import (
-    Weights,
-    can_hold_constants,
-    put_into_bias,
-    reaches,
-    spans_of,
-    spread,
-    ways_of,
-)
+from kcomponents.surgery._units import Weights, paths_of, ranges_of
+
+# Initial values of the statistics of `BatchNormalization`.
+STATISTICS = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
 
 
 def revive(
@@ -51,71 +46,69 @@ def revive(
         >>> revive(model, keras.random.uniform((64, 3)))
         {'hidden': [0, 2]}
 
-    Reference: Sokar et al., "The Dormant Neuron Phenomenon in Deep Reinforcement
-    Learning", 2023, https://arxiv.org/abs/2302.12902
+    Reference:
+        Sokar et al., [The Dormant Neuron Phenomenon in Deep Reinforcement
+        Learning](https://arxiv.org/abs/2302.12902), 2023.
     """
-    ways = ways_of(model)
-    spans = spans_of(model, ways, x, batch_size)
+    paths = paths_of(model)
+    ranges = ranges_of(model, paths, x, batch_size)
     weights, revived = Weights(model), {}
     random = np.random.default_rng(seed)
-    for way in _from_the_front(ways):
-        dead = _dead(way, spans)
+    for path in _from_inputs_to_outputs(paths):
+        dead = _dead_units(path, ranges)
         if dead.any():
-            put_into_bias(weights, way, spans, dead)
-            _reinitialize(weights, way, dead, random)
-            revived[way.maker.name] = np.flatnonzero(dead).tolist()
-    weights.give(model)
+            weights.move_into_bias(path, ranges, dead)
+            _reinitialize(weights, path, dead, random)
+            revived[path.producer.name] = np.flatnonzero(dead).tolist()
+    weights.assign_to(model)
     return revived
 
 
-def _from_the_front(ways):
-    """Return the ways from inputs to outputs, so new weights are not set to 0 later."""
-    of_maker = {id(way.maker): way for way in ways}
-    order = graphlib.TopologicalSorter(dict.fromkeys(of_maker, ()))
-    for way in ways:
-        for taker, _ in way.takers:
-            if id(taker) in of_maker:
-                order.add(id(taker), id(way.maker))
-    return [of_maker[maker] for maker in order.static_order()]
+def _from_inputs_to_outputs(paths):
+    """Return the paths in order, so that new weights are not set to 0 later."""
+    by_producer = {id(path.producer): path for path in paths}
+    order = graphlib.TopologicalSorter(dict.fromkeys(by_producer, ()))
+    for path in paths:
+        for consumer, _ in path.consumers:
+            if id(consumer) in by_producer:
+                order.add(id(consumer), id(path.producer))
+    return [by_producer[producer] for producer in order.static_order()]
 
 
-def _dead(way, spans):
+def _dead_units(path, ranges):
     """Return for each unit whether it is constant, and a bias can replace it."""
-    dead = np.ones(way.units, bool)
-    for taker, _, low, high in reaches(way, spans):
-        steady, silent = (low == high).all(0), (high == 0).all(0)
-        dead &= steady & (silent | can_hold_constants(taker))
+    dead = np.ones(path.units, bool)
+    for part in path.contributions(ranges):
+        constant = (part.low == part.high).all(0)
+        dead &= constant & ((part.high == 0).all(0) | part.fits_bias)
     return dead
 
 
-def _reinitialize(weights, way, dead, random):
-    maker, places = way.maker, np.flatnonzero(dead)
-    rules = {"kernel": maker.kernel_initializer}
-    if maker.use_bias:
-        rules["bias"] = maker.bias_initializer
-    for name, rule in rules.items():
-        variable = getattr(maker, name)
-        array = weights.get(maker, variable)
-        array[..., dead] = _drawn(rule, variable, random)[..., dead]
-    for layer in way.between:
+def _reinitialize(weights, path, dead, random):
+    producer, units = path.producer, np.flatnonzero(dead)
+    initializers = {"kernel": producer.kernel_initializer}
+    if producer.use_bias:
+        initializers["bias"] = producer.bias_initializer
+    for name, initializer in initializers.items():
+        variable = getattr(producer, name)
+        array = weights.get(producer, variable)
+        array[..., dead] = _new_values(initializer, variable, random)[..., dead]
+    for layer in path.between:
         if isinstance(layer, keras.layers.BatchNormalization):
             for name, value in STATISTICS.items():
                 if (variable := getattr(layer, name, None)) is not None:
                     array = weights.get(layer, variable)
-                    array[spread(places, way, array)] = value
-    for taker, _ in way.takers:
-        kernel = weights.get(taker, taker.kernel)
-        kernel[..., spread(places, way, np.moveaxis(kernel, -2, -1)), :] = 0
+                    array[path.indices(units, array)] = value
+    for consumer, _ in path.consumers:
+        kernel = weights.get(consumer, consumer.kernel)
+        kernel[..., path.indices(units, np.moveaxis(kernel, -2, -1)), :] = 0
 
 
-STATISTICS = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
-
-
-def _drawn(rule, variable, random):
+def _new_values(initializer, variable, random):
     """Return new values of an initializer, with another seed than before."""
-    config = rule.get_config() if hasattr(rule, "get_config") else {}
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
     if "seed" in config:
         seed = int(random.integers(2**31))
-        rule = type(rule).from_config({**config, "seed": seed})
-    values = rule(tuple(variable.shape), dtype=variable.dtype)
+        initializer = type(initializer).from_config({**config, "seed": seed})
+    values = initializer(tuple(variable.shape), dtype=variable.dtype)
     return keras.ops.convert_to_numpy(values)

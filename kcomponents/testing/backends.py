@@ -63,6 +63,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         A callable with the same arguments and results.
 
     Example:
+        >>> import keras
         >>> from kcomponents.testing import compiled
         >>> float(compiled(keras.ops.sin)(keras.ops.array(0.0)))
         0.0

@@ -6,16 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from kcomponents.testing.common import promise, sample
-
-
-class _Interrupted(Exception):
-    """Raised by the check in the middle of training."""
-
-
-class _Interrupter(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        raise _Interrupted
+from kcomponents.testing.common import check, sample
 
 
 def check_callback(
@@ -36,6 +27,7 @@ def check_callback(
         AssertionError: If a check fails; the message says which one.
 
     Example:
+        >>> import keras
         >>> from kcomponents.testing import check_callback
         >>> check_callback(keras.callbacks.TerminateOnNaN)
     """
@@ -77,10 +69,10 @@ def _compare(plain, watched):
         for name in part.split("."):
             expected, found = getattr(expected, name), getattr(found, name)
         counts = len(expected), len(found)
-        promise(counts[0] == counts[1], f"{part}: {counts[0]} became {counts[1]}")
+        check(counts[0] == counts[1], f"{part}: {counts[0]} became {counts[1]}")
         for a, b in zip(expected, found, strict=True):
             near = np.allclose(a.numpy(), b.numpy(), rtol=0, atol=1e-6)
-            promise(near, f"{part}: {a.path} differs from the run without the callback")
+            check(near, f"{part}: {a.path} differs from the run without the callback")
 
 
 def _check_exception(callback, plain):
@@ -92,4 +84,13 @@ def _check_exception(callback, plain):
     _fit(model)
     for found, expected in ((model, plain), (model.optimizer, plain.optimizer)):
         counts = len(expected.variables), len(found.variables)
-        promise(counts[0] == counts[1], f"an exception left variables behind: {counts}")
+        check(counts[0] == counts[1], f"an exception left variables behind: {counts}")
+
+
+class _Interrupted(Exception):
+    """Raised by the check in the middle of training."""
+
+
+class _Interrupter(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise _Interrupted

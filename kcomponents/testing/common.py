@@ -1,4 +1,4 @@
-"""Helpers that several checks share."""
+"""Helpers of several checks: assertions, copies of components, weights and data."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 
 
-def promise(holds, message):
-    """Raise an AssertionError unless `holds`, also under `python -O`."""
-    if not holds:
+def check(condition, message):
+    """Raise an AssertionError unless the condition holds, also under `python -O`."""
+    if not condition:
         raise AssertionError(message)
 
 
@@ -19,8 +19,8 @@ def round_trip(thing):
     """Return a copy made from the config, through JSON as in a saved file."""
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(thing)))
     copy = keras.saving.deserialize_keras_object(config)
-    promise(type(copy) is type(thing), f"{thing!r} was deserialized as {copy!r}")
-    promise(
+    check(type(copy) is type(thing), f"{thing!r} was deserialized as {copy!r}")
+    check(
         copy.get_config() == thing.get_config(),
         f"the config of the copy differs: {thing.get_config()} → {copy.get_config()}",
     )
@@ -39,6 +39,12 @@ def same(actual, desired, what, rtol=1e-5, atol=1e-6):
     """Assert that two tensors are equal within the tolerances."""
     actual, desired = ops.convert_to_numpy(actual), ops.convert_to_numpy(desired)
     np.testing.assert_allclose(actual, desired, rtol=rtol, atol=atol, err_msg=what)
+
+
+def check_trained(model, before, message):
+    """Raise an AssertionError if training changed none of the weights `before`."""
+    pairs = zip(before, model.get_weights(), strict=True)
+    check(any((old != new).any() for old, new in pairs), message)
 
 
 def sample(shape, seed=0, dtype="float32"):

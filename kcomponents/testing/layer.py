@@ -9,7 +9,8 @@ from keras import ops
 
 from kcomponents.testing.backends import compile_modes, precisions
 from kcomponents.testing.common import (
-    promise,
+    check,
+    check_trained,
     round_trip,
     same,
     sample,
@@ -41,6 +42,7 @@ def check_layer(
         AssertionError: If a check fails; the message says which one.
 
     Example:
+        >>> import keras
         >>> from kcomponents.testing import check_layer
         >>> check_layer(keras.layers.ReLU, {"negative_slope": 0.1}, input_shape=(2, 3))
     """
@@ -61,20 +63,28 @@ def check_layer(
 def _check_shapes(layer, input_shape):
     eager = tuple(layer(sample(input_shape)).shape)
     inferred = tuple(layer.compute_output_shape(input_shape))
-    promise(eager == inferred, f"output is {eager}, compute_output_shape: {inferred}")
+    check(eager == inferred, f"output is {eager}, compute_output_shape: {inferred}")
     symbolic = tuple(layer(keras.Input(input_shape[1:])).shape)
     expected = (None, *eager[1:])
-    promise(symbolic == expected, f"symbolic output is {symbolic}, not {expected}")
+    check(symbolic == expected, f"symbolic output is {symbolic}, not {expected}")
 
 
 def _check_precision(layer, input_shape):
     outputs = layer(sample(input_shape))
     dtype = keras.backend.standardize_dtype(outputs.dtype)
-    promise(dtype == layer.compute_dtype, f"output is {dtype}, not in compute dtype")
-    promise(bool(ops.all(ops.isfinite(outputs))), f"output is not finite in {dtype}")
+    check(dtype == layer.compute_dtype, f"output is {dtype}, not in compute dtype")
+    check(bool(ops.all(ops.isfinite(outputs))), f"output is not finite in {dtype}")
     for weight in layer.weights:
         kept = weight.dtype == layer.variable_dtype or "int" in weight.dtype
-        promise(kept, f"{weight.path} is {weight.dtype}, not in variable dtype")
+        check(kept, f"{weight.path} is {weight.dtype}, not in variable dtype")
+
+
+def _check_mask(layer, input_shape):
+    if not layer.supports_masking or len(input_shape) != 3:
+        return
+    catcher = _MaskCatcher()
+    keras.Sequential([keras.layers.Masking(), layer, catcher])(sample(input_shape))
+    check(catcher.caught is not None, "the layer loses the mask")
 
 
 @keras.saving.register_keras_serializable(package="kcomponents_testing")
@@ -91,29 +101,21 @@ class _MaskCatcher(keras.layers.Layer):
         return inputs
 
 
-def _check_mask(layer, input_shape):
-    if not layer.supports_masking or len(input_shape) != 3:
-        return
-    catcher = _MaskCatcher()
-    keras.Sequential([keras.layers.Masking(), layer, catcher])(sample(input_shape))
-    promise(catcher.caught is not None, "the layer loses the mask")
-
-
 def _check_copies(layer, input_shape, stochastic):
     x = sample(input_shape)
     inputs = keras.Input(input_shape[1:])
     model = keras.Model(inputs, [layer(inputs), layer(inputs)])
     count = len(layer.weights)
-    promise(len(model.weights) == count, "a layer called twice doubles its weights")
+    check(len(model.weights) == count, "a layer called twice doubles its weights")
     # Change the weights, so that a copy with initial weights is noticed.
     model.set_weights([w + 0.1 * sample(w.shape) for w in model.get_weights()])
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
     for copy in (saved_and_loaded(model), clone):
-        promise(len(copy.weights) == count, "a copy has a different number of weights")
+        check(len(copy.weights) == count, "a copy has a different number of weights")
         if not stochastic:
-            for mine, its in zip(model(x), copy(x), strict=True):
-                same(its, mine, "a copy returns different outputs")
+            for expected, found in zip(model(x), copy(x), strict=True):
+                same(found, expected, "a copy returns different outputs")
 
 
 def _check_fit(layer, input_shape, jit_compile):
@@ -126,9 +128,6 @@ def _check_fit(layer, input_shape, jit_compile):
     batches = ((x, np.ones((len(x), 1), "float32")) for _ in range(2))
     options = {"steps_per_epoch": 2, "shuffle": False, "verbose": 0}
     loss = model.fit(batches, **options).history["loss"][-1]
-    promise(np.isfinite(loss), f"the loss is {loss} after fit, {jit_compile=}")
-    moved = any(
-        (a != b).any() for a, b in zip(before, model.get_weights(), strict=True)
-    )
-    promise(moved, f"fit changed no weight, {jit_compile=}")
+    check(np.isfinite(loss), f"the loss is {loss} after fit, {jit_compile=}")
+    check_trained(model, before, f"fit changed no weight, {jit_compile=}")
     model.predict(x, verbose=0)

@@ -8,7 +8,7 @@ from keras import ops
 
 from kcomponents.testing.backends import compiled, gradient
 from kcomponents.testing.common import (
-    promise,
+    check,
     round_trip,
     same,
     sample,
@@ -31,18 +31,19 @@ def check_initializer(
         AssertionError: If a check fails; the message says which one.
 
     Example:
+        >>> import keras
         >>> from kcomponents.testing import check_initializer
         >>> check_initializer(keras.initializers.GlorotUniform(seed=1), shape=(3, 4))
     """
     copy = round_trip(initializer)
     for dtype in ("float32", "float16", "bfloat16"):
         values = initializer(shape, dtype)
-        given = keras.backend.standardize_dtype(values.dtype)
-        promise(given == dtype, f"asked for {dtype}, got {given}")
-        promise(tuple(values.shape) == tuple(shape), f"wrong shape {values.shape}")
-        promise(bool(ops.all(ops.isfinite(values))), f"not finite in {dtype}")
+        found = keras.backend.standardize_dtype(values.dtype)
+        check(found == dtype, f"values are {found}, not {dtype}")
+        check(tuple(values.shape) == tuple(shape), f"wrong shape {values.shape}")
+        check(bool(ops.all(ops.isfinite(values))), f"not finite in {dtype}")
     same(copy(shape), initializer(shape), "a copy from the config draws differently")
-    promise(type(initializer.clone()) is type(initializer), "clone() changes the class")
+    check(type(initializer.clone()) is type(initializer), "clone() changes the class")
     keras.Variable(initializer=initializer, shape=shape, dtype="float32")
 
 
@@ -62,6 +63,7 @@ def check_regularizer(
         AssertionError: If a check fails; the message says which one.
 
     Example:
+        >>> import keras
         >>> from kcomponents.testing import check_regularizer
         >>> check_regularizer(keras.regularizers.L2(0.1))
     """
@@ -69,19 +71,17 @@ def check_regularizer(
     for shape in shapes:
         x = sample(shape)
         loss = regularizer(ops.convert_to_tensor(x))
-        promise(tuple(loss.shape) == (), f"not a scalar for shape {shape}")
-        promise(np.isfinite(float(loss)), f"not finite for shape {shape}")
+        check(tuple(loss.shape) == (), f"not a scalar for shape {shape}")
+        check(np.isfinite(float(loss)), f"not finite for shape {shape}")
         same(copy(ops.convert_to_tensor(x)), loss, "a copy returns another value")
         same(compiled(regularizer)(x), loss, "differs when compiled", rtol=1e-4)
         for at in (x, 0 * x):
             [slope] = gradient(regularizer, at)
-            promise(
-                np.isfinite(slope).all(), f"gradient is not finite for shape {shape}"
-            )
+            check(np.isfinite(slope).all(), f"gradient is not finite for shape {shape}")
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(4, kernel_regularizer=regularizer)]
     )
-    promise(len(saved_and_loaded(model).losses) == 1, "not in the saved model")
+    check(len(saved_and_loaded(model).losses) == 1, "not in the saved model")
 
 
 def check_constraint(
@@ -99,6 +99,7 @@ def check_constraint(
         AssertionError: If a check fails; the message says which one.
 
     Example:
+        >>> import keras
         >>> from kcomponents.testing import check_constraint
         >>> check_constraint(keras.constraints.NonNeg())
     """
@@ -106,17 +107,17 @@ def check_constraint(
     for shape in shapes:
         for x in (3 * sample(shape), np.zeros(shape, "float32")):
             once = constraint(ops.convert_to_tensor(x))
-            promise(tuple(once.shape) == shape, f"changes the shape {shape}")
-            promise(bool(ops.all(ops.isfinite(once))), f"not finite for shape {shape}")
+            check(tuple(once.shape) == shape, f"changes the shape {shape}")
+            check(bool(ops.all(ops.isfinite(once))), f"not finite for shape {shape}")
             same(copy(ops.convert_to_tensor(x)), once, "a copy returns other values")
             same(compiled(constraint)(x), once, "differs when compiled", rtol=1e-4)
         half = constraint(ops.cast(sample(shape), "float16"))
         dtype = keras.backend.standardize_dtype(half.dtype)
-        promise(dtype == "float16", f"changes float16 to {dtype}")
+        check(dtype == "float16", f"changes float16 to {dtype}")
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(4, kernel_constraint=constraint)]
     )
     model.compile("sgd", "mse")
     model.fit(sample((4, 3)), sample((4, 4)), verbose=0)
     loaded = saved_and_loaded(model).layers[0].kernel_constraint
-    promise(type(loaded) is type(constraint), "not in the saved model")
+    check(type(loaded) is type(constraint), "not in the saved model")

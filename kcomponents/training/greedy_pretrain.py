@@ -1,4 +1,4 @@
-"""Net: a model of the given layers, and the stages it is trained in."""
+"""greedy_pretrain: train the layers of a network one after the other."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -11,189 +11,6 @@ from numpy.typing import ArrayLike
 
 from kcomponents import layers
 from kcomponents._checks import fail, number, one_of, positive_int
-
-# Layers with trainable weights that belong to the stage of the layer before.
-FOLLOWING = (
-    keras.layers.BatchNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.PReLU,
-    keras.layers.RMSNormalization,
-    layers.PReLU,
-)
-
-
-class Net(NamedTuple):
-    """A built model, and its layers by stage: front, stages and head."""
-
-    model: Any
-    front: list
-    stages: list
-    head: list
-
-
-def samples(x):
-    """Return samples as an array of floats; raise if they are no array."""
-    if not hasattr(x, "shape") or len(x.shape) < 2 or not x.shape[0]:
-        rule = (
-            "`x` must be an array of at least one sample, with the batch axis first. "
-            "Concatenate the batches of a dataset first."
-        )
-        fail(rule, type=type(x).__name__, shape=getattr(x, "shape", None))
-    x = np.asarray(ops.convert_to_numpy(x), keras.config.floatx())
-    if not np.isfinite(x).all():
-        fail("`x` must be finite.", x=x)
-    return x
-
-
-def net_of(given, head, x):
-    """Return the model and stages of a `Sequential`, or of a list of layers and a head.
-
-    Raises:
-        ValueError: If there is no layer to train before the head, or `x` has another
-            shape.
-    """
-    chain = isinstance(given, keras.Sequential)
-    if not chain and not (isinstance(given, list | tuple) and given):
-        rule = "`layers` must be a list of at least one layer, or a `Sequential`."
-        fail(rule, layers=given)
-    if chain and head is not None:
-        fail("`head` must be None for a `Sequential`, which has its own.", head=head)
-    head = [] if head is None else [head]
-    row = given if chain else [keras.Input(x.shape[1:]), *given, *head]
-    model = given if chain else keras.Sequential(row)
-    if not model.built:
-        model.build((None, *x.shape[1:]))
-    # Raises if the samples have another shape.
-    model(x[:1], training=False)
-    front, *stages = _groups(model.layers if chain else given)
-    if chain and stages:
-        head = stages.pop()
-    if not stages:
-        rule = "`layers` must have a layer with trainable weights before the head."
-        fail(rule, layers=[layer.name for layer in model.layers])
-    return Net(model, front, stages, head)
-
-
-def _groups(row):
-    """Return groups of layers; each layer with trainable weights starts a new one."""
-    groups = [[]]
-    for layer in row:
-        if layer.trainable_weights and not isinstance(layer, FOLLOWING):
-            groups.append([])
-        groups[-1].append(layer)
-    return groups
-
-
-# Chain: a temporary model of the layers of a stage; and corruption of its inputs.
-
-
-class Row(keras.layers.Layer):
-    """Layers called one after the other, without the graph that `Sequential` records.
-
-    Args:
-        layers: List of layers. Each casts its own inputs.
-    """
-
-    def __init__(self, layers):
-        super().__init__(autocast=False)
-        self.layers = layers
-
-    def call(self, x, training=None):
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-
-class Chain(keras.Model):
-    """Model of layers called one after the other.
-
-    Args:
-        layers: List of layers. The dtype policy of the first one decides whether the
-            loss is scaled.
-    """
-
-    def __init__(self, layers):
-        super().__init__(dtype=layers[0].dtype_policy, autocast=False)
-        self.row = Row(layers)
-
-    def call(self, x, training=None):
-        # Keras may call this without `__call__`. Then only the call of an inner layer
-        # passes `training` on to the layers within it.
-        return self.row(x, training=training)
-
-
-class Corruption(keras.layers.Layer):
-    """Set a fraction of the inputs to 0 in training, without scaling the others.
-
-    `Dropout` scales them.
-    """
-
-    def __init__(self, share, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-        self.share = share
-        self.seed_generator = keras.random.SeedGenerator()
-
-    def call(self, inputs, training=False):
-        if not training:
-            return inputs
-        drawn = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
-        return inputs * ops.cast(drawn >= self.share, inputs.dtype)
-
-
-def corrupted(stage, share):
-    """Return the layers of a stage, with a `Corruption` first if `share` is above 0."""
-    policy = stage[0].dtype_policy
-    return [Corruption(share, dtype=policy), *stage] if share else stage
-
-
-def outputs_of(row, x, batch_size):
-    """Return the outputs of layers for an array."""
-    if not row:
-        return x
-    outputs = Chain(row).predict(x, batch_size, verbose=0)
-    return np.asarray(outputs, keras.config.floatx())
-
-
-def shape_after(row, x):
-    """Return the output shape of layers for an array, without the batch axis."""
-    return tuple(Chain(row)(x[:1], training=False).shape[1:]) if row else x.shape[1:]
-
-
-# Ends: the decoder or head that a stage is trained with, and then discarded.
-
-
-def decoder_of(stage, x, make):
-    """Return new layers that map the outputs of a stage to the shape of its inputs."""
-    inputs = x.shape[1:]
-    if make is None:
-        return _default(inputs, shape_after(stage, x), stage[0].dtype_policy)
-    decoder = [make(inputs)]
-    decoded = shape_after([*stage, *decoder], x)
-    if decoded != inputs:
-        rule = f"`decoder` must return a layer with outputs of shape {inputs}."
-        fail(rule, shape=decoded)
-    return decoder
-
-
-def _default(inputs, outputs, dtype):
-    if inputs[:-1] == outputs[:-1]:
-        return [keras.layers.Dense(inputs[-1], dtype=dtype)]
-    return [
-        keras.layers.Flatten(),
-        keras.layers.Dense(int(np.prod(inputs)), dtype=dtype),
-        keras.layers.Reshape(inputs),
-    ]
-
-
-def head_of(stage, x, head, axes):
-    """Return copies of a head's layers, behind a `Flatten` if it needs fewer axes."""
-    copies = [type(layer).from_config(layer.get_config()) for layer in head]
-    flat = len(shape_after(stage, x)) == axes
-    return copies if flat else [keras.layers.Flatten(), *copies]
-
-
-# greedy_pretrain: train the layers of a network one after the other.
 
 MODES = ("autoencoder", "supervised")
 
@@ -290,53 +107,47 @@ def greedy_pretrain(
         True
         >>> model.compile("sgd", "sparse_categorical_crossentropy")  # then `fit`
 
-    References: Bengio et al., "Greedy layer-wise training of deep networks", 2006,
-    https://proceedings.neurips.cc/paper/2006/hash/5da713a690c067105aeb2fae32403405-Abstract.html;
-    with corruption, Vincent et al., "Extracting and composing robust features with
-    denoising autoencoders", 2008, https://doi.org/10.1145/1390156.1390294
+    Reference:
+        - Bengio et al., [Greedy layer-wise training of deep
+          networks](https://proceedings.neurips.cc/paper/2006/hash/5da713a690c067105aeb2fae32403405-Abstract.html),
+          2006.
+        - Vincent et al., [Extracting and composing robust features with denoising
+          autoencoders](https://doi.org/10.1145/1390156.1390294), 2008, for
+          `corruption`.
     """
     one_of("mode", mode, MODES)
-    optimizer = _checked(optimizer)
-    corruption = _share("corruption", corruption)
+    optimizer = _checked_optimizer(optimizer)
+    corruption = _fraction("corruption", corruption)
     settings = {
         "batch_size": positive_int("batch_size", batch_size),
         "epochs": positive_int("epochs", epochs),
-        "validation_split": _share("validation_split", validation_split),
+        "validation_split": _fraction("validation_split", validation_split),
         "verbose": verbose,
     }
-    x = samples(x)
-    net, histories = net_of(layers, head, x), []
-    end_of = _ends(mode, net, x, y, loss, decoder)
-    x = outputs_of(net.front, x, batch_size)
-    for stage in net.stages:
-        end, target = end_of(stage, x)
-        trained = Chain([*corrupted(stage, corruption), *end])
-        fresh = type(optimizer).from_config(optimizer.get_config())
-        trained.compile(fresh, loss or "mse")
-        own = copy.deepcopy(callbacks)
-        histories.append(trained.fit(x, target, callbacks=own, **settings).history)
-        if stage is not net.stages[-1]:
-            x = outputs_of(stage, x, batch_size)
-    return Pretrained(net.model, histories)
-
-
-def _ends(mode, net, x, y, loss, decoder):
-    """Return a function of a stage and its inputs to the new layers and the target."""
+    x = _checked_samples(x)
+    network, histories = _network(layers, head, x), []
     if mode == "autoencoder":
-        if isinstance(net.stages[0][0], keras.layers.Embedding):
-            rule = "An autoencoder cannot reconstruct the inputs of an `Embedding`."
-            fail(f"{rule} Use `mode='supervised'`.", layer=net.stages[0][0].name)
-        return lambda stage, x: (decoder_of(stage, x, decoder), x)
-    if y is None or loss is None or not net.head:
-        rule = "Supervised mode needs `y`, `loss` and `head`."
-        fail(rule, y=y, loss=loss, head=net.head)
-    if decoder is not None:
-        fail("`decoder` must be None in supervised mode.", decoder=decoder)
-    axes = len(shape_after([*net.front, *sum(net.stages, [])], x))
-    return lambda stage, x: (head_of(stage, x, net.head, axes), y)
+        _check_autoencoder(network)
+    else:
+        _check_supervised(network, y, loss, decoder)
+        axes = len(_shape_after([*network.front, *sum(network.stages, [])], x))
+    x = outputs_of(network.front, x, batch_size)
+    for stage in network.stages:
+        if mode == "autoencoder":
+            top, target = _decoder_for(stage, x, decoder), x
+        else:
+            top, target = _head_for(stage, x, network.head, axes), y
+        chain = Chain([*_corrupted(stage, corruption), *top])
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        chain.compile(fresh, loss or "mse")
+        own = copy.deepcopy(callbacks)
+        histories.append(chain.fit(x, target, callbacks=own, **settings).history)
+        if stage is not network.stages[-1]:
+            x = outputs_of(stage, x, batch_size)
+    return Pretrained(network.model, histories)
 
 
-def _checked(optimizer):
+def _checked_optimizer(optimizer):
     """Return the optimizer, given as an object or a name."""
     found = keras.optimizers.get(optimizer)
     if not isinstance(found, keras.optimizers.Optimizer):
@@ -344,9 +155,201 @@ def _checked(optimizer):
     return found
 
 
-def _share(name, value):
+def _fraction(name, value):
     """Return a number as a float; raise unless it is from 0 to below 1."""
     value = number(name, value)
     if not 0 <= value < 1:
         fail(f"`{name}` must be at least 0 and below 1.", **{name: value})
     return value
+
+
+def _checked_samples(x):
+    """Return samples as an array of finite floats."""
+    if not hasattr(x, "shape") or len(x.shape) < 2 or not x.shape[0]:
+        rule = (
+            "`x` must be an array of at least one sample, with the batch axis first. "
+            "Concatenate the batches of a dataset first."
+        )
+        fail(rule, type=type(x).__name__, shape=getattr(x, "shape", None))
+    x = np.asarray(ops.convert_to_numpy(x), keras.config.floatx())
+    if not np.isfinite(x).all():
+        fail("`x` must be finite.", x=x)
+    return x
+
+
+def _check_autoencoder(network):
+    first = network.stages[0][0]
+    if isinstance(first, keras.layers.Embedding):
+        rule = "An autoencoder cannot reconstruct the inputs of an `Embedding`."
+        fail(f"{rule} Use `mode='supervised'`.", layer=first.name)
+
+
+def _check_supervised(network, y, loss, decoder):
+    if y is None or loss is None or not network.head:
+        rule = "Supervised mode needs `y`, `loss` and `head`."
+        fail(rule, y=y, loss=loss, head=network.head)
+    if decoder is not None:
+        fail("`decoder` must be None in supervised mode.", decoder=decoder)
+
+
+# The stages of a network, and the layers that each is trained with.
+
+# Layers with trainable weights that belong to the stage of the layer before them.
+IN_STAGE_BEFORE = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.PReLU,
+    keras.layers.RMSNormalization,
+    layers.PReLU,
+)
+
+
+class Network(NamedTuple):
+    """A built model, and its layers by stage: front, stages and head."""
+
+    model: Any
+    front: list
+    stages: list
+    head: list
+
+
+def _network(layers, head, x):
+    """Return the model and stages of a `Sequential`, or of a list of layers and a head.
+
+    Raises:
+        ValueError: If there is no layer to train before the head, or `x` has another
+            shape.
+    """
+    chain = isinstance(layers, keras.Sequential)
+    if not chain and not (isinstance(layers, list | tuple) and layers):
+        rule = "`layers` must be a list of at least one layer, or a `Sequential`."
+        fail(rule, layers=layers)
+    if chain and head is not None:
+        fail("`head` must be None for a `Sequential`, which has its own.", head=head)
+    head = [] if head is None else [head]
+    model = layers
+    if not chain:
+        model = keras.Sequential([keras.Input(x.shape[1:]), *layers, *head])
+    if not model.built:
+        model.build((None, *x.shape[1:]))
+    # Raises if the samples have another shape.
+    model(x[:1], training=False)
+    front, *stages = _stages(model.layers if chain else layers)
+    if chain and stages:
+        head = stages.pop()
+    if not stages:
+        rule = "`layers` must have a layer with trainable weights before the head."
+        fail(rule, layers=[layer.name for layer in model.layers])
+    return Network(model, front, stages, head)
+
+
+def _stages(layers):
+    """Return the layers before the first stage, then those of each stage."""
+    groups = [[]]
+    for layer in layers:
+        if layer.trainable_weights and not isinstance(layer, IN_STAGE_BEFORE):
+            groups.append([])
+        groups[-1].append(layer)
+    return groups
+
+
+def _decoder_for(stage, x, make):
+    """Return new layers that map the outputs of a stage to the shape of its inputs."""
+    inputs = x.shape[1:]
+    if make is None:
+        return _default_decoder(inputs, _shape_after(stage, x), stage[0].dtype_policy)
+    decoder = [make(inputs)]
+    decoded = _shape_after([*stage, *decoder], x)
+    if decoded != inputs:
+        rule = f"`decoder` must return a layer with outputs of shape {inputs}."
+        fail(rule, shape=decoded)
+    return decoder
+
+
+def _default_decoder(inputs, outputs, dtype):
+    if inputs[:-1] == outputs[:-1]:
+        return [keras.layers.Dense(inputs[-1], dtype=dtype)]
+    return [
+        keras.layers.Flatten(),
+        keras.layers.Dense(int(np.prod(inputs)), dtype=dtype),
+        keras.layers.Reshape(inputs),
+    ]
+
+
+def _head_for(stage, x, head, axes):
+    """Return copies of a head's layers, behind a `Flatten` if it needs fewer axes."""
+    copies = [type(layer).from_config(layer.get_config()) for layer in head]
+    flat = len(_shape_after(stage, x)) == axes
+    return copies if flat else [keras.layers.Flatten(), *copies]
+
+
+def _corrupted(stage, fraction):
+    """Return the layers of a stage, behind a `Corruption` if `fraction` is above 0."""
+    policy = stage[0].dtype_policy
+    return [Corruption(fraction, dtype=policy), *stage] if fraction else stage
+
+
+class Corruption(keras.layers.Layer):
+    """Set a fraction of the inputs to 0 in training; unlike `Dropout`, scale none."""
+
+    def __init__(self, fraction, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.fraction = fraction
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        drawn = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
+        return inputs * ops.cast(drawn >= self.fraction, inputs.dtype)
+
+
+class Chain(keras.Model):
+    """Model of layers called one after the other.
+
+    Args:
+        layers: List of layers. The dtype policy of the first one decides whether the
+            loss is scaled.
+    """
+
+    def __init__(self, layers):
+        super().__init__(dtype=layers[0].dtype_policy, autocast=False)
+        self.chain = LayerChain(layers)
+
+    def call(self, x, training=None):
+        # Keras may call this without `__call__`. Then only the call of an inner layer
+        # passes `training` on to the layers within it.
+        return self.chain(x, training=training)
+
+
+class LayerChain(keras.layers.Layer):
+    """Layers called one after the other, without the graph that `Sequential` records.
+
+    Args:
+        layers: List of layers. Each casts its own inputs.
+    """
+
+    def __init__(self, layers):
+        super().__init__(autocast=False)
+        self.layers = layers
+
+    def call(self, x, training=None):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def outputs_of(layers, x, batch_size):
+    """Return the outputs of layers for an array."""
+    if not layers:
+        return x
+    outputs = Chain(layers).predict(x, batch_size, verbose=0)
+    return np.asarray(outputs, keras.config.floatx())
+
+
+def _shape_after(layers, x):
+    """Return the output shape of layers for an array, without the batch axis."""
+    if not layers:
+        return x.shape[1:]
+    return tuple(Chain(layers)(x[:1], training=False).shape[1:])

@@ -39,6 +39,9 @@ _LAZY = {
     "WithActivation": "hypermodels.wrappers",
 }
 
+# Libraries that these classes need, all of them in the extra `tuning`.
+_LIBRARIES = ("keras_tuner", "optuna", "filelock", "psutil")
+
 __all__ = [
     "ConvHyperModel",
     "DenseHyperModel",
@@ -62,8 +65,8 @@ __all__ = [
 def __getattr__(name):
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for library in ("keras_tuner", "optuna"):
-        _optional.needed(library)
+    for library in _LIBRARIES:
+        _optional.require(library)
     module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
     value = globals()[name] = getattr(module, name)
     return value

@@ -1,4 +1,4 @@
-"""Ranges and choices of a search space, and their checks."""
+"""Arguments of search spaces: choices and ranges, and widths and lists of layers."""
 
 import math
 
@@ -44,7 +44,7 @@ def log_float(hp, name, bounds, default=None):
     return hp.Float(name, low, high, sampling="log", default=default)
 
 
-# Width of a maxout layer with as many weights as an ordinary layer.
+# Widths of maxout layers with as many weights as ordinary layers
 
 
 def equal_width(units, pieces, fan_in=None, fan_out=None, depth=1):

@@ -1,29 +1,30 @@
-"""Find all hyperparameters of a search space, and list its configurations."""
+"""Find the hyperparameters of a search space; list and count its configurations."""
 
 import math
 
-from kcomponents._optional import needed
+from kcomponents._activation_traits import ALIASES, COMPARING, TRAITS
+from kcomponents._optional import require
 
 MOST_POINTS = 10
 
 
 def build_with(hypermodel, hp):
     """Return the model that a `HyperModel` or a function `build(hp)` builds."""
-    if isinstance(hypermodel, needed("keras_tuner").HyperModel):
+    if isinstance(hypermodel, require("keras_tuner").HyperModel):
         return hypermodel.build(hp)
     return hypermodel(hp)
 
 
 def space_of(hypermodel):
     """Return `HyperParameters` as they are, or explore a hypermodel."""
-    if isinstance(hypermodel, needed("keras_tuner").HyperParameters):
+    if isinstance(hypermodel, require("keras_tuner").HyperParameters):
         return hypermodel
     return explore(hypermodel)
 
 
 def declared(hypermodel):
     """Return the hyperparameters that a `HyperModel` declares, or an empty space."""
-    keras_tuner = needed("keras_tuner")
+    keras_tuner = require("keras_tuner")
     hp = keras_tuner.HyperParameters()
     if isinstance(hypermodel, keras_tuner.HyperModel):
         hypermodel.declare_hyperparameters(hp)
@@ -74,7 +75,7 @@ def is_active(hp, values):
 
 def may_be(hp, value):
     """Return whether a hyperparameter can have that value."""
-    kinds = needed("keras_tuner").engine.hyperparameters
+    kinds = require("keras_tuner").engine.hyperparameters
     if isinstance(hp, (kinds.Int, kinds.Float)) and hp.step is None:
         return hp.min_value <= value <= hp.max_value
     return value in list(hp.values)
@@ -106,7 +107,7 @@ def _extended(space, place, values):
 
 def points(hp):
     """Return the values of a hyperparameter, at most ten of a range without a step."""
-    kinds = needed("keras_tuner").engine.hyperparameters
+    kinds = require("keras_tuner").engine.hyperparameters
     if isinstance(hp, kinds.Boolean):
         return [False, True]
     if not isinstance(hp, (kinds.Int, kinds.Float)):
@@ -119,7 +120,7 @@ def points(hp):
     return sorted({min(max(v, hp.min_value), hp.max_value) for v in spread})
 
 
-# Count the configurations of a search space without listing them.
+# Count configurations without listing them
 
 
 def count(space):
@@ -157,7 +158,7 @@ def _named(name, group):
 
 def number_of(hp):
     """Return the number of values of a hyperparameter, inf for a continuous range."""
-    kinds = needed("keras_tuner").engine.hyperparameters
+    kinds = require("keras_tuner").engine.hyperparameters
     if isinstance(hp, (kinds.Int, kinds.Float)) and hp.step is None:
         if isinstance(hp, kinds.Int):
             return hp.max_value - hp.min_value + 1
@@ -177,33 +178,10 @@ def _groups(space):
     return [sorted(group, key=lambda hp: order[id(hp)]) for group in groups]
 
 
-# Roles: which hyperparameter is the activation, and which the regularizer.
+# Which hyperparameter is the activation, and which the regularizer
 
-ACTIVATIONS = {
-    "celu",
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "hard_silu",
-    "hard_swish",
-    "leaky_relu",
-    "linear",
-    "maxout",
-    "mish",
-    "none",
-    "prelu",
-    "relu",
-    "relu6",
-    "rrelu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-}
+# Without activations that compare all units, such as softmax.
+ACTIVATIONS = {*TRAITS, *ALIASES, "none"} - COMPARING
 REGULARIZERS = {"elastic_net", "group_lasso", "l1", "l1_l2", "l1l2", "l2", "none"}
 
 
@@ -217,11 +195,11 @@ def regularizer_of(space):
     return _first(space, REGULARIZERS)
 
 
-def _first(space, known):
+def _first(space, kinds):
     for hp in space.space:
         values = getattr(hp, "values", None) or []
         # "maxout:3" is a maxout.
-        kinds = {str(value).split(":")[0] for value in values}
-        if len(kinds) > 1 and kinds <= known:
+        names = {str(value).split(":")[0] for value in values}
+        if len(names) > 1 and names <= kinds:
             return hp.name
     return None

@@ -1,4 +1,4 @@
-"""The hidden activation of a trial, and the layers for it."""
+"""Let a search choose the activation of hidden layers, and make layers for it."""
 
 import functools
 from collections.abc import Sequence
@@ -167,43 +167,11 @@ class HiddenActivation:
         return Layers([plain(width, *args, **kwargs), self.layer(ndim)])
 
 
+# Kind of layer → the plain layer, the maxout layer, and the axes of its output.
 _KINDS = {
     "dense": (keras.layers.Dense, MaxoutDense, 2),
     "conv1d": (keras.layers.Conv1D, MaxoutConv1D, 3),
     "conv2d": (keras.layers.Conv2D, MaxoutConv2D, 4),
-}
-
-
-def choose_activation(hp, name, choices):
-    """Register the choice of an activation and its parameters."""
-    choices = choices_of(choices, _check)
-    chosen = hp.Choice(name, choices, default=default_of(choices, "relu"))
-    parameter = None
-    for choice, register in _CHILDREN.items():
-        if choice in choices:
-            with hp.conditional_scope(name, [choice]):
-                value = register(hp, name)
-            parameter = value if chosen == choice else parameter
-    if chosen == "prelu":
-        return HiddenActivation(chosen, shared=parameter)
-    return HiddenActivation(chosen if parameter is None else f"{chosen}:{parameter}")
-
-
-# Cached: for a choice such as "maxout:3", the check creates a layer, too slow to repeat
-# in each `build`.
-@functools.cache
-def _check(choice):
-    if choice != "none":
-        activations.get(choice)
-
-
-_CHILDREN = {
-    "leaky_relu": lambda hp, name: hp.Float(
-        f"{name}/negative_slope", 0.01, 0.3, sampling="log", default=0.2
-    ),
-    "elu": lambda hp, name: hp.Float(f"{name}/alpha", 0.5, 1.5, default=1.0),
-    "prelu": lambda hp, name: hp.Boolean(f"{name}/shared"),
-    "maxout": lambda hp, name: hp.Int(f"{name}/pieces", 2, 4),
 }
 
 
@@ -279,3 +247,37 @@ def activation(
     https://arxiv.org/abs/1502.01852
     """
     return choose_activation(hp, name, choices)
+
+
+def choose_activation(hp, name, choices):
+    """Register the choice of an activation and its parameters."""
+    choices = choices_of(choices, _check_choice)
+    chosen = hp.Choice(name, choices, default=default_of(choices, "relu"))
+    parameter = None
+    for choice, register in _PARAMETERS.items():
+        if choice in choices:
+            with hp.conditional_scope(name, [choice]):
+                value = register(hp, name)
+            parameter = value if chosen == choice else parameter
+    if chosen == "prelu":
+        return HiddenActivation(chosen, shared=parameter)
+    return HiddenActivation(chosen if parameter is None else f"{chosen}:{parameter}")
+
+
+# Activation → function that registers its parameter.
+_PARAMETERS = {
+    "leaky_relu": lambda hp, name: hp.Float(
+        f"{name}/negative_slope", 0.01, 0.3, sampling="log", default=0.2
+    ),
+    "elu": lambda hp, name: hp.Float(f"{name}/alpha", 0.5, 1.5, default=1.0),
+    "prelu": lambda hp, name: hp.Boolean(f"{name}/shared"),
+    "maxout": lambda hp, name: hp.Int(f"{name}/pieces", 2, 4),
+}
+
+
+# Cached: for a choice such as "maxout:3", the check creates a layer, too slow to repeat
+# in each `build`.
+@functools.cache
+def _check_choice(choice):
+    if choice != "none":
+        activations.get(choice)

@@ -1,4 +1,4 @@
-"""The choice of a regularizer."""
+"""Let a search choose a regularizer, a dropout rate or a normalization layer."""
 
 import functools
 from collections.abc import Sequence
@@ -19,24 +19,11 @@ from kcomponents.tuning._choice_arguments import (
 if TYPE_CHECKING:
     import keras_tuner
 
-
-def choose_regularizer(hp, name, l1, l2):
-    """Register the choice of a regularizer, and return a new one or None."""
-    if l1 is None and l2 is None:
-        fail("Pass a range for `l1` or `l2`: there is no choice.", l1=l1, l2=l2)
-    ranges = {"l1": l1, "l2": l2}
-    given = {k: positive_range(k, v) for k, v in ranges.items() if v is not None}
-    both = ["l1_l2"] if len(given) == 2 else []
-    chosen = hp.Choice(name, ["none", *given, *both])
-    factors = {}
-    for kind, bounds in given.items():
-        with hp.conditional_scope(name, [kind, *both]):
-            factors[kind] = log_float(hp, f"{name}/{kind}", bounds)
-    if chosen == "none":
-        return None
-    if chosen == "l1_l2":
-        return L1L2(**factors)
-    return {"l1": L1, "l2": L2}[chosen](factors[chosen])
+LAYERS = {
+    "batch": keras.layers.BatchNormalization,
+    "layer": keras.layers.LayerNormalization,
+    "rms": keras.layers.RMSNormalization,
+}
 
 
 def regularizer(
@@ -82,15 +69,23 @@ def regularizer(
     return choose_regularizer(hp, name, l1, l2)
 
 
-def choose_dropout(hp, name, min_value, max_value, step=None):
-    """Register a dropout rate, and return it."""
-    low = number("min_value", min_value, 0)
-    high = number("max_value", max_value, low)
-    if high >= 1:
-        fail("`max_value` must be below 1.", max_value=max_value)
-    if step is not None:
-        step = number("step", step, 0, open_low=True)
-    return hp.Float(name, low, high, step=step)
+def choose_regularizer(hp, name, l1, l2):
+    """Register the choice of a regularizer, and return a new one or None."""
+    if l1 is None and l2 is None:
+        fail("Pass a range for `l1` or `l2`: there is no choice.", l1=l1, l2=l2)
+    ranges = {"l1": l1, "l2": l2}
+    ranges = {k: positive_range(k, v) for k, v in ranges.items() if v is not None}
+    both = ["l1_l2"] if len(ranges) == 2 else []
+    chosen = hp.Choice(name, ["none", *ranges, *both])
+    factors = {}
+    for kind, bounds in ranges.items():
+        with hp.conditional_scope(name, [kind, *both]):
+            factors[kind] = log_float(hp, f"{name}/{kind}", bounds)
+    if chosen == "none":
+        return None
+    if chosen == "l1_l2":
+        return L1L2(**factors)
+    return {"l1": L1, "l2": L2}[chosen](factors[chosen])
 
 
 def dropout(
@@ -137,21 +132,15 @@ def dropout(
     return choose_dropout(hp, name, min_value, max_value, step)
 
 
-# The choice of a normalization layer.
-
-LAYERS = {
-    "batch": keras.layers.BatchNormalization,
-    "layer": keras.layers.LayerNormalization,
-    "rms": keras.layers.RMSNormalization,
-}
-
-
-def choose_normalization(hp, name, choices, kwargs):
-    """Register the choice of a normalization, and return a list of new layers."""
-    check = functools.partial(one_of, "choices", choices=("none", *LAYERS))
-    choices = choices_of(choices, check)
-    chosen = hp.Choice(name, choices, default=default_of(choices, "none"))
-    return Layers([] if chosen == "none" else [LAYERS[chosen](**kwargs)])
+def choose_dropout(hp, name, min_value, max_value, step=None):
+    """Register a dropout rate, and return it."""
+    low = number("min_value", min_value, 0)
+    high = number("max_value", max_value, low)
+    if high >= 1:
+        fail("`max_value` must be below 1.", max_value=max_value)
+    if step is not None:
+        step = number("step", step, 0, open_low=True)
+    return hp.Float(name, low, high, step=step)
 
 
 def normalization(
@@ -195,3 +184,11 @@ def normalization(
     https://arxiv.org/abs/1607.06450
     """
     return choose_normalization(hp, name, choices, kwargs)
+
+
+def choose_normalization(hp, name, choices, kwargs):
+    """Register the choice of a normalization, and return a list of new layers."""
+    check = functools.partial(one_of, "choices", choices=("none", *LAYERS))
+    choices = choices_of(choices, check)
+    chosen = hp.Choice(name, choices, default=default_of(choices, "none"))
+    return Layers([] if chosen == "none" else [LAYERS[chosen](**kwargs)])

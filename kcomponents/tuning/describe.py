@@ -1,9 +1,9 @@
-"""describe: a search space as text."""
+"""Describe a search space as text, and count its configurations."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kcomponents._optional import needed
+from kcomponents._optional import require
 from kcomponents.tuning._space_walk import count, space_of
 
 if TYPE_CHECKING:
@@ -46,43 +46,6 @@ def describe(
     return "\n".join([*lines, f"{number:,} configuration{plural}"])
 
 
-def _lines(hp, space):
-    """Return the line of a hyperparameter and the indented lines of its children."""
-    own = f"{hp.name}: {_values(hp)}"
-    if hp.conditions:
-        values = ", ".join(map(_shown, hp.conditions[-1].values))
-        own = f"if {values}: {own}"
-    children = [
-        child
-        for child in space
-        if child.conditions and _is_parent(hp, child.conditions)
-    ]
-    return [own, *(f"  {line}" for child in children for line in _lines(child, space))]
-
-
-def _is_parent(hp, conditions):
-    """Return whether the innermost condition is on this hyperparameter."""
-    return conditions[-1].name == hp.name and conditions[:-1] == hp.conditions
-
-
-def _values(hp):
-    kinds = needed("keras_tuner").engine.hyperparameters
-    if isinstance(hp, kinds.Fixed):
-        return f"always {_shown(hp.value)}"
-    if not isinstance(hp, (kinds.Int, kinds.Float)):
-        marked = [_shown(v) + "*" * (v == hp.default) for v in hp.values]
-        return ", ".join(marked)
-    scale = "" if hp.sampling == "linear" else f", {hp.sampling} scale"
-    plain = hp.step is None or isinstance(hp, kinds.Int) and hp.step == 1
-    step = "" if plain else f", step {_shown(hp.step)}"
-    ends = f"{_shown(hp.min_value)} to {_shown(hp.max_value)}"
-    return f"{ends}{scale}{step}, default {_shown(hp.default)}"
-
-
-def _shown(value):
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def size(
     hypermodel: "Callable | keras_tuner.HyperModel | keras_tuner.HyperParameters",
 ) -> int | float:
@@ -110,3 +73,40 @@ def size(
         6
     """
     return count(space_of(hypermodel).space)
+
+
+def _lines(hp, space):
+    """Return the line of a hyperparameter and the indented lines of its children."""
+    own = f"{hp.name}: {_values(hp)}"
+    if hp.conditions:
+        values = ", ".join(map(_shown, hp.conditions[-1].values))
+        own = f"if {values}: {own}"
+    children = [
+        child
+        for child in space
+        if child.conditions and _is_parent(hp, child.conditions)
+    ]
+    return [own, *(f"  {line}" for child in children for line in _lines(child, space))]
+
+
+def _is_parent(hp, conditions):
+    """Return whether the innermost condition is on this hyperparameter."""
+    return conditions[-1].name == hp.name and conditions[:-1] == hp.conditions
+
+
+def _values(hp):
+    kinds = require("keras_tuner").engine.hyperparameters
+    if isinstance(hp, kinds.Fixed):
+        return f"always {_shown(hp.value)}"
+    if not isinstance(hp, (kinds.Int, kinds.Float)):
+        marked = [_shown(v) + "*" * (v == hp.default) for v in hp.values]
+        return ", ".join(marked)
+    scale = "" if hp.sampling == "linear" else f", {hp.sampling} scale"
+    plain = hp.step is None or isinstance(hp, kinds.Int) and hp.step == 1
+    step = "" if plain else f", step {_shown(hp.step)}"
+    ends = f"{_shown(hp.min_value)} to {_shown(hp.max_value)}"
+    return f"{ends}{scale}{step}, default {_shown(hp.default)}"
+
+
+def _shown(value):
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The choice of how to clip gradients."""
+"""Let a search choose an optimizer with its settings, and how to clip gradients."""
 
 import functools
 import inspect
@@ -26,111 +26,9 @@ THRESHOLDS = {
     "clipvalue": (0.01, 1.0),
     "agc": (0.001, 0.1),
 }
-
-
-class Clip:
-    """Function that makes an optimizer clip gradients; without bounds, it does nothing.
-
-    Args:
-        bounds: Dict of arguments of `kcomponents.optimizers.clipped`.
-    """
-
-    def __init__(self, bounds):
-        self.bounds = bounds
-
-    def __repr__(self):
-        return f"<Clip {self.bounds}>"
-
-    def __call__(self, optimizer):
-        if self.bounds:
-            return clipped(optimizer, **self.bounds)
-        return keras.optimizers.get(optimizer)
-
-
-def choose_clipping(hp, name, choices, thresholds):
-    """Register the choice and its threshold, and return the `Clip` for it."""
-    check = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
-    choices = choices_of(choices, check)
-    thresholds = {**THRESHOLDS, **({} if thresholds is None else thresholds)}
-    for kind, bounds in thresholds.items():
-        one_of("thresholds", kind, tuple(THRESHOLDS))
-        positive_range(kind, bounds)
-    chosen = hp.Choice(name, choices, default=default_of(choices, "none"))
-    bounds = {}
-    for kind in choices:
-        if kind != "none":
-            with hp.conditional_scope(name, [kind]):
-                threshold = log_float(hp, f"{name}/{kind}", thresholds[kind])
-            bounds |= {kind: threshold} if chosen == kind else {}
-    return Clip(bounds)
-
-
-# The choice of an optimizer, its learning rate, momentum, weight decay, clipping.
-
 # Default learning rates, the second for all other optimizers.
-USUAL = {"sgd": 0.01}
-OF_OTHERS = 0.001
-
-
-@functools.cache
-def kinds():
-    """Return lowercase name → class of Keras's optimizers."""
-    own = keras.optimizers
-    left_out = own.Optimizer, own.LossScaleOptimizer
-    classes = [
-        value
-        for value in vars(own).values()
-        if inspect.isclass(value) and issubclass(value, own.Optimizer)
-    ]
-    return {cls.__name__.lower(): cls for cls in classes if cls not in left_out}
-
-
-def choose_optimizer(
-    hp, name, choices, learning_rate, momentum, weight_decay, clipping
-):
-    """Register the choice of an optimizer and its settings, and return a new one."""
-    check = functools.partial(one_of, "choices", choices=tuple(kinds()))
-    choices = choices_of(choices, check)
-    chosen = hp.Choice(name, choices)
-    settings = {}
-    if learning_rate is not None:
-        bounds = positive_range("learning_rate", learning_rate)
-        default = USUAL.get(choices[0], OF_OTHERS)
-        learning_rate = log_float(hp, f"{name}/learning_rate", bounds, default)
-        settings["learning_rate"] = learning_rate
-    if momentum is not None and "sgd" in choices:
-        settings |= _momentum(hp, name, momentum)
-    if weight_decay is not None:
-        settings |= _decay(hp, name, weight_decay)
-    settings = {key: value for key, value in settings.items() if value is not None}
-    optimizer = kinds()[chosen](**settings)
-    if clipping is not None:
-        clip = choose_clipping(hp, f"{name}/clipping", clipping, None)
-        optimizer = clip(optimizer)
-    return optimizer
-
-
-def _momentum(hp, name, values):
-    values = [number("momentum", value, 0, 1) for value in values]
-    if not values:
-        fail("`momentum` must have at least one choice, or be `None`.", momentum=values)
-    with hp.conditional_scope(name, ["sgd"]):
-        return {"momentum": hp.Choice(f"{name}/momentum", values)}
-
-
-def _decay(hp, name, bounds):
-    bounds = positive_range("weight_decay", bounds)
-    # A separate choice: a log scale has no 0.
-    hp.Boolean(f"{name}/decay")
-    with hp.conditional_scope(f"{name}/decay", [True]):
-        return {"weight_decay": log_float(hp, f"{name}/weight_decay", bounds)}
-
-
-def decay_kernels_only(optimizer, model):
-    """Restrict weight decay to the kernels of a built model."""
-    if optimizer.weight_decay:
-        exclude_from_decay(optimizer, model)
-    return optimizer
+DEFAULT_RATES = {"sgd": 0.01}
+DEFAULT_RATE = 0.001
 
 
 def optimizer(
@@ -191,6 +89,86 @@ def optimizer(
     return chosen if model is None else decay_kernels_only(chosen, model)
 
 
+def choose_optimizer(
+    hp, name, choices, learning_rate, momentum, weight_decay, clipping
+):
+    """Register the choice of an optimizer and its settings, and return a new one."""
+    check = functools.partial(one_of, "choices", choices=tuple(optimizer_classes()))
+    choices = choices_of(choices, check)
+    chosen = hp.Choice(name, choices)
+    settings = {}
+    if learning_rate is not None:
+        bounds = positive_range("learning_rate", learning_rate)
+        default = DEFAULT_RATES.get(choices[0], DEFAULT_RATE)
+        learning_rate = log_float(hp, f"{name}/learning_rate", bounds, default)
+        settings["learning_rate"] = learning_rate
+    if momentum is not None and "sgd" in choices:
+        settings |= _choose_momentum(hp, name, momentum)
+    if weight_decay is not None:
+        settings |= _choose_decay(hp, name, weight_decay)
+    settings = {key: value for key, value in settings.items() if value is not None}
+    optimizer = optimizer_classes()[chosen](**settings)
+    if clipping is not None:
+        clip = choose_clipping(hp, f"{name}/clipping", clipping, None)
+        optimizer = clip(optimizer)
+    return optimizer
+
+
+def _choose_momentum(hp, name, values):
+    values = [number("momentum", value, 0, 1) for value in values]
+    if not values:
+        fail("`momentum` must have at least one choice, or be `None`.", momentum=values)
+    with hp.conditional_scope(name, ["sgd"]):
+        return {"momentum": hp.Choice(f"{name}/momentum", values)}
+
+
+def _choose_decay(hp, name, bounds):
+    bounds = positive_range("weight_decay", bounds)
+    # A separate choice: a log scale has no 0.
+    hp.Boolean(f"{name}/decay")
+    with hp.conditional_scope(f"{name}/decay", [True]):
+        return {"weight_decay": log_float(hp, f"{name}/weight_decay", bounds)}
+
+
+def decay_kernels_only(optimizer, model):
+    """Restrict weight decay to the kernels of a built model."""
+    if optimizer.weight_decay:
+        exclude_from_decay(optimizer, model)
+    return optimizer
+
+
+@functools.cache
+def optimizer_classes():
+    """Return lowercase name → class of Keras's optimizers."""
+    own = keras.optimizers
+    bases = own.Optimizer, own.LossScaleOptimizer
+    classes = [
+        value
+        for value in vars(own).values()
+        if inspect.isclass(value) and issubclass(value, own.Optimizer)
+    ]
+    return {cls.__name__.lower(): cls for cls in classes if cls not in bases}
+
+
+class Clip:
+    """Function that makes an optimizer clip gradients; without bounds, it does nothing.
+
+    Args:
+        bounds: Dict of arguments of `kcomponents.optimizers.clipped`.
+    """
+
+    def __init__(self, bounds):
+        self.bounds = bounds
+
+    def __repr__(self):
+        return f"<Clip {self.bounds}>"
+
+    def __call__(self, optimizer):
+        if self.bounds:
+            return clipped(optimizer, **self.bounds)
+        return keras.optimizers.get(optimizer)
+
+
 def clipping(
     hp: "keras_tuner.HyperParameters",
     name: str = "clipping",
@@ -235,3 +213,21 @@ def clipping(
     https://arxiv.org/abs/2102.06171
     """
     return choose_clipping(hp, name, choices, thresholds)
+
+
+def choose_clipping(hp, name, choices, thresholds):
+    """Register the choice and its threshold, and return the `Clip` for it."""
+    check = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
+    choices = choices_of(choices, check)
+    thresholds = {**THRESHOLDS, **({} if thresholds is None else thresholds)}
+    for kind, bounds in thresholds.items():
+        one_of("thresholds", kind, tuple(THRESHOLDS))
+        positive_range(kind, bounds)
+    chosen = hp.Choice(name, choices, default=default_of(choices, "none"))
+    bounds = {}
+    for kind in choices:
+        if kind != "none":
+            with hp.conditional_scope(name, [kind]):
+                threshold = log_float(hp, f"{name}/{kind}", thresholds[kind])
+            bounds |= {kind: threshold} if chosen == kind else {}
+    return Clip(bounds)

@@ -1,5 +1,6 @@
-"""Runs a search in this process, in worker processes, or on a Ray cluster."""
+"""Search: runs a search in this process, in worker processes, or on a Ray cluster."""
 
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -9,112 +10,24 @@ import keras
 import keras_tuner
 import optuna
 
-from kcomponents.tuning._engine.arguments import OF_ORACLE, OF_TUNER, refuse_unknown
-from kcomponents.tuning._engine.settings import Settings
+from kcomponents.tuning._engine.settings import (
+    OF_ORACLE,
+    OF_TUNER,
+    Settings,
+    refuse_unknown,
+    tuner_arguments,
+)
 from kcomponents.tuning._engine.stop import Stop
 from kcomponents.tuning._engine.tuner import StoreTuner
-from kcomponents.tuning._results.console import Told
+from kcomponents.tuning._results.console import Progress
 from kcomponents.tuning._results.page import to_html
 from kcomponents.tuning._results.results import results_of
-from kcomponents.tuning._storage.project import finish
+from kcomponents.tuning._storage.project import ProjectFolder
 from kcomponents.tuning._workers.processes import Processes
 from kcomponents.tuning._workers.ray_actors import run_actors
 
 
-def run_search(search, args, kwargs, data, told):
-    """Run a search until it ends or is stopped; return why it stopped, or None.
-
-    Args:
-        search: Search.
-        args: Positional arguments of `fit`.
-        kwargs: Keyword arguments of `fit`.
-        data: Positional and keyword arguments of `fit` for workers, which may be a
-            function that makes the data.
-        told: Told, which displays the progress.
-    """
-    settings = search.settings
-    search.store.set_fact("stop", False)
-    stop = Stop(search.store, settings.max_hours)
-    with told, stop.on_signals():
-        if settings.engine == "ray":
-            run_actors(search, data, stop, told.show)
-        elif settings.workers is None:
-            search.work(args, kwargs, stop, None, told.show)
-        else:
-            count = settings.workers
-            Processes(search, count, *data).run(stop, told.show)
-    return stop.why
-
-
-class SearchRun(StoreTuner):
-    """The methods of `Search` that run the trials and report the results."""
-
-    @property
-    def results(self) -> dict[str, Any]:
-        """The settings, the search space and all trials, as a dict of plain values."""
-        return results_of(self.store, self.oracle.get_space())
-
-    def search(
-        self,
-        *args: Any,
-        data: Callable[[], Any] | None = None,
-        verbose: str | int = "auto",
-        command: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Run all unfinished trials, in this process or in workers.
-
-        Args:
-            *args: Positional arguments of `fit`, such as inputs and targets.
-            data: Function without arguments that returns the data; each worker calls
-                it. It returns a dict of arguments of `fit`, `(x, y)`, or `((x, y),
-                (x_val, y_val))`. Defaults to `None`.
-            verbose: `"auto"`, a table on a terminal and log lines elsewhere; 1, printed
-                lines instead of log lines; or 0, no output. Defaults to `"auto"`.
-            command: String, the command that repeats the search, shown in the report.
-                Defaults to `None`.
-            **kwargs: Further arguments of `fit`, such as `epochs`, `validation_data`
-                and `callbacks`. Each trial gets a copy of the callbacks.
-
-        Raises:
-            ValueError: If the search space is empty, the objective is not in the logs,
-                the store has another search, or the data cannot be sent to workers.
-            RuntimeError: If `max_consecutive_failed_trials` trials in a row crash with
-                the same error.
-            KeyboardInterrupt: If you press Ctrl-C. The search stops after the current
-                epoch; run it again to resume it.
-            SystemExit: If the process receives SIGTERM. The same holds.
-        """
-        if data is not None:
-            kwargs = {"data": data, **kwargs}
-        sent = args, kwargs
-        args, kwargs = self.prepared(*args, command=command, **kwargs)
-        self.engine.begin()
-        told = Told(self, verbose)
-        self.shown = told.show
-        reason = run_search(self, args, kwargs, sent, told)
-        finish(self)
-        if reason == f"it got {signal.SIGINT.name}":
-            raise KeyboardInterrupt
-        if reason == f"it got {signal.SIGTERM.name}":
-            # The sender wants this process to end soon.
-            raise SystemExit(0)
-
-    def report(self, path: str | os.PathLike | None = None) -> str | os.PathLike:
-        """Write an HTML report of the results, and return its path.
-
-        You can call it while the search is running.
-
-        Args:
-            path: Path of the report. Defaults to `None`: `report.html` in the project's
-                folder.
-        """
-        path = path or os.path.join(self.project_dir, "report.html")
-        to_html(self.results, path)
-        return path
-
-
-class Search(SearchRun):
+class Search(StoreTuner):
     """Search hyperparameters with keras-tuner's interface, and resume after a crash.
 
     Existing `build(hp)` functions and hypermodels run unchanged. Every trial is saved
@@ -260,10 +173,99 @@ class Search(SearchRun):
         tuner_id: str | None = None,
         **unknown: Any,
     ):
-        given = dict(locals())
-        of_settings, of_tuner = Settings.__annotations__, (*OF_ORACLE, *OF_TUNER)
-        refuse_unknown(unknown, ["hypermodel", *of_settings, *of_tuner])
-        settings = Settings(**{name: given[name] for name in of_settings})
-        # Leave out `None`, keras-tuner's default: later versions may drop arguments.
-        given = {name: given[name] for name in of_tuner if given[name] is not None}
-        super().__init__(hypermodel, settings, given)
+        arguments = dict(locals())
+        of_settings = Settings.__annotations__
+        refuse_unknown(unknown, ["hypermodel", *of_settings, *OF_ORACLE, *OF_TUNER])
+        settings = Settings(**{name: arguments[name] for name in of_settings})
+        super().__init__(hypermodel, settings, tuner_arguments(arguments))
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The settings, the search space and all trials, as a dict of plain values."""
+        return results_of(self.store, self.oracle.get_space())
+
+    def search(
+        self,
+        *args: Any,
+        data: Callable[[], Any] | None = None,
+        verbose: str | int = "auto",
+        command: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Run all unfinished trials, in this process or in workers.
+
+        Args:
+            *args: Positional arguments of `fit`, such as inputs and targets.
+            data: Function without arguments that returns the data; each worker calls
+                it. It returns a dict of arguments of `fit`, `(x, y)`, or `((x, y),
+                (x_val, y_val))`. Defaults to `None`.
+            verbose: `"auto"`, a table on a terminal and log lines elsewhere; 1, printed
+                lines instead of log lines; or 0, no output. Defaults to `"auto"`.
+            command: String, the command that repeats the search, shown in the report.
+                Defaults to `None`.
+            **kwargs: Further arguments of `fit`, such as `epochs`, `validation_data`
+                and `callbacks`. Each trial gets a copy of the callbacks.
+
+        Raises:
+            ValueError: If the search space is empty, the objective is not in the logs,
+                the store has another search, or the data cannot be sent to workers.
+            RuntimeError: If `max_consecutive_failed_trials` trials in a row crash with
+                the same error.
+            KeyboardInterrupt: If you press Ctrl-C. The search stops after the current
+                epoch; run it again to resume it.
+            SystemExit: If the process receives SIGTERM. The same holds.
+        """
+        if data is not None:
+            kwargs = {"data": data, **kwargs}
+        for_workers = args, kwargs
+        args, kwargs = self.prepare(*args, command=command, **kwargs)
+        self.engine.start()
+        reason = self._run(args, kwargs, for_workers, verbose)
+        self._write_files()
+        if reason == f"it got {signal.SIGINT.name}":
+            raise KeyboardInterrupt
+        if reason == f"it got {signal.SIGTERM.name}":
+            # The sender wants this process to end soon.
+            raise SystemExit(0)
+
+    def _run(self, args, kwargs, for_workers, verbose):
+        """Run all trials; return why the search was stopped, or None.
+
+        `for_workers` are positional and keyword arguments of `fit` too, which may
+        contain the function `data`: each worker calls it.
+        """
+        settings = self.settings
+        self.store.set_fact("stop", False)
+        stop = Stop(self.store, settings.max_hours)
+        progress = Progress(self, verbose)
+        with progress, stop.on_signals():
+            if settings.engine == "ray":
+                run_actors(self, for_workers, stop, progress.show)
+            elif settings.workers is None:
+                show = progress.show if verbose else None
+                self.run_trials(args, kwargs, stop, show_progress=show)
+            else:
+                processes = Processes(self, settings.workers, *for_workers)
+                processes.run(stop, progress.show)
+        return stop.reason
+
+    def _write_files(self):
+        """Write the table of trials and the best model; delete data sent to workers."""
+        folder = ProjectFolder(self.project_dir)
+        folder.write_table(self.results)
+        folder.delete_worker_data()
+        for best in self.oracle.get_best_trials(1):
+            folder.save_best(functools.partial(self.load_model, best))
+
+    def report(self, path: str | os.PathLike | None = None) -> str | os.PathLike:
+        """Write an HTML report of the results, and return its path.
+
+        You can call it while the search is running.
+
+        Args:
+            path: Path of the report. Defaults to `None`: `report.html` in the project's
+                folder.
+        """
+        path = path or os.path.join(self.project_dir, "report.html")
+        to_html(self.results, path)
+        return path

@@ -1,4 +1,4 @@
-"""Remedies as hyperparameters: one choice for each setting."""
+"""Let a search choose among the remedies of a diagnosis, for each setting."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,58 +11,6 @@ from kcomponents.tuning._choice_arguments import log_float
 UNCHANGED = "unchanged"
 # Settings whose values are the ends of a range, not the only choices.
 RANGES = ("learning_rate",)
-
-
-def merged(remedies):
-    """Return setting → values of all its remedies, for settings that have values."""
-    found = {}
-    for remedy in _remedies(remedies):
-        values = found.setdefault(remedy.setting, [])
-        values += [value for value in remedy.values if value not in values]
-    return {setting: values for setting, values in found.items() if values}
-
-
-def _remedies(given, *, listed=False):
-    if isinstance(given, Remedy):
-        return [given]
-    if isinstance(given, Finding):
-        return given.remedies
-    if isinstance(given, Diagnosis):
-        return [remedy for finding in given.findings for remedy in finding.remedies]
-    if listed or not isinstance(given, (list, tuple)):
-        rule = "`remedies` must be a `Diagnosis`, or a list of findings or remedies."
-        fail(rule, remedies=given)
-    return [remedy for one in given for remedy in _remedies(one, listed=True)]
-
-
-class Settings:
-    """Function of `hp` that returns the settings to change, as keyword arguments."""
-
-    def __init__(self, choices):
-        self.choices = choices
-
-    def __repr__(self):
-        return f"<Settings {', '.join(self.choices)}>"
-
-    def __call__(self, hp):
-        chosen = {name: _chosen(hp, name, v) for name, v in self.choices.items()}
-        return {name: value for name, value in chosen.items() if value != UNCHANGED}
-
-
-def _chosen(hp, name, values):
-    if name in RANGES and len(values) > 1 and min(values) > 0:
-        bounds = min(values), max(values)
-        chosen = hp.Choice(name, [UNCHANGED, "changed"])
-        with hp.conditional_scope(name, ["changed"]):
-            number = log_float(hp, f"{name}/value", bounds, values[0])
-        return chosen if chosen == UNCHANGED else number
-    # A `Choice` needs values of one type, without `None` and tuples.
-    texts = {_text(value): value for value in values}
-    return {UNCHANGED: UNCHANGED, **texts}[hp.Choice(name, [UNCHANGED, *texts])]
-
-
-def _text(value):
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def space(
@@ -106,14 +54,67 @@ def space(
         >>> settings(hp)
         {'hidden_activation': 'prelu'}
     """
-    found = merged(remedies)
-    if not found:
+    choices = values_by_setting(remedies)
+    if not choices:
         rule = "There is nothing to search: no remedy has values to try."
         fail(rule, remedies=remedies)
     if settings is not None:
-        taken = {name: found[name] for name in settings if name in found}
-        if not taken:
-            rule = f"`settings` must include one of {', '.join(found)}."
+        named = {name: choices[name] for name in settings if name in choices}
+        if not named:
+            rule = f"`settings` must include one of {', '.join(choices)}."
             fail(rule, settings=list(settings))
-        found = taken
-    return Settings(found)
+        choices = named
+    return RemedySettings(choices)
+
+
+def values_by_setting(remedies):
+    """Return setting → values of all its remedies, for settings that have values."""
+    found = {}
+    for remedy in _flat(remedies):
+        values = found.setdefault(remedy.setting, [])
+        values += [value for value in remedy.values if value not in values]
+    return {setting: values for setting, values in found.items() if values}
+
+
+def _flat(remedies, *, in_list=False):
+    """Return a list of remedies from all that `space` accepts."""
+    if isinstance(remedies, Remedy):
+        return [remedies]
+    if isinstance(remedies, Finding):
+        return remedies.remedies
+    if isinstance(remedies, Diagnosis):
+        return [remedy for found in remedies.findings for remedy in found.remedies]
+    if in_list or not isinstance(remedies, (list, tuple)):
+        rule = "`remedies` must be a `Diagnosis`, or a list of findings or remedies."
+        fail(rule, remedies=remedies)
+    return [remedy for part in remedies for remedy in _flat(part, in_list=True)]
+
+
+class RemedySettings:
+    """Function of `hp` that returns the settings to change, as keyword arguments."""
+
+    def __init__(self, choices):
+        self.choices = choices
+
+    def __repr__(self):
+        return f"<RemedySettings {', '.join(self.choices)}>"
+
+    def __call__(self, hp):
+        chosen = {name: _choose(hp, name, v) for name, v in self.choices.items()}
+        return {name: value for name, value in chosen.items() if value != UNCHANGED}
+
+
+def _choose(hp, name, values):
+    if name in RANGES and len(values) > 1 and min(values) > 0:
+        bounds = min(values), max(values)
+        chosen = hp.Choice(name, [UNCHANGED, "changed"])
+        with hp.conditional_scope(name, ["changed"]):
+            number = log_float(hp, f"{name}/value", bounds, values[0])
+        return chosen if chosen == UNCHANGED else number
+    # A `Choice` needs values of one type, without `None` and tuples.
+    texts = {_text(value): value for value in values}
+    return {UNCHANGED: UNCHANGED, **texts}[hp.Choice(name, [UNCHANGED, *texts])]
+
+
+def _text(value):
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Train a model on one small batch, to test that it works."""
+"""Build and train every branch of a search space before the search."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,135 +8,15 @@ import numpy as np
 
 from kcomponents._backends import carries_state
 from kcomponents._checks import fail
-from kcomponents._optional import needed
+from kcomponents._optional import require
 from kcomponents.tuning._space_walk import build_with, declared, points, values_with
 
 if TYPE_CHECKING:
     import keras_tuner
 
-ROWS = 4
+SAMPLES = 4
 # Size of an axis that is `None`.
 UNKNOWN = 8
-
-
-def first_rows(data):
-    """Return the first samples of arrays."""
-    return keras.tree.map_structure(lambda array: np.asarray(array[:ROWS]), data)
-
-
-def try_step(model, x, y):
-    """Train a model on one batch, or only call it if it is not compiled."""
-    if x is None:
-        x = _inputs(model)
-    if y is None and model.compiled:
-        y = _targets(model, x)
-    if y is None or not model.compiled:
-        model(x, training=True)
-        return
-    # Compiling takes longer than one eager step, except where every eager operation is
-    # compiled separately.
-    model.run_eagerly = model.run_eagerly or not carries_state
-    model.train_on_batch(x, y)
-
-
-def _inputs(model):
-    if not getattr(model, "inputs", None):
-        rule = "The model's input shape is unknown. Pass `x`, or add a `keras.Input`."
-        fail(rule, x=None)
-    random = np.random.default_rng(0)
-
-    def random_input(tensor):
-        shape = [ROWS, *(size or UNKNOWN for size in tensor.shape[1:])]
-        values = random.normal(size=shape)
-        if not keras.backend.is_float_dtype(tensor.dtype):
-            # As indices, zeros are within any vocabulary.
-            values = np.zeros(shape)
-        return values.astype(tensor.dtype)
-
-    arrays = [random_input(tensor) for tensor in model.inputs]
-    return arrays[0] if len(arrays) == 1 else arrays
-
-
-def _targets(model, x):
-    """Return targets that suit the loss, or None for several outputs."""
-    predicted = getattr(model, "outputs", None) or keras.tree.flatten(model(x))
-    if isinstance(model.loss, (list, tuple, dict)) or len(predicted) > 1:
-        return None
-    sizes = tuple(predicted[0].shape[1:])
-    if None in sizes:
-        sizes = tuple(model(x).shape[1:])
-    shape = len(keras.tree.flatten(x)[0]), *sizes
-    if _name(model.loss).startswith("sparse"):
-        return np.zeros(shape[:-1], "int32")
-    return np.zeros(shape, "float32")
-
-
-def _name(loss):
-    if isinstance(loss, keras.losses.Loss):
-        return loss.name
-    return loss if isinstance(loss, str) else getattr(loss, "__name__", "")
-
-
-# Cover: configurations that together contain every value of a space.
-
-
-class Cover:
-    """Iterates over configurations, the defaults first, until each value was used.
-
-    The space may grow during the iteration. The values of a range are its lowest value,
-    its highest value and its default.
-    """
-
-    def __init__(self, space):
-        self.space = space
-        self._used = set()
-        self._started = False
-
-    def __iter__(self):
-        while (values := self._next()) is not None:
-            yield values
-            # By now, the values of new hyperparameters are included.
-            self._used |= {_key(name, value) for name, value in values.items()}
-
-    def _next(self):
-        if not self._started:
-            self._started = True
-            return values_with(self.space, {})
-        for hp in self.space.space:
-            for value in ends(hp):
-                if _key(hp.name, value) not in self._used:
-                    # Mark it in any case: it may be impossible with every parent value.
-                    self._used.add(_key(hp.name, value))
-                    values = self._values(hp, value)
-                    if values.get(hp.name) == value:
-                        return values
-        return None
-
-    def _values(self, target, value):
-        """Return a configuration with this value, and as many new ones as possible."""
-        wanted = {hp.name: self._new(hp) for hp in self.space.space}
-        wanted |= {c.name: c.values for c in target.conditions}
-        wanted[target.name] = [value]
-        return values_with(self.space, wanted)
-
-    def _new(self, hp):
-        return [value for value in ends(hp) if _key(hp.name, value) not in self._used]
-
-
-def ends(hp):
-    """Return all values of a choice, or lowest, highest and default of a range."""
-    kinds = needed("keras_tuner").engine.hyperparameters
-    values = points(hp)
-    if isinstance(hp, (kinds.Int, kinds.Float)):
-        values = [values[0], values[-1], hp.default]
-    return list(dict.fromkeys(values))
-
-
-def _key(name, value):
-    return name, type(value), value
-
-
-# validate: build and train every branch of a search space before the search.
 
 
 def validate(
@@ -181,7 +61,7 @@ def validate(
     if not callable(getattr(hypermodel, "build", hypermodel)):
         rule = "`hypermodel` must be a function `build(hp)` or a `HyperModel`."
         fail(rule, hypermodel=hypermodel)
-    x, y = (None if data is None else first_rows(data) for data in (x, y))
+    x, y = (None if data is None else first_samples(data) for data in (x, y))
     space, tried = declared(hypermodel), []
     for values in Cover(space):
         tried.append(values)
@@ -195,7 +75,7 @@ def validate(
 
 def _error(hypermodel, space, values, x, y):
     """Return the error of a model with these values, or None; update the space."""
-    hp = needed("keras_tuner").HyperParameters.from_config(space.get_config())
+    hp = require("keras_tuner").HyperParameters.from_config(space.get_config())
     hp.values = dict(values)
     try:
         model = build_with(hypermodel, hp)
@@ -212,10 +92,131 @@ def _error(hypermodel, space, values, x, y):
 
 def _culprits(hypermodel, space, values, x, y):
     """Return the values that are needed for the error."""
-    kept = {k: [v] for k, v in values.items() if v != values_with(space, {}).get(k)}
-    for name in list(kept):
-        fewer = {key: value for key, value in kept.items() if key != name}
+    defaults = values_with(space, {})
+    needed = {k: [v] for k, v in values.items() if v != defaults.get(k)}
+    for name in list(needed):
+        fewer = {key: value for key, value in needed.items() if key != name}
         tried = values_with(space, fewer)
         if _error(hypermodel, space, tried, x, y):
-            kept = fewer
-    return {name: value for name, [value] in kept.items()}
+            needed = fewer
+    return {name: value for name, [value] in needed.items()}
+
+
+# Configurations that together contain every value
+
+
+class Cover:
+    """Iterates over configurations, the defaults first, until each value was used.
+
+    The space may grow during the iteration. The values of a range are its lowest value,
+    its highest value and its default.
+    """
+
+    def __init__(self, space):
+        self.space = space
+        self._used = set()
+        self._has_started = False
+
+    def __iter__(self):
+        while (values := self._next()) is not None:
+            yield values
+            # By now, the values of new hyperparameters are included.
+            self._used |= {_key(name, value) for name, value in values.items()}
+
+    def _next(self):
+        if not self._has_started:
+            self._has_started = True
+            return values_with(self.space, {})
+        for hp in self.space.space:
+            for value in ends(hp):
+                if _key(hp.name, value) not in self._used:
+                    # Mark it in any case: it may be impossible with every parent value.
+                    self._used.add(_key(hp.name, value))
+                    values = self._values(hp, value)
+                    if values.get(hp.name) == value:
+                        return values
+        return None
+
+    def _values(self, target, value):
+        """Return a configuration with this value, and as many new ones as possible."""
+        wanted = {hp.name: self._new(hp) for hp in self.space.space}
+        wanted |= {c.name: c.values for c in target.conditions}
+        wanted[target.name] = [value]
+        return values_with(self.space, wanted)
+
+    def _new(self, hp):
+        return [value for value in ends(hp) if _key(hp.name, value) not in self._used]
+
+
+def ends(hp):
+    """Return all values of a choice, or lowest, highest and default of a range."""
+    kinds = require("keras_tuner").engine.hyperparameters
+    values = points(hp)
+    if isinstance(hp, (kinds.Int, kinds.Float)):
+        values = [values[0], values[-1], hp.default]
+    return list(dict.fromkeys(values))
+
+
+def _key(name, value):
+    return name, type(value), value
+
+
+# One training step of a model
+
+
+def try_step(model, x, y):
+    """Train a model on one batch, or only call it if it is not compiled."""
+    if x is None:
+        x = _inputs(model)
+    if y is None and model.compiled:
+        y = _targets(model, x)
+    if y is None or not model.compiled:
+        model(x, training=True)
+        return
+    # Compiling takes longer than one eager step, except where every eager operation is
+    # compiled separately.
+    model.run_eagerly = model.run_eagerly or not carries_state
+    model.train_on_batch(x, y)
+
+
+def first_samples(data):
+    """Return the first samples of arrays."""
+    return keras.tree.map_structure(lambda array: np.asarray(array[:SAMPLES]), data)
+
+
+def _inputs(model):
+    if not getattr(model, "inputs", None):
+        rule = "The model's input shape is unknown. Pass `x`, or add a `keras.Input`."
+        fail(rule, x=None)
+    random = np.random.default_rng(0)
+
+    def random_input(tensor):
+        shape = [SAMPLES, *(size or UNKNOWN for size in tensor.shape[1:])]
+        values = random.normal(size=shape)
+        if not keras.backend.is_float_dtype(tensor.dtype):
+            # As indices, zeros are within any vocabulary.
+            values = np.zeros(shape)
+        return values.astype(tensor.dtype)
+
+    arrays = [random_input(tensor) for tensor in model.inputs]
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _targets(model, x):
+    """Return targets that suit the loss, or None for several outputs."""
+    predicted = getattr(model, "outputs", None) or keras.tree.flatten(model(x))
+    if isinstance(model.loss, (list, tuple, dict)) or len(predicted) > 1:
+        return None
+    sizes = tuple(predicted[0].shape[1:])
+    if None in sizes:
+        sizes = tuple(model(x).shape[1:])
+    shape = len(keras.tree.flatten(x)[0]), *sizes
+    if _name(model.loss).startswith("sparse"):
+        return np.zeros(shape[:-1], "int32")
+    return np.zeros(shape, "float32")
+
+
+def _name(loss):
+    if isinstance(loss, keras.losses.Loss):
+        return loss.name
+    return loss if isinstance(loss, str) else getattr(loss, "__name__", "")

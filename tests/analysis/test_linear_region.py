@@ -1,10 +1,11 @@
-"""The linear map of a net at an input: exact there, and around it."""
+"""linear_region: the map is exact at an input, and around it."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from kcomponents.activations import rrelu
 from kcomponents.analysis import linear_region
 from kcomponents.layers import MaxoutDense, PReLU
 
@@ -65,7 +66,7 @@ def test_the_map_is_exact_in_the_region_of_each_sample(name):
         np.testing.assert_allclose(region(near), expected, rtol=0, atol=2e-5)
 
 
-def test_a_net_without_bends_is_one_map_for_all_inputs():
+def test_a_linear_network_has_one_map_for_all_inputs():
     model = dense()
     region = linear_region(model, data(4, 4))
     kernels = [layer.kernel.numpy() for layer in model.layers]
@@ -75,7 +76,7 @@ def test_a_net_without_bends_is_one_map_for_all_inputs():
     assert region.active == {}
 
 
-def test_units_at_rest_can_be_thought_away():
+def test_inactive_units_can_be_left_out():
     model = dense(layers.ReLU(name="rest"))
     x = data(7, 4)
     region = linear_region(model, x)
@@ -88,18 +89,28 @@ def test_units_at_rest_can_be_thought_away():
         np.testing.assert_allclose(weights, thin, rtol=1e-4, atol=1e-6)
 
 
-def test_firing_units_are_told_by_layer_in_order():
+def test_active_units_are_listed_by_layer_in_order():
     assert list(linear_region(skipping(), data(2, 4)).active) == ["one", "leaky"]
     assert linear_region(images(), data(2, 6, 6, 2)).active["one"].shape == (2, 4, 4, 3)
 
 
 @pytest.mark.parametrize("name", ["leaky", "learned"])
-def test_units_of_other_rectifiers_are_told_too(name):
+def test_active_units_of_other_rectifiers_are_listed_too(name):
     model = MODELS[name]()
     x = data(3, 4)
     [fires] = linear_region(model, x).active.values()
     one = model.get_layer("one")
     assert np.array_equal(fires, x @ one.kernel.numpy() + one.bias.numpy() > 0)
+
+
+def test_a_dense_layer_with_rrelu_is_a_rectifier_with_the_mean_slope():
+    one = layers.Dense(6, rrelu, name="one")
+    model = keras.Sequential([keras.Input((4,)), one, layers.Dense(2)])
+    x = data(3, 4)
+    region = linear_region(model, x)
+    np.testing.assert_allclose(region(x), model.predict(x, verbose=0), rtol=1e-4)
+    fires = x @ one.kernel.numpy() > 0
+    np.testing.assert_array_equal(region.active["one"], fires)
 
 
 def nested():
@@ -133,6 +144,6 @@ class Own(keras.Model):
         (Own, "built `Sequential` or functional model"),
     ],
 )
-def test_refuses_what_is_not_one_linear_map_at_an_input(make, message):
+def test_rejects_models_that_are_not_piecewise_linear(make, message):
     with pytest.raises(ValueError, match=message):
         linear_region(make(), data(2, 4))

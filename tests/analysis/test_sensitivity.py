@@ -1,4 +1,4 @@
-"""Shaken weights: what the loss makes of it, and what the gradient says."""
+"""sensitivity: the measured change of the loss, and the prediction of the gradient."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ def make(depth=2, activation="tanh"):
     return model
 
 
-def test_a_small_shake_changes_the_loss_as_the_gradient_says():
+def test_small_noise_changes_the_loss_as_the_gradient_predicts():
     found = sensitivity(make(), X, Y, scale=1e-3, repeats=200)
     assert [shake.path.split("/")[-1] for shake in found] == ["kernel"] * 3
     for shake in found:
@@ -28,7 +28,7 @@ def test_a_small_shake_changes_the_loss_as_the_gradient_says():
         assert shake.ratio == pytest.approx(1, abs=0.25)
 
 
-def test_a_linear_model_is_shaken_as_computed_by_hand():
+def test_the_sensitivity_of_a_linear_model_equals_a_computation_by_hand():
     model = keras.Sequential([keras.Input((5,)), layers.Dense(1, use_bias=False)])
     model.compile("sgd", "mse")
     kernel = model.layers[0].kernel.numpy()
@@ -42,7 +42,7 @@ def test_a_linear_model_is_shaken_as_computed_by_hand():
     assert shake.gradient == pytest.approx(size * np.linalg.norm(slope), rel=1e-4)
 
 
-def test_in_a_deep_sigmoid_net_early_layers_hardly_matter():
+def test_in_a_deep_sigmoid_network_early_layers_hardly_matter():
     sick = [s.shaken for s in sensitivity(make(6, "sigmoid"), X, Y)]
     assert sick[0] < 1e-3 * sick[-1]
     # The same with rectifiers.
@@ -59,7 +59,7 @@ def test_the_model_stays_as_it_is_and_a_seed_repeats():
         np.testing.assert_array_equal(a, b.numpy())
 
 
-def test_subclassed_models_can_be_shaken():
+def test_subclassed_models_work():
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
@@ -81,12 +81,12 @@ def test_subclassed_models_can_be_shaken():
         ({"repeats": 0}, "`repeats` must be a positive integer"),
     ],
 )
-def test_refuses_wrong_arguments(options, message):
+def test_rejects_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         sensitivity(make(), X, Y, **options)
 
 
-def test_refuses_a_model_without_a_loss():
+def test_rejects_a_model_without_a_loss():
     model = keras.Sequential([keras.Input((5,)), layers.Dense(1)])
     with pytest.raises(ValueError, match="compiled with a loss. Received: model="):
         sensitivity(model, X, Y)

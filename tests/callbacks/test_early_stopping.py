@@ -409,7 +409,7 @@ def test_an_interruption_while_copying_leaves_the_best_state_before(monkeypatch)
     monkeypatch.setattr(_backends, "snapshot", snapshot)
     if keras.backend.backend() == "tensorflow":
         # TensorFlow does not reuse memory otherwise.
-        monkeypatch.setattr(_backends, "serves_again", lambda values: True)
+        monkeypatch.setattr(_backends, "can_overwrite", lambda values: True)
     model = make_model()
     with pytest.raises(KeyboardInterrupt), stopper.guard(model):
         fit(model, script(1, 2, 3, 4), keep, stopper, epochs=4)

@@ -82,18 +82,21 @@ def test_reads_within_the_epoch_if_asked_and_logs_the_same():
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_leaves_gradients_that_are_not_finite_out_of_the_norms():
+@pytest.mark.parametrize("per_variable", [False, True])
+def test_leaves_gradients_that_are_not_finite_out_of_the_norms(per_variable):
     def fit(places, x, y):
         model, *_ = models["sequential"]()
         model.compile(clipped(keras.optimizers.SGD(0.1), global_clipnorm=9.0), "mse")
-        options = {"callbacks": [GradientNormLogger()], **OPTIONS}
-        return model.fit(x[places], y[places], **options).history
+        logger = GradientNormLogger(per_variable=per_variable)
+        return model.fit(x[places], y[places], callbacks=[logger], **OPTIONS).history
 
     _, x, y = models["sequential"]()
     x = x.copy()
     x[2:4] = np.inf
     history, expected = fit(np.r_[:8], x, y), fit(np.r_[:2, 4:8], x, y)
-    for key in ("grad_norm", "grad_norm_max", "grad_norm_last", "grad_norm_clipped"):
+    keys = [key for key in history if key.startswith("grad_norm")]
+    assert len(keys) == (10 if per_variable else 4)
+    for key in keys:
         np.testing.assert_allclose(history[key], expected[key], rtol=1e-5)
     assert history["skipped_steps"] == [1]
 

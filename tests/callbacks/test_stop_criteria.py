@@ -1,6 +1,7 @@
 """Stop criteria, checked against sequences computed by hand."""
 
 import math
+import pickle
 
 import pytest
 
@@ -78,6 +79,18 @@ def test_up_counts_strips_at_whose_ends_the_error_rose(strips, place):
     assert stop(UP(strips, strip=2), scores) == place
 
 
+def test_a_strip_has_5_checks_by_default():
+    scores, losses = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5], [6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+    assert stop(PQ(0.01), scores, losses) == 4
+    rising = list(range(30))
+    # The first strip that can be worse than another one is the second.
+    assert [stop(UP(strips), rising) for strips in (1, 2)] == [9, 14]
+
+
+def test_up_needs_3_strips_by_default():
+    assert stop(UP(), list(range(30))) == 19
+
+
 def test_up_accepts_scores_to_maximize():
     scores = [1, 5, 1, 4]
     assert stop(UP(1, strip=2), scores, mode="max") == 3
@@ -143,3 +156,16 @@ def test_the_names_in_the_paper_are_the_same_classes():
     assert repr(GL(5)) == "GeneralizationLoss(5)"
     assert repr(PQ(0.5)) == "ProgressQuotient(0.5, strip=5)"
     assert repr(UP(2, strip=3)) == "SuccessiveIncreases(2, strip=3)"
+
+
+@pytest.mark.parametrize(
+    "criterion, short", [(GL(5), b"GL"), (PQ(0.5), b"PQ"), (UP(2), b"UP")]
+)
+def test_a_saved_criterion_loads_under_either_name(criterion, short):
+    saved = pickle.dumps(criterion, protocol=0)
+    name = type(criterion).__name__.encode()
+    assert name in saved
+    for text in (saved, saved.replace(name, short)):
+        loaded = pickle.loads(text)
+        assert type(loaded) is type(criterion) and repr(loaded) == repr(criterion)
+        assert loaded.get_state() == criterion.get_state()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kcomponents.probes._layer_walk import watched_layers
+from kcomponents.probes.layer_walk import watched_layers
 from tests.probes.models import SAMPLES, models, normal
 from tests.probes.replay import steps
 

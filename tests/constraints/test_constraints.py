@@ -44,14 +44,14 @@ def test_passes_the_tests_of_keras(case, monkeypatch):
 
 
 @pytest.mark.parametrize("constraint", [*OURS, ProximalGroup(0.2), SoftThreshold(0.2)])
-def test_keeps_the_promises_of_a_constraint(constraint):
+def test_passes_the_checks_of_a_constraint(constraint):
     check_constraint(constraint)
 
 
 @pytest.mark.parametrize(
     "shape", [(7,), (4, 5), (2, 4, 5), (2, 3, 4, 5), (1,) * 4 + (5,)]
 )
-def test_auto_bounds_what_each_unit_reads(shape):
+def test_auto_bounds_the_incoming_weights_of_each_unit(shape):
     w = 3 * np.random.default_rng(1).normal(size=shape).astype("float32")
     axes = tuple(range(len(shape) - 1)) or (0,)
     found = apply(MaxNorm(1.5), w)
@@ -61,7 +61,7 @@ def test_auto_bounds_what_each_unit_reads(shape):
     np.testing.assert_allclose(norms(unit, axes), 1, rtol=1e-5)
 
 
-def test_filters_that_the_default_of_keras_leaves_long_are_bounded():
+def test_filters_are_bounded_unlike_by_the_default_of_keras():
     theirs = apply(keras.constraints.MaxNorm(1.0), W)
     assert norms(theirs, (0, 1, 2)).max() > 2
     assert norms(apply(MaxNorm(1.0), W), (0, 1, 2)).max() < 1 + 1e-5
@@ -72,13 +72,13 @@ def test_filters_that_the_default_of_keras_leaves_long_are_bounded():
     "name, arguments",
     [("MaxNorm", {"max_value": 1}), ("UnitNorm", {}), ("MinMaxNorm", {"rate": 0.3})],
 )
-def test_a_named_axis_means_what_it_means_in_keras(name, arguments, axis):
+def test_a_given_axis_works_as_in_keras(name, arguments, axis):
     ours = getattr(constraints, name)(axis=axis, **arguments)
     theirs = getattr(keras.constraints, name)(axis=axis, **arguments)
     np.testing.assert_allclose(apply(ours, W), apply(theirs, W), rtol=1e-6)
 
 
-def test_rate_goes_part_of_the_way_to_the_bounds():
+def test_rate_moves_norms_part_of_the_way_to_the_bounds():
     w = np.array([[4.0, 0.1]], "float32")
     found = apply(MinMaxNorm(0.5, 2.0, rate=0.5), w)
     np.testing.assert_allclose(found, [[3.0, 0.3]], rtol=1e-5)
@@ -97,14 +97,14 @@ def test_clip_and_unit_interval_bound_each_weight():
     np.testing.assert_array_equal(apply(UnitInterval(), W), np.clip(W, 0, 1))
 
 
-def test_soft_threshold_takes_the_same_from_each_weight_and_stops_at_zero():
+def test_soft_threshold_shrinks_each_weight_equally_and_stops_at_zero():
     found = apply(SoftThreshold(0.5), W)
     desired = np.where(np.abs(W) > 0.5, W - 0.5 * np.sign(W), 0)
     np.testing.assert_allclose(found, desired, rtol=1e-6, atol=1e-7)
     assert (found == 0).any() and (found != 0).any()
 
 
-def test_soft_threshold_lowers_l1_as_no_other_point_does():
+def test_soft_threshold_is_the_proximal_step_of_l1():
     # The proximal step minimizes penalty + distance² / 2.
     def cost(v):
         return 0.5 * np.abs(v).sum() + ((v - W) ** 2).sum() / 2
@@ -125,7 +125,7 @@ def test_proximal_group_is_soft_thresholding_with_exact_zeros(axis, others):
     assert dead.any() and not dead.all()
 
 
-def test_proximal_group_lowers_group_lasso_as_no_other_point_does():
+def test_proximal_group_is_the_proximal_step_of_group_lasso():
     # The proximal step minimizes penalty + distance² / 2, penalty as of GroupLasso.
     w = W[0, 0]
     penalty = regularizers.GroupLasso(0.5)

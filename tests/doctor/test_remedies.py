@@ -1,11 +1,11 @@
-"""Remedies have code for the layer of the finding."""
+"""Remedies: one name for each setting, and code for the layer of the finding."""
 
 import keras
 import pytest
 
 import kcomponents
-from kcomponents.doctor import examine
-from tests.doctor.cases import SICK, record
+from kcomponents.doctor import LABELS, RULES, _remedies, examine
+from tests.doctor.cases import SICK, SICK_TOO, record, sick
 
 DEAD = SICK["dead_relu"]
 VARIABLES = "variables__0__shape"
@@ -52,3 +52,51 @@ def test_a_convolution_keeps_its_filters_and_their_size(kind, shape, size):
 @pytest.mark.parametrize("units", [None, "__import__('os')", True, 2.5])
 def test_what_is_not_known_is_a_usual_number(units):
     assert layer(remedy(layers__0__units=units)).units == 64
+
+
+# Activation of the first layer → initializer and activation of the remedy.
+STARTS = {
+    "gelu": ("he_normal", "gelu"),
+    "tanh": ("glorot_uniform", "tanh"),
+    "selu": ("lecun_normal", "selu"),
+    "linear": ("he_normal", "relu"),
+    "custom": ("he_normal", "relu"),
+    None: ("he_normal", "relu"),
+}
+
+
+@pytest.mark.parametrize("activation", STARTS)
+def test_an_initializer_suits_the_activation_of_the_layer(activation):
+    accuracies, _, logs, others = SICK["bad_initialization"]
+    changes = {**others, "layers__0__activation": activation}
+    made = record(accuracies, {}, logs, **changes)
+    [found] = examine(made, rules=["bad_initialization"]).findings
+    initializer, kept = STARTS[activation]
+    assert found.remedies[0].values[0] == initializer
+    assert layer(found.remedies[0].code).activation.__name__ == kept
+
+
+def test_each_label_has_remedies_by_its_name():
+    assert all(callable(getattr(_remedies, label, None)) for label in LABELS)
+
+
+def test_each_remedy_changes_a_setting_of_the_catalog():
+    names = {
+        remedy.setting
+        for label in SICK | SICK_TOO
+        for finding in examine(sick(label), rules=RULES).findings
+        for remedy in finding.remedies
+    }
+    of_data = (
+        _remedies.nonfinite_samples,
+        _remedies.constant_targets,
+        _remedies.contradictory_labels,
+        _remedies.constant_inputs,
+        _remedies.unlike_validation_scale,
+        _remedies.duplicate_samples,
+        _remedies.frozen_weights,
+        _remedies.vanishing_gradient_over_time,
+        lambda: _remedies.unnormalized_input(pixels=True),
+    )
+    names |= {remedy.setting for make in of_data for remedy in make()}
+    assert names == _remedies.SETTINGS.keys()

@@ -46,7 +46,7 @@ WRONG = {
     "`from_logits` is not set": output(activation="relu"),
     "gives independent ones": output(activation="sigmoid"),
     "yes/no questions": {**ONE_HOT, OUTPUT + "loss": "BinaryCrossentropy"},
-    "a second time": output(from_logits=True),
+    "apply softmax to them a second time": output(from_logits=True),
     "only gives values from 0 to 1": {**AMOUNTS, OUTPUT + "activation": "sigmoid"},
     "Softmax outputs sum to 1": {
         **AMOUNTS,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcomponents.__main__ import main
-from kcomponents.tuning._storage.project import opened, results_in
+from kcomponents.tuning._storage.project import open_store, results_in
 from kcomponents.tuning._storage.store import Store
 from tests.fuzz.hostile import MARKUP, text, tries
 from tests.fuzz.refusing import refusal
@@ -71,7 +71,7 @@ def file_of(content):
 
 def test_a_good_journal_is_read(good):
     with file_of(good) as folder:
-        assert results_in(opened(str(folder)))["trials"][0]["score"] == 0.5
+        assert results_in(open_store(str(folder)))["trials"][0]["score"] == 0.5
         status, out, err = run("status", str(folder))
         assert status == 0 and out.startswith("2/2 trials") and not err
 
@@ -80,7 +80,7 @@ def test_a_good_journal_is_read(good):
 @given(data=st.data())
 def test_a_damaged_journal_is_read_or_refused(good, data):
     with file_of(data.draw(damaged(good)).value) as folder:
-        refusal(lambda: results_in(opened(str(folder))), ours=True)
+        refusal(lambda: results_in(open_store(str(folder))), ours=True)
 
 
 @tries(30)

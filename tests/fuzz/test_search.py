@@ -13,7 +13,8 @@ from tests.fuzz.parts import build
 from tests.fuzz.refusing import refusal
 
 # keras-tuner's own, and ours but for the store, which is a place on a disk or network.
-NAMES = ["objective", "overwrite", "executions_per_trial", *Settings.__annotations__]
+NAMES = ["objective", "overwrite", "executions_per_trial", "max_model_size"]
+NAMES += Settings.__annotations__
 NAMES.remove("store")
 
 

@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcomponents._state_file import Damaged, Generations, read_state, write_state
+from kcomponents._state_file import (
+    DamagedFileError,
+    Generations,
+    read_state,
+    write_state,
+)
 from tests.fuzz.hostile import tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged, tampered
@@ -58,7 +63,7 @@ def test_a_damaged_state_is_what_it_was_or_refused(good, data):
     pathlib.Path("state").write_bytes(hurt)
     found = []
     error = refusal(lambda: found.append(read_state("state", KIND)), ours=True)
-    assert error is None or isinstance(error, Damaged)
+    assert error is None or isinstance(error, DamagedFileError)
     if error is None:
         same(found[0])
     assert pathlib.Path("state").read_bytes() == hurt
@@ -75,7 +80,7 @@ def test_a_state_of_a_stranger_is_read_or_refused(good, data):
                 np.lib.format.write_array(member, array)
         archive.writestr("kcomponents.json", json.dumps(header))
     error = refusal(lambda: read_state("state", KIND), ours=True)
-    assert error is None or isinstance(error, Damaged)
+    assert error is None or isinstance(error, DamagedFileError)
     os.remove("state")
 
 
@@ -102,7 +107,7 @@ def test_a_state_without_a_part_that_must_be_there_is_refused(good, parts):
     read = Generations("state", KIND, {"epoch": int, "values": list}).read()
     same(next(read))
     read = Generations("state", KIND, parts).read()
-    assert isinstance(refusal(lambda: next(read), ours=True), Damaged)
+    assert isinstance(refusal(lambda: next(read), ours=True), DamagedFileError)
     assert os.listdir() == ["state"]
     os.remove("state")
 
@@ -113,7 +118,9 @@ def test_an_object_that_numpy_would_unpickle_is_refused(good):
             np.lib.format.write_array(member, np.array([Harm()], object))
         header = {**header_of(good), "state": {"a": {"__array__": 0}}}
         archive.writestr("kcomponents.json", json.dumps(header))
-    assert isinstance(refusal(lambda: read_state("state", KIND), ours=True), Damaged)
+    assert isinstance(
+        refusal(lambda: read_state("state", KIND), ours=True), DamagedFileError
+    )
     assert os.listdir() == ["state"]
     os.remove("state")
 

@@ -1,4 +1,4 @@
-"""Every layer leaves Keras as a SavedModel, as ONNX, as an ExportedProgram."""
+"""Every layer can be exported as a SavedModel, to ONNX or as an ExportedProgram."""
 
 import importlib.util
 
@@ -72,7 +72,7 @@ def runner(path, form):
 @pytest.mark.filterwarnings("ignore")  # Converters warn of their own affairs.
 @pytest.mark.parametrize("form", formats())
 @pytest.mark.parametrize("case", CASES)
-def test_an_exported_layer_answers_as_the_layer_does(case, form, tmp_path):
+def test_an_exported_layer_has_the_outputs_of_the_layer(case, form, tmp_path):
     arguments, shape = CASES[case]
     missing = NO_ONNX.get(keras.backend.backend(), {}).get(case)
     if form == "onnx" and missing:
@@ -90,7 +90,7 @@ def test_an_exported_layer_answers_as_the_layer_does(case, form, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("form", formats()[-1:])
-def test_exported_monte_carlo_dropout_still_draws(form, tmp_path):
+def test_exported_monte_carlo_dropout_draws_new_masks(form, tmp_path):
     model = keras.Sequential([keras.Input((1000,)), layers.MCDropout(0.3)])
     ones = np.ones((1, 1000), "float32")
     model(ones)

@@ -1,4 +1,4 @@
-"""GradientClip: what comes back through it, alone and inside recurrent cells."""
+"""GradientClip: the gradient behind it, alone and inside recurrent cells."""
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ def test_value_bounds_each_entry():
     )
 
 
-def test_norm_scales_each_sample_down_and_none_up():
+def test_norm_shortens_long_gradients_and_lengthens_none():
     expected = UPSTREAM / [[2.5], [1], [1]]
     np.testing.assert_allclose(
         clipped(GradientClip(clipnorm=2), UPSTREAM), expected, rtol=1e-6
@@ -82,7 +82,7 @@ def test_infinity_is_bounded_and_nan_stays():
     assert np.isnan(by_norm[2, 0]) and np.isnan(by_value[2, 0])
 
 
-def test_clips_the_gradient_of_rows_that_were_looked_up():
+def test_clips_the_gradient_of_embedding_rows():
     layer = GradientClip(clipnorm=1)
 
     def value(x):
@@ -172,7 +172,7 @@ def test_a_recurrent_layer_with_it_trains_compiled(jit_compile, unroll):
 
 @pytest.mark.parametrize("name", ["clipnorm", "clipvalue"])
 @pytest.mark.parametrize("bound", [0, -1, np.nan, np.inf, "1", True])
-def test_rejects_a_bound_that_bounds_nothing(name, bound):
+def test_rejects_an_invalid_bound(name, bound):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         GradientClip(**{name: bound})
 
@@ -182,5 +182,5 @@ def test_rejects_no_bound_at_all():
         GradientClip()
 
 
-def test_keeps_the_promises_of_a_layer():
+def test_passes_the_checks_of_a_layer():
     check_layer(GradientClip, {"clipnorm": 1, "clipvalue": 0.5}, input_shape=(2, 3, 4))

@@ -1,4 +1,4 @@
-"""Maxout, layer and function, against numpy."""
+"""Maxout, as a layer and as a function, against NumPy."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def by_pieces(x, num_pieces, axis):
 
 @pytest.mark.parametrize("axis", [1, 2, -1, -2])
 @pytest.mark.parametrize("num_pieces", [1, 2, 3, 6])
-def test_neighbors_are_pooled_by_default(num_pieces, axis):
+def test_neighboring_channels_form_a_group_by_default(num_pieces, axis):
     due = by_pieces(X, num_pieces, axis)
     np.testing.assert_array_equal(Maxout(num_pieces, axis)(X), due)
     np.testing.assert_array_equal(maxout(X, num_pieces, axis), due)
@@ -59,7 +59,7 @@ def test_groups_may_differ_in_size(axis):
     np.testing.assert_array_equal(y, np.stack(due, axis))
 
 
-def test_zero_competes_on_demand():
+def test_min_zero_adds_zero_to_each_group():
     due = np.maximum(by_pieces(X, 2, -1), 0)
     np.testing.assert_array_equal(Maxout(2, min_zero=True)(X), due)
     assert (due == 0).any()
@@ -68,7 +68,7 @@ def test_zero_competes_on_demand():
 @pytest.mark.parametrize(
     "groups", [{}, {"grouping": "strided"}, {"group_sizes": [2, 2]}], ids=str
 )
-def test_only_the_winner_gets_the_gradient(groups):
+def test_only_the_largest_channel_gets_the_gradient(groups):
     layer = Maxout(**groups)
     # The first group ties, the second does not.
     x = np.array([[3.0, 3.0, 1.0, 2.0]], "float32")
@@ -148,7 +148,7 @@ def test_a_mask_is_pooled_along_with_its_own_axis():
     ],
     ids=str,
 )
-def test_keeps_the_promises_of_a_layer(arguments):
+def test_passes_the_checks_of_a_layer(arguments):
     check_layer(Maxout, arguments, input_shape=(2, 6, 6))
 
 

@@ -1,4 +1,4 @@
-"""MaxoutConv1D, 2D and 3D against Keras's convolutions and numpy."""
+"""MaxoutConv1D to 3D against the convolutions of Keras and NumPy."""
 
 import keras
 import numpy as np
@@ -62,7 +62,7 @@ def test_equals_a_wide_convolution_and_maximum(rank, arguments, data_format):
     assert tuple(layer.compute_output_shape(x.shape)) == due.shape
 
 
-def test_a_window_of_one_is_dense_maxout_at_each_place():
+def test_a_window_of_one_equals_dense_maxout_at_each_position():
     layer, x = MaxoutConv2D(3, 1, 2), sample(2)
     y = layer(x)
     kernel = ops.convert_to_numpy(layer.kernel).reshape(4, 6)
@@ -87,7 +87,7 @@ def test_all_pieces_of_a_filter_see_one_group_of_channels():
     assert changed.tolist() == [False, False, True, True]
 
 
-def test_pieces_start_apart_with_the_fans_of_one():
+def test_pieces_are_initialized_separately_with_the_fans_of_one():
     layer = MaxoutConv2D(64, 3, 4, kernel_initializer="glorot_normal")
     layer.build((None, 8, 8, 32))
     pieces = ops.convert_to_numpy(layer.kernel).reshape(-1, 64, 4)
@@ -108,7 +108,7 @@ def test_unknown_sizes_stay_unknown(rank):
 
 
 @pytest.mark.parametrize("rank", LAYERS)
-def test_keeps_the_promises_of_a_layer(rank):
+def test_passes_the_checks_of_a_layer(rank):
     arguments = {
         "filters": 2,
         "kernel_size": 2,

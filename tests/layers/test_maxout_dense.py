@@ -1,4 +1,4 @@
-"""MaxoutDense against numpy, and what it has from Keras's Dense."""
+"""MaxoutDense against NumPy, and the features it takes from `Dense`."""
 
 import keras
 import numpy as np
@@ -53,7 +53,7 @@ def test_is_dense_and_maxout_in_one():
     np.testing.assert_allclose(model_of(fused).predict(X, verbose=0), due, rtol=1e-6)
 
 
-def test_pieces_start_apart_with_the_fans_of_one():
+def test_pieces_are_initialized_separately_with_the_fans_of_one():
     layer = MaxoutDense(256, 5, kernel_initializer="glorot_normal")
     layer.build((None, 256))
     pieces = ops.convert_to_numpy(layer.kernel).reshape(256, 256, 5)
@@ -71,7 +71,7 @@ def test_an_initializer_per_piece_is_taken_as_it_is():
     same(layers[0].kernel, layers[1].kernel)
 
 
-def test_equal_pieces_part_in_training():
+def test_equal_pieces_become_different_in_training():
     layer = MaxoutDense(4, kernel_initializer="zeros")
     model = model_of(layer)
     model.compile("sgd", "mse")
@@ -85,7 +85,7 @@ def test_equal_pieces_part_in_training():
     [{"units": 4}, {"units": 2, "num_pieces": 3, "grouping": "strided"}],
     ids=str,
 )
-def test_keeps_the_promises_of_a_layer(arguments):
+def test_passes_the_checks_of_a_layer(arguments):
     check_layer(MaxoutDense, arguments, input_shape=(2, 3, 4))
 
 

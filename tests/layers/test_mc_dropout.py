@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: as Keras's dropout, but active whatever `training` says."""
+"""Monte Carlo dropout: like the dropout of Keras, but active in every mode."""
 
 import keras
 import numpy as np
@@ -51,7 +51,7 @@ def test_masks_differ_between_batches_and_predictions():
     assert (first != second).any()
 
 
-def test_batch_normalization_beside_it_stands_still_in_predict():
+def test_batch_normalization_does_not_change_in_predict():
     normalization = layers.BatchNormalization()
     model = keras.Sequential([keras.Input((1000,)), MCDropout(0.5), normalization])
     before = normalization.get_weights()
@@ -60,7 +60,7 @@ def test_batch_normalization_beside_it_stands_still_in_predict():
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_loaded_model_goes_on_drawing_where_the_saved_one_stopped():
+def test_a_loaded_model_continues_the_random_numbers_of_the_saved_one():
     model = keras.Sequential([keras.Input((1000,)), MCDropout(0.5, seed=3)])
     model(X)
     loaded = saved_and_loaded(model)
@@ -114,7 +114,7 @@ def test_one_mask_value_holds_along_shared_axes(layer, shape, drawn):
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.0, 1.5, np.nan, "half", None, True])
 @pytest.mark.parametrize("layer", [MCDropout, *SPATIAL.values()])
-def test_rejects_a_rate_that_is_no_share(layer, rate):
+def test_rejects_a_rate_outside_zero_to_one(layer, rate):
     with pytest.raises(ValueError, match="`rate`"):
         layer(rate)
 
@@ -128,7 +128,7 @@ def test_rejects_a_rate_that_is_no_share(layer, rate):
         lambda: MCDropout(0.5, seed="one"),
     ],
 )
-def test_rejects_arguments_that_mean_nothing(make):
+def test_rejects_invalid_arguments(make):
     with pytest.raises(ValueError, match="Received"):
         make()
 
@@ -145,7 +145,7 @@ def test_rejects_inputs_of_another_rank():
         (MCSpatialDropout2D, {"data_format": "channels_first"}, (2, 3, 4, 5)),
     ],
 )
-def test_keeps_the_promises_of_a_layer(layer, arguments, shape):
+def test_passes_the_checks_of_a_layer(layer, arguments, shape):
     check_layer(layer, {"rate": 0.5, **arguments}, input_shape=shape, stochastic=True)
 
 

@@ -1,4 +1,4 @@
-"""PReLU against its definition, on every rank and data format, and beside Keras's."""
+"""PReLU against its definition, for every rank and data format, and against Keras."""
 
 import keras
 import numpy as np
@@ -216,7 +216,7 @@ def test_refuses_axes_that_have_no_slopes(shared_axes):
         {"alpha_initializer": "no_such_initializer"},
     ],
 )
-def test_refuses_arguments_that_mean_nothing(arguments):
+def test_rejects_invalid_arguments(arguments):
     with pytest.raises(ValueError, match="Received|Unknown|Could not"):
         PReLU(**arguments)
 
@@ -256,7 +256,7 @@ def test_the_preset_equals_the_layer_of_keras():
         ({"shared_axes": [-2], "alpha_regularizer": "l1"}, (2, 3, 4, 5)),
     ],
 )
-def test_keeps_the_promises_of_a_layer(arguments, shape):
+def test_passes_the_checks_of_a_layer(arguments, shape):
     check_layer(PReLU, arguments, input_shape=shape)
 
 

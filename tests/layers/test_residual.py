@@ -195,7 +195,7 @@ def test_kernels_of_one_seeded_initializer_differ():
     assert np.abs(one - two).max() > 0.1
 
 
-def test_each_place_has_an_activation_of_its_own():
+def test_each_activation_layer_has_its_own_weights():
     layer = block(ROWS, activation=keras.layers.PReLU())
     paths = [w.path for w in layer.weights if "alpha" in w.path]
     assert len(paths) == len(set(paths)) == 2
@@ -227,7 +227,7 @@ def test_batch_statistics_leave_masked_steps_out():
     ],
     ids=str,
 )
-def test_keeps_the_promises_of_a_layer(shape, arguments):
+def test_passes_the_checks_of_a_layer(shape, arguments):
     arguments = {"filters": 8, "kernel_initializer": "glorot_uniform", **arguments}
     check_layer(PreActivationResidual, arguments, input_shape=shape)
 

@@ -49,7 +49,7 @@ def test_slopes_keep_their_mean_in_every_precision(dtype):
     assert mean == pytest.approx(0.5, abs=5 / np.sqrt(12 * 40000))
 
 
-def test_sampling_can_go_on_outside_training():
+def test_sampling_can_stay_on_outside_training():
     layer = RReLU(0.1, 0.3, inference="sample")
     model = keras.Sequential([keras.Input((100,)), layer])
     first, second = (model.predict(X, verbose=0) for _ in range(2))
@@ -83,7 +83,7 @@ def test_slopes_advance_and_a_seed_repeats_them():
 
 
 @pytest.mark.parametrize("seed", [None, 3])
-def test_a_loaded_model_goes_on_drawing_where_the_saved_one_stopped(seed):
+def test_a_loaded_model_continues_the_random_numbers_of_the_saved_one(seed):
     model = keras.Sequential([keras.Input((100,)), RReLU(seed=seed)])
     model(X, training=True)
     loaded = saved_and_loaded(model)
@@ -140,7 +140,7 @@ def test_rejects_bounds_out_of_order(make, bounds):
 @pytest.mark.parametrize(
     "arguments", [{"inference": "mode"}, {"shared_axes": "all"}, {"seed": "one"}]
 )
-def test_rejects_arguments_that_mean_nothing(arguments):
+def test_rejects_invalid_arguments(arguments):
     with pytest.raises(ValueError, match="Received"):
         RReLU(**arguments)
 
@@ -166,5 +166,5 @@ def test_the_function_draws_from_the_generator_it_is_given():
         ({"shared_axes": "auto", "inference": "sample"}, True),
     ],
 )
-def test_keeps_the_promises_of_a_layer(arguments, stochastic):
+def test_passes_the_checks_of_a_layer(arguments, stochastic):
     check_layer(RReLU, arguments, input_shape=(2, 3, 4), stochastic=stochastic)

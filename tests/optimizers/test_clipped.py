@@ -1,4 +1,4 @@
-"""`clipped`: what is applied is the clipped gradient, whatever the optimizer."""
+"""clipped: every optimizer applies the clipped gradients."""
 
 import copy
 import json
@@ -122,7 +122,7 @@ def test_all_bounds_hold_at_the_end():
 
 
 @pytest.mark.parametrize("exclude", ["bias", ["nothing", "^bi.s$"]])
-def test_adaptive_clipping_leaves_out_what_is_excluded(exclude):
+def test_adaptive_clipping_leaves_excluded_variables_alone(exclude):
     kernel, bias = moved(sgd(agc=0.1, exclude=exclude), GRADS)
     norms = np.linalg.norm(values(variables())[0], axis=0)
     near([np.linalg.norm(kernel, axis=0)], [0.1 * norms])
@@ -136,7 +136,7 @@ def test_no_gradient_stays_no_gradient():
 
 
 @pytest.mark.parametrize("scale", [None, 8.0])
-def test_the_loss_scale_is_taken_off_first(scale):
+def test_the_loss_scale_is_removed_before_clipping(scale):
     optimizer = keras.optimizers.SGD(1.0, loss_scale_factor=scale)
     grads = [g * (scale or 1) for g in GRADS]
     for bounds in (
@@ -188,7 +188,7 @@ def test_half_precision_gradients_are_measured_in_float32():
 )
 @pytest.mark.parametrize("run", ["eager", "compiled"])
 @pytest.mark.parametrize("more", [{}, {"gradient_accumulation_steps": 2}])
-def test_a_step_with_a_broken_gradient_is_skipped_whole(bounds, value, run, more):
+def test_a_step_with_a_gradient_that_is_not_finite_is_skipped(bounds, value, run, more):
     def after(*steps):
         arguments = {"use_ema": True, "weight_decay": 0.1, **more}
         optimizer = clipped(keras.optimizers.Adam(0.1, **arguments), **bounds)
@@ -200,13 +200,13 @@ def test_a_step_with_a_broken_gradient_is_skipped_whole(bounds, value, run, more
     near(after(good[0], broken(value), good[1], broken(value)), after(*good))
 
 
-def test_broken_entries_may_be_zeroed():
+def test_entries_that_are_not_finite_can_be_set_to_zero():
     found = moved(sgd(nonfinite="zero", global_clipnorm=1.0), broken(np.nan))
     grads = broken(0.0)
     near(found, [g / np.sqrt(147) for g in grads])
 
 
-def test_broken_gradients_may_raise_by_name():
+def test_gradients_that_are_not_finite_can_raise_with_the_variables_named():
     optimizer = sgd(nonfinite="raise", clipvalue=1.0)
     weights = variables()
     with pytest.raises(FloatingPointError, match="not finite: kernel"):
@@ -219,7 +219,7 @@ def test_broken_gradients_may_raise_by_name():
 
 
 @pytest.mark.parametrize("run_eagerly", [False, True])
-def test_training_may_raise_where_it_runs_eagerly(run_eagerly):
+def test_raising_works_in_eager_training_only(run_eagerly):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     compiles = BACKEND != "torch" and not run_eagerly
     model.compile(sgd(nonfinite="raise", clipnorm=1.0), "mse", run_eagerly=run_eagerly)
@@ -230,11 +230,11 @@ def test_training_may_raise_where_it_runs_eagerly(run_eagerly):
         model.fit(np.full((4, 3), np.inf), np.ones((4, 1)), verbose=0)
 
 
-def test_broken_gradients_may_be_left_alone():
+def test_gradients_that_are_not_finite_can_be_applied():
     near(moved(sgd(nonfinite=None, clipnorm=1.0), broken(np.nan))[1:], [[1.0]])
 
 
-def test_keeps_the_promises_of_an_optimizer():
+def test_passes_the_checks_of_an_optimizer():
     check_optimizer(
         lambda **k: clipped(keras.optimizers.Adam(**k), global_clipnorm=1.0)
     )
@@ -250,13 +250,13 @@ def test_keeps_the_promises_with_every_bound():
     check_optimizer(make)
 
 
-def test_the_given_optimizer_is_left_as_it_is():
+def test_the_given_optimizer_does_not_change():
     plain = keras.optimizers.SGD(1.0)
     clipped(plain, global_clipnorm=1.0)
     near(moved(plain, GRADS), GRADS)
 
 
-def test_a_built_optimizer_goes_on_from_its_state():
+def test_a_built_optimizer_keeps_its_state():
     weights, others = variables(), variables()
     plain, reference = (keras.optimizers.Adam(0.1) for _ in range(2))
     apply(plain, GRADS, weights=weights)
@@ -273,7 +273,7 @@ def test_settings_that_no_config_holds_are_carried_over():
     near([kernel, bias], [values(variables())[0] / 2, [1]])
 
 
-def test_states_with_and_without_clipping_fit_each_other():
+def test_states_load_with_and_without_clipping():
     plain = keras.optimizers.Adam()
     wrapped = clipped(plain, global_clipnorm=1.0)
     plain.build(variables())
@@ -281,7 +281,7 @@ def test_states_with_and_without_clipping_fit_each_other():
     assert [v.path for v in plain.variables] == [v.path for v in wrapped.variables]
 
 
-def test_learning_rates_work_as_ever():
+def test_learning_rates_and_schedules_still_work():
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.5])
     optimizer = clipped(keras.optimizers.SGD(schedule), global_clipnorm=1.0)
     near(moved(optimizer, GRADS, GRADS, GRADS), [2.5 * g / 13 for g in GRADS])
@@ -310,7 +310,7 @@ class OwnSGD(keras.optimizers.SGD):
     """An optimizer that Keras does not know."""
 
 
-def test_optimizers_of_the_user_come_back():
+def test_custom_optimizers_are_saved_and_loaded():
     optimizer = clipped(OwnSGD(0.5), clipvalue=1.0)
     for again in (
         keras.optimizers.deserialize(keras.optimizers.serialize(optimizer)),
@@ -364,7 +364,7 @@ np.savez(sys.argv[1] + "/after.npz", *model.get_weights())
 """
 
 
-def test_a_saved_model_goes_on_in_a_fresh_process(tmp_path):
+def test_a_saved_model_trains_on_in_a_new_process(tmp_path):
     x = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile(clipped("adam", global_clipnorm=0.1, agc=0.5), "mse")
@@ -417,7 +417,7 @@ def test_rejects_several_optimizers_that_accumulate_or_clip(arguments):
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has sparse ones")
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("bounds", [{"global_clipnorm": 1.0}, {"clipnorm": 1.0}])
-def test_rows_that_an_embedding_gives_twice_are_summed_first(bounds, jit_compile):
+def test_repeated_rows_of_an_embedding_are_summed_first(bounds, jit_compile):
     embedding = keras.layers.Embedding(4, 1)
     model = keras.Sequential([keras.Input((4,), dtype="int32"), embedding])
     model.compile(sgd(**bounds), lambda y, p: ops.sum(p), jit_compile=jit_compile)
@@ -429,7 +429,7 @@ def test_rows_that_an_embedding_gives_twice_are_summed_first(bounds, jit_compile
 
 @pytest.mark.parametrize("name", ["global_clipnorm", "clipnorm", "clipvalue", "agc"])
 @pytest.mark.parametrize("bound", [0, -1.0, np.nan, np.inf, True, "1"])
-def test_rejects_a_bound_that_bounds_nothing(name, bound):
+def test_rejects_an_invalid_bound(name, bound):
     with pytest.raises(ValueError, match=f"`{name}`.*Received"):
         clipped("sgd", **{name: bound})
 
@@ -444,7 +444,7 @@ def test_rejects_a_bound_that_bounds_nothing(name, bound):
         ({"agc": 0.1, "exclude": [1]}, "list of strings"),
     ],
 )
-def test_rejects_settings_without_meaning(arguments, message):
+def test_rejects_invalid_settings(arguments, message):
     with pytest.raises(ValueError, match=message):
         clipped("sgd", **arguments)
 

@@ -35,13 +35,13 @@ def test_the_sum_over_replicas_is_clipped(mode):
 
 @tensorflow_only
 @pytest.mark.parametrize("mode", ["eager", "graph"])
-def test_one_broken_replica_skips_the_step_on_all(mode):
+def test_a_gradient_that_is_not_finite_on_one_replica_skips_the_step_on_all(mode):
     assert answers()[mode]["broken"] == [0, 0]
 
 
 @tensorflow_only
 @pytest.mark.parametrize("mode", ["eager", "graph"])
-def test_broken_entries_are_zeroed_in_the_sum(mode):
+def test_entries_that_are_not_finite_become_zero_in_the_sum(mode):
     np.testing.assert_allclose(answers()[mode]["zeroed"], [0, -1], atol=1e-6)
 
 
@@ -62,14 +62,14 @@ def test_accumulated_gradients_are_summed_over_replicas():
 
 
 @tensorflow_only
-def test_loss_scaling_and_averages_work_beside():
+def test_loss_scaling_and_moving_averages_work_with_clipping():
     found = answers()["fit"]
     assert found["iterations"] == 4
     np.testing.assert_allclose(found["two"], found["one"], rtol=1e-3, atol=1e-5)
 
 
 @jax_only
-def test_data_parallel_training_is_that_of_one_device():
+def test_data_parallel_training_equals_training_on_one_device():
     found = answers()
     assert found["devices"] == 2
     np.testing.assert_allclose(found["two"], found["one"], rtol=1e-4, atol=1e-6)

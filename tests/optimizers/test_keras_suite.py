@@ -1,4 +1,4 @@
-"""Keras's own tests of optimizers, with every optimizer in them clipped."""
+"""The optimizer tests of Keras, with every optimizer in them clipped."""
 
 import types
 

@@ -9,6 +9,7 @@ import pytest
 import quickstart
 from lib.data import images
 
+from kcomponents import tuning
 from kcomponents.doctor import Diagnosis, Finding, Remedy
 
 
@@ -57,6 +58,8 @@ def test_what_the_doctor_proposes_is_searched(tmp_path, capsys):
 
 def test_without_the_libraries_of_a_search_it_says_how(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    # A search before this one has imported it, and its libraries.
+    monkeypatch.delitem(vars(tuning), "Search", raising=False)
     quickstart.cure(SICK, images(), arguments_of(tmp_path, 2))
     how = 'Skipping the search: run `pip install "kcomponents[tuning]"` to enable it.'
     assert how in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""apply and report: regularizers given to built models, by rule."""
+"""apply and report: regularizers of built models, selected by rules."""
 
 import re
 
@@ -39,7 +39,7 @@ def same_weights(model, other):
     return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in pairs)
 
 
-def test_kernels_get_it_and_nothing_else():
+def test_only_kernels_get_the_regularizer():
     model = sequential()
     paths = apply(model, L2(0.1))
     assert paths == ["model/hidden/kernel", "model/last/kernel"]
@@ -74,7 +74,7 @@ def test_a_fitted_model_trains_as_one_compiled_with_the_penalty():
     assert not same_weights(model, plain)
 
 
-def test_evaluate_and_train_on_batch_have_the_penalty_too():
+def test_evaluate_and_train_on_batch_include_the_penalty():
     model = sequential()
     model.compile("sgd", "mse")
     fit(model)
@@ -86,7 +86,7 @@ def test_evaluate_and_train_on_batch_have_the_penalty_too():
     assert float(model.train_on_batch(X, Y)) > penalty
 
 
-def test_none_takes_it_off_again():
+def test_none_removes_the_regularizer():
     model = sequential()
     model.compile("sgd", "mse")
     bare = model.evaluate(X, Y, verbose=0)
@@ -145,7 +145,7 @@ MODELS = [(functional, 3), (recurrent, 11), (convolutional, 4), (own, 5)]
 
 
 @pytest.mark.parametrize("make, count", MODELS)
-def test_copies_and_files_keep_it(make, count):
+def test_copies_and_files_keep_the_regularizer(make, count):
     model = make()
     paths = apply(model, GroupLasso(0.1))
     assert len(paths) == count == len(model.losses)
@@ -184,7 +184,7 @@ def attention():
     return keras.Model(inputs, Scale()(layers.Dense(2, name="last")(x)))
 
 
-def test_what_no_config_holds_is_told():
+def test_weights_in_no_config_are_listed_as_unsaved():
     model = attention()
     paths = apply(model, L2(0.1))
     assert len(paths) == len(model.losses) == 6
@@ -192,7 +192,7 @@ def test_what_no_config_holds_is_told():
     assert len(keras.models.clone_model(model).losses) == 1
 
 
-def test_part_of_a_block_does_not_change_the_whole():
+def test_part_of_a_layer_does_not_change_the_rest():
     block = PreActivationResidual(4)
     model = keras.Sequential([keras.Input((8, 8, 4)), block])
     first, second = (w for w in block.trainable_weights if w.name == "kernel")
@@ -201,7 +201,7 @@ def test_part_of_a_block_does_not_change_the_whole():
     assert block.kernel_regularizer is None and second.regularizer is None
 
 
-def test_a_subclassed_model_trains_with_it():
+def test_a_subclassed_model_trains_with_the_penalty():
     model = Subclassed()
     model.compile("sgd", "mse")
     fit(model)
@@ -212,7 +212,7 @@ def test_a_subclassed_model_trains_with_it():
     assert np.less(after, before).all()
 
 
-def test_a_frozen_layer_has_its_penalty_once_unfrozen():
+def test_a_frozen_layer_has_its_penalty_after_unfreezing():
     model = sequential()
     model.get_layer("hidden").trainable = False
     assert len(apply(model, L2(0.1))) == 2
@@ -299,7 +299,7 @@ def test_rejects_rules_that_match_nothing_and_changes_nothing(arguments, message
 
 @pytest.mark.parametrize("function", [report, lambda model: apply(model, L2(0.1))])
 @pytest.mark.parametrize("model", [keras.Sequential([layers.Dense(2)]), "model", None])
-def test_rejects_what_is_no_built_model(function, model):
+def test_rejects_a_model_that_is_not_built(function, model):
     with pytest.raises(ValueError, match="`model` must be"):
         function(model)
 

@@ -1,4 +1,4 @@
-"""exclude_from_decay: training shows which weights decay."""
+"""exclude_from_decay: only the selected weights decay in training."""
 
 import keras
 import numpy as np
@@ -59,7 +59,7 @@ def test_only_kernels_decay(moment, policy):
 
 
 @pytest.mark.parametrize("optimizer", ["AdamW", "Lion", "RMSprop"])
-def test_other_optimizers_heed_it(optimizer):
+def test_other_optimizers_exclude_weights_too(optimizer):
     model = make()
     make_optimizer = getattr(keras.optimizers, optimizer)
     model.compile(make_optimizer(0.5, weight_decay=0.2), no_loss)
@@ -67,7 +67,7 @@ def test_other_optimizers_heed_it(optimizer):
     assert decaying(model) == KERNELS
 
 
-def test_keep_says_what_decays_and_the_last_call_holds():
+def test_keep_selects_what_decays_and_the_last_call_counts():
     model = make()
     model.compile(keras.optimizers.SGD(0.5, weight_decay=0.2), no_loss)
     exclude_from_decay(model.optimizer, model, keep="slopes")

@@ -1,4 +1,4 @@
-"""Trainings that never were: records and diagnoses to make reports of."""
+"""Made-up records and diagnoses, to make reports of."""
 
 import math
 

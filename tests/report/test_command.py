@@ -19,18 +19,18 @@ def run(tmp_path):
     return path
 
 
-def test_a_record_is_told_as_text(run, capsys):
+def test_a_record_is_printed_as_text(run, capsys):
     assert main(["report", str(run)]) == 0
     out, err = capsys.readouterr()
     assert out == to_text(None, Record.load(run)) + "\n" and not err
 
 
-def test_a_record_is_told_as_json(run, capsys, tmp_path):
+def test_a_record_is_printed_as_json(run, capsys, tmp_path):
     assert main(["report", "--json", str(run)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["settings"]["optimizer"] == "Adam"
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["settings"]["optimizer"] == "Adam"
     assert main(["report", "--json", str(run), "-o", str(tmp_path / "j")]) == 0
-    assert json.loads((tmp_path / "j").read_text()) == told
+    assert json.loads((tmp_path / "j").read_text()) == printed
 
 
 def test_a_record_becomes_a_page(run, capsys, tmp_path):
@@ -71,7 +71,7 @@ def test_a_torn_last_line_is_passed_over(run, capsys):
 def one_line(capsys):
     out, err = capsys.readouterr()
     assert not out and err.count("\n") == 1 and err.endswith("\n")
-    assert err.startswith("python -m kcomponents report: ")
+    assert err.startswith("kcomponents report: ")
     return err
 
 
@@ -115,8 +115,8 @@ def test_a_folder_is_no_record(tmp_path, capsys):
 def test_an_output_of_another_kind_is_refused_before_any_work(more, tmp_path, capsys):
     # The record is not even looked for.
     assert main(["report", str(tmp_path / "none.jsonl"), *more]) == 2
-    told = one_line(capsys)
-    assert "must end in" in told and f"output={more[-1]!r}" in told
+    printed = one_line(capsys)
+    assert "must end in" in printed and f"output={more[-1]!r}" in printed
 
 
 @pytest.mark.parametrize("name", ["page", "page.htm", "PAGE.HTML"])
@@ -148,14 +148,16 @@ def test_help_lists_the_commands_and_their_arguments(capsys):
     assert main(["--help"]) == 0
     assert "report" in capsys.readouterr().out
     assert main(["report", "--help"]) == 0
-    told = capsys.readouterr().out
-    assert all(word in told for word in ("RECORD", "--output", "--json", "examples:"))
+    printed = capsys.readouterr().out
+    assert all(
+        word in printed for word in ("RECORD", "--output", "--json", "examples:")
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["report"], ["report", "--x"]])
 def test_wrong_arguments_give_status_2(arguments, capsys):
     assert main(arguments) == 2
-    assert "usage: python -m kcomponents" in capsys.readouterr().err
+    assert "usage: kcomponents" in capsys.readouterr().err
 
 
 def test_a_console_without_the_letters_shows_question_marks(run, monkeypatch):

@@ -46,7 +46,7 @@ def monstrous_page():
     return to_html(*records.monstrous())
 
 
-def test_everything_of_the_diagnosis_is_told(sick_page):
+def test_the_page_has_all_of_the_diagnosis(sick_page):
     diagnosis, _ = records.sick()
     text = Page(sick_page).text
     assert diagnosis.sentence in text
@@ -59,7 +59,7 @@ def test_everything_of_the_diagnosis_is_told(sick_page):
     assert all(note in text for note in diagnosis.notes)
 
 
-def test_settings_layers_and_versions_are_told(sick_page):
+def test_the_page_has_settings_layers_and_versions(sick_page):
     text = Page(sick_page).text
     for words in ("learning_rate", "0.001", "SparseCategoricalCrossentropy", "21,450"):
         assert words in text

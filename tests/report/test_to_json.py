@@ -17,23 +17,24 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def test_the_diagnosis_and_what_was_set_are_told():
+def test_the_json_has_the_diagnosis_and_the_settings():
     diagnosis, record = records.sick()
-    told = strict(to_json(diagnosis, record))
-    assert told["verdict"] == diagnosis.verdict
-    assert told["findings"] == diagnosis.to_dict()["findings"]
-    assert told["settings"]["learning_rate"] == 0.001
-    assert told["settings"]["optimizer"] == "Adam"
-    assert told["versions"]["keras"] == "3.15.1"
+    report = strict(to_json(diagnosis, record))
+    assert report["verdict"] == diagnosis.verdict
+    assert report["findings"] == diagnosis.to_dict()["findings"]
+    assert report["settings"]["learning_rate"] == 0.001
+    assert report["settings"]["optimizer"] == "Adam"
+    assert report["settings"]["samples"] == 1437 and "rows" not in report["settings"]
+    assert report["versions"]["keras"] == "3.15.1"
 
 
 def test_broken_numbers_are_strings():
     remedy = Remedy("clipnorm", (float("inf"), float("nan")), "It bounds.")
     finding = Finding("loss_nan", "", ("It broke.",), "high", (remedy,))
     record = Record({"optimizer": {"class": "SGD", "config": {"x": float("nan")}}})
-    told = strict(to_json(Diagnosis("not_finite", (finding,)), record))
-    assert told["findings"][0]["remedies"][0]["values"] == ["inf", "nan"]
-    assert told["settings"]["x"] == "nan"
+    report = strict(to_json(Diagnosis("not_finite", (finding,)), record))
+    assert report["findings"][0]["remedies"][0]["values"] == ["inf", "nan"]
+    assert report["settings"]["x"] == "nan"
 
 
 def test_without_a_record_there_is_the_diagnosis_alone():
@@ -42,8 +43,8 @@ def test_without_a_record_there_is_the_diagnosis_alone():
 
 
 def test_an_empty_record_says_what_is_missing():
-    told = strict(to_json(examine(Record()), Record()))
-    assert told["settings"] == {} and told["missing"]
+    report = strict(to_json(examine(Record()), Record()))
+    assert report["settings"] == {} and report["missing"]
 
 
 def test_without_a_diagnosis_the_record_is_examined():

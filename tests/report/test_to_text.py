@@ -14,7 +14,7 @@ def test_the_sentence_stands_on_top():
     assert text.startswith(diagnosis.sentence)
 
 
-def test_everything_of_a_finding_is_told():
+def test_the_text_has_all_of_a_finding():
     diagnosis, record = records.sick()
     text = " ".join(to_text(diagnosis, record).split())
     for finding in diagnosis.findings:

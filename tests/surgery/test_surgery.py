@@ -1,4 +1,4 @@
-"""Surgery: pruned and revived models say what the model said on the data."""
+"""prune and revive: the outputs on the data stay the same."""
 
 import keras
 import numpy as np
@@ -61,7 +61,7 @@ def sizes(model):
     }
 
 
-def test_units_that_never_fire_are_taken_out():
+def test_units_that_never_fire_are_removed():
     model, x = dense(), data(5)
     kill(model.get_layer("one"), [0, 3, 7])
     kill(model.get_layer("two"), [5])
@@ -71,7 +71,7 @@ def test_units_that_never_fire_are_taken_out():
     assert sizes(model) == {"one": 8, "two": 6, "last": 2}
 
 
-def test_units_that_nobody_listens_to_are_taken_out():
+def test_units_with_zero_outgoing_weights_are_removed():
     model, x = dense(), data(5)
     kernel = np.array(model.get_layer("two").kernel.numpy())
     kernel[[1, 2]] = 1e-9
@@ -82,7 +82,7 @@ def test_units_that_nobody_listens_to_are_taken_out():
     assert sizes(prune(model, x, tolerance=0))["one"] == 8
 
 
-def test_what_units_always_say_goes_into_the_bias_behind_them():
+def test_constant_outputs_move_into_the_next_bias():
     model, x = dense(), data(5)
     one = model.get_layer("one")
     kernel = np.array(one.kernel.numpy())
@@ -104,7 +104,7 @@ BETWEEN = {
 
 @pytest.mark.parametrize("between", BETWEEN)
 @pytest.mark.parametrize("flatten", [True, False])
-def test_filters_are_taken_out_with_all_on_their_way(between, flatten):
+def test_filters_are_removed_from_all_layers_on_their_path(between, flatten):
     model, x = images(*BETWEEN[between](), flatten=flatten), data(8, 8, 2)
     kill(model.get_layer("one"), [1, 2])
     if between == "learned":
@@ -119,7 +119,7 @@ def test_filters_are_taken_out_with_all_on_their_way(between, flatten):
 
 
 @pytest.mark.parametrize("padding, left", [("same", 6), ("valid", 5)])
-def test_what_a_filter_always_says_differs_at_a_padded_border(padding, left):
+def test_constant_filters_stay_before_a_padded_convolution(padding, left):
     model, x = images(layers.ReLU(), padding=padding), data(8, 8, 2)
     one = model.get_layer("one")
     kernel = np.array(one.kernel.numpy())
@@ -131,7 +131,7 @@ def test_what_a_filter_always_says_differs_at_a_padded_border(padding, left):
     same(model, small, x)
 
 
-def test_a_flattened_image_may_say_another_thing_at_each_place():
+def test_a_filter_may_have_another_constant_at_each_position():
     inputs = keras.Input((4, 3))
     hidden = layers.Conv1D(4, 1, activation="relu", name="one")(inputs)
     model = keras.Model(inputs, layers.Dense(2, name="last")(layers.Flatten()(hidden)))
@@ -142,7 +142,7 @@ def test_a_flattened_image_may_say_another_thing_at_each_place():
     same(model, small, x)
 
 
-def test_sequences_are_pruned_by_all_their_steps():
+def test_units_of_sequences_are_removed_if_idle_at_all_steps():
     model = keras.Sequential(
         [
             keras.Input((4, 3)),
@@ -168,7 +168,7 @@ def functional():
     return keras.Model(inputs, [last, layers.Softmax(name="shares")(added)])
 
 
-def test_units_that_are_looked_at_together_stay():
+def test_units_that_a_layer_combines_stay():
     model, x = functional(), data(5)
     kill(model.get_layer("one"), [0, 1])
     kill(model.get_layer("left"), [0])
@@ -198,7 +198,7 @@ def softmaxed():
 
 
 @pytest.mark.parametrize("make", [shared, nested, softmaxed])
-def test_what_cannot_be_told_apart_stays(make):
+def test_units_that_cannot_be_separated_stay(make):
     model, x = make(), data(5)
     kill(model.get_layer("one"), [0])
     small = prune(model, x)
@@ -207,7 +207,7 @@ def test_what_cannot_be_told_apart_stays(make):
     assert revive(model, x) == {}
 
 
-def test_one_unit_always_stays():
+def test_at_least_one_unit_stays():
     model, x = dense(), data(5)
     kill(model.get_layer("one"), list(range(8)))
     small = prune(model, x)
@@ -240,7 +240,7 @@ def own_loss(y, z):
 
 @pytest.mark.parametrize("loss", [own_loss, lambda y, z: own_loss(y, z)])
 @pytest.mark.parametrize("make", [dense, functional])
-def test_a_loss_of_ones_own_does_not_keep_from_pruning(make, loss):
+def test_a_model_with_a_custom_loss_can_be_pruned(make, loss):
     model, x = make(), data(5)
     model.compile("sgd", loss)
     kill(model.get_layer("one"), [0])
@@ -248,7 +248,7 @@ def test_a_loss_of_ones_own_does_not_keep_from_pruning(make, loss):
 
 
 @pytest.mark.parametrize("form", ["batches", "tuples"])
-def test_data_may_come_in_batches(form):
+def test_data_can_be_an_iterable_of_batches(form):
     model, x = dense(), data(5)
     kill(model.get_layer("one"), [0])
     batches = np.split(x, 7)
@@ -256,7 +256,7 @@ def test_data_may_come_in_batches(form):
     assert sizes(prune(model, iter(found)))["one"] == 7
 
 
-def test_several_inputs_are_cut_alike():
+def test_several_inputs_are_batched_together():
     inputs = [keras.Input((5,)), keras.Input((2,))]
     both = layers.Concatenate()(inputs)
     hidden = layers.Dense(4, "relu", name="one")(both)
@@ -268,7 +268,7 @@ def test_several_inputs_are_cut_alike():
 
 
 @pytest.mark.parametrize("make", [dense, lambda: images(*BETWEEN["normalized"]())])
-def test_revived_units_leave_the_model_as_it_is_and_learn(make):
+def test_revived_units_keep_the_outputs_and_learn(make):
     model = make()
     x = data(*model.input_shape[1:])
     one, units = model.get_layer("one"), [0, 3]
@@ -289,7 +289,7 @@ def test_revived_units_leave_the_model_as_it_is_and_learn(make):
     assert revive(model, x) == {}
 
 
-def test_dead_layers_behind_each_other_are_revived_together():
+def test_consecutive_dead_layers_are_revived_together():
     hidden = [layers.Dense(8, "relu") for _ in range(3)]
     model = keras.Sequential([keras.Input((5,)), *hidden, layers.Dense(2)])
     kill(hidden[0], range(8))
@@ -302,7 +302,7 @@ def test_dead_layers_behind_each_other_are_revived_together():
     assert all(np.any(outputs > 0) for outputs in look.predict(x, verbose=0))
 
 
-def test_a_revived_start_can_be_repeated():
+def test_a_seed_repeats_the_revived_weights():
     starts = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(0)
@@ -314,7 +314,7 @@ def test_a_revived_start_can_be_repeated():
     assert not np.array_equal(starts[0], starts[2])
 
 
-def test_what_saturated_units_always_said_goes_into_the_bias():
+def test_constant_outputs_of_saturated_units_move_into_the_bias():
     model = keras.Sequential(
         [
             keras.Input((5,)),
@@ -341,7 +341,7 @@ class Own(keras.Model):
 
 
 @pytest.mark.parametrize("operate", [prune, revive])
-def test_refuses_what_has_no_graph_and_wrong_arguments(operate):
+def test_rejects_models_without_a_graph_and_wrong_arguments(operate):
     own = Own()
     own(np.zeros((1, 5), "float32"))
     with pytest.raises(
@@ -356,6 +356,6 @@ def test_refuses_what_has_no_graph_and_wrong_arguments(operate):
         operate(dense(), data(5), batch_size=0)
 
 
-def test_refuses_a_tolerance_below_0():
+def test_rejects_a_tolerance_below_zero():
     with pytest.raises(ValueError, match="`tolerance` must be.*Received: tolerance=-1"):
         prune(dense(), data(5), tolerance=-1)

@@ -1,4 +1,4 @@
-"""greedy_pretrain: stages are those done by hand, and touch nothing else."""
+"""greedy_pretrain: stages equal those trained by hand, and change nothing else."""
 
 import copy
 import gc
@@ -23,9 +23,9 @@ def hidden(*units):
     return [layers.Dense(number, "sigmoid") for number in units]
 
 
-def values(row):
+def values(stack):
     """Return copies of all weights of some layers."""
-    return [np.array(w.numpy()) for layer in row for w in layer.weights]
+    return [np.array(w.numpy()) for layer in stack for w in layer.weights]
 
 
 def equal(one, other, tolerance=0):
@@ -49,8 +49,8 @@ class Seen(keras.callbacks.Callback):
 
 def test_stages_equal_those_done_by_hand():
     keras.utils.set_random_seed(1)
-    row = hidden(5, 3)
-    made, histories = greedy_pretrain(row, X, epochs=2, batch_size=16)
+    stack = hidden(5, 3)
+    made, histories = greedy_pretrain(stack, X, epochs=2, batch_size=16)
     keras.utils.set_random_seed(1)
     one, two = hidden(5, 3)
     by_hand = keras.Sequential([keras.Input((6,)), one, two])
@@ -68,7 +68,7 @@ def test_stages_equal_those_done_by_hand():
     np.testing.assert_allclose(found, losses, rtol=1e-5)
 
 
-def test_the_reconstruction_gets_better_and_is_told_of_what_was_held_back():
+def test_the_reconstruction_improves_on_training_and_validation_data():
     _, [history] = greedy_pretrain(
         hidden(6), X, epochs=12, optimizer=keras.optimizers.Adam(0.03), batch_size=16,
         validation_split=0.25,
@@ -78,16 +78,16 @@ def test_the_reconstruction_gets_better_and_is_told_of_what_was_held_back():
 
 
 def test_a_stage_touches_no_other_layer_and_its_optimizer_is_new():
-    row, head = hidden(5, 3), layers.Dense(2)
+    stack, head = hidden(5, 3), layers.Dense(2)
     optimizers, looks = [], []
 
     def see(model):
         optimizers.append((model.optimizer, int(model.optimizer.iterations.numpy())))
-        looks.append([values([layer]) for layer in (*row, head)])
+        looks.append([values([layer]) for layer in (*stack, head)])
 
     given = keras.optimizers.SGD(0.5, momentum=0.9)
     model, _ = greedy_pretrain(
-        row, X, head=head, optimizer=given, callbacks=[Seen(see)], epochs=1
+        stack, X, head=head, optimizer=given, callbacks=[Seen(see)], epochs=1
     )
     for place, stage in enumerate((0, 1)):
         before, after = looks[2 * place : 2 * place + 2]
@@ -98,17 +98,17 @@ def test_a_stage_touches_no_other_layer_and_its_optimizer_is_new():
     assert [steps for _, steps in optimizers] == [0, 3, 0, 3]
     assert optimizers[0][0] is not optimizers[2][0]
     assert not given.built and optimizers[0][0].get_config() == given.get_config()
-    assert model.layers == [*row, head]
+    assert model.layers == [*stack, head]
     assert model.built and not model.compiled
 
 
-def test_normalization_activations_and_the_like_belong_to_the_layer_before():
+def test_normalization_and_activation_layers_belong_to_the_stage_before_them():
     stages = []
 
     def see(model):
-        stages.append([type(layer).__name__ for layer in model.row.layers])
+        stages.append([type(layer).__name__ for layer in model.chain.layers])
 
-    row = [
+    stack = [
         layers.Rescaling(0.5),
         layers.Dense(4),
         layers.BatchNormalization(),
@@ -117,12 +117,12 @@ def test_normalization_activations_and_the_like_belong_to_the_layer_before():
         keras.Sequential([layers.Dense(2)]),
         layers.Dropout(0.5),
     ]
-    model, _ = greedy_pretrain(row, X, epochs=1, callbacks=[Seen(see)])
+    model, _ = greedy_pretrain(stack, X, epochs=1, callbacks=[Seen(see)])
     first = ["Dense", "BatchNormalization", "PReLU", "Dense"]
     assert stages[::2] == [[*first, "Dense"], ["Sequential", "Dropout", "Dense"]]
     # Averages, too, are moved by the stage alone.
-    assert np.any(row[2].moving_mean.numpy() != 0)
-    assert not row[4].trainable and len(model.layers) == 7
+    assert np.any(stack[2].moving_mean.numpy() != 0)
+    assert not stack[4].trainable and len(model.layers) == 7
 
 
 def test_of_a_sequential_model_the_last_stage_is_the_head():
@@ -155,9 +155,9 @@ def test_layers_do_not_remember_how_they_were_trained():
         made.append(weakref.ref(layer))
         return layer
 
-    row = hidden(4)
-    model, _ = greedy_pretrain(row, X, epochs=1, decoder=decoder)
-    assert row[0].output is model.outputs[0]
+    stack = hidden(4)
+    model, _ = greedy_pretrain(stack, X, epochs=1, decoder=decoder)
+    assert stack[0].output is model.outputs[0]
     keras.backend.clear_session(free_memory=False)
     gc.collect()
     assert made[0]() is None
@@ -177,7 +177,7 @@ class Counting(layers.Dense):
         return super().call(inputs)
 
 
-def test_corruption_sets_its_share_of_the_inputs_to_0():
+def test_corruption_sets_its_fraction_of_the_inputs_to_zero():
     layer = Counting(4)
     greedy_pretrain([layer], X, epochs=10, corruption=0.3)
     seen = 10 * X.size
@@ -193,22 +193,22 @@ def test_corruption_leaves_the_other_inputs_and_prediction_alone():
 
 
 def test_supervised_stages_learn_the_targets_with_heads_of_their_own():
-    row = [layers.Conv1D(4, 3), layers.Conv1D(3, 2), layers.Flatten()]
+    stack = [layers.Conv1D(4, 3), layers.Conv1D(3, 2), layers.Flatten()]
     head, stages = layers.Dense(2, "softmax"), []
     model, histories = greedy_pretrain(
-        row,
+        stack,
         X.reshape(96, 6, 1),
         LABELS,
         mode="supervised",
         optimizer=keras.optimizers.Adam(0.05),
         loss="sparse_categorical_crossentropy",
         head=head,
-        callbacks=[Seen(lambda model: stages.append(model.row.layers))],
+        callbacks=[Seen(lambda model: stages.append(model.chain.layers))],
     )
     for history in histories:
         assert history["loss"][-1] < 0.8 * history["loss"][0]
     # As many axes come to a new head as to the one given: one `Flatten` is new.
-    assert stages[0][1] is not row[2] and stages[2][1] is row[2]
+    assert stages[0][1] is not stack[2] and stages[2][1] is stack[2]
     assert [[type(layer).__name__ for layer in stage] for stage in stages[::2]] == [
         ["Conv1D", "Flatten", "Dense"],
         ["Conv1D", "Flatten", "Dense"],
@@ -220,12 +220,15 @@ def test_supervised_stages_learn_the_targets_with_heads_of_their_own():
 
 
 @pytest.mark.parametrize("padding, kept", [("same", True), ("valid", False)])
-def test_a_stage_that_keeps_places_is_decoded_place_by_place(padding, kept):
+def test_a_stage_that_keeps_positions_is_decoded_by_position(padding, kept):
     rows = []
     stage = layers.Conv2D(3, 2, padding=padding)
     images = RANDOM.uniform(size=(8, 5, 4, 2))
     greedy_pretrain(
-        [stage], images, epochs=1, callbacks=[Seen(lambda m: rows.append(m.row.layers))]
+        [stage],
+        images,
+        epochs=1,
+        callbacks=[Seen(lambda m: rows.append(m.chain.layers))],
     )
     kernels = [
         layer.kernel.shape for layer in rows[0] if isinstance(layer, layers.Dense)
@@ -235,17 +238,17 @@ def test_a_stage_that_keeps_places_is_decoded_place_by_place(padding, kept):
 
 def test_mixed_precision_trains_with_a_loss_scale():
     keras.config.set_dtype_policy("mixed_float16")
-    kinds, row = [], hidden(4)
+    kinds, stack = [], hidden(4)
     _, [history] = greedy_pretrain(
-        row, X, epochs=2, corruption=0.2,
+        stack, X, epochs=2, corruption=0.2,
         callbacks=[Seen(lambda model: kinds.append(type(model.optimizer).__name__))],
     )  # fmt: skip
     assert set(kinds) == {"LossScaleOptimizer"}
     assert np.isfinite(history["loss"]).all()
-    assert row[0].kernel.dtype == "float32"
+    assert stack[0].kernel.dtype == "float32"
 
 
-def test_half_precision_leaves_numbers_of_words_whole():
+def test_half_precision_does_not_round_word_indices():
     keras.config.set_dtype_policy("mixed_float16")
     words = layers.Embedding(3000, 2)
     words.build()
@@ -256,7 +259,7 @@ def test_half_precision_leaves_numbers_of_words_whole():
 
 
 def test_a_failure_in_the_middle_leaves_all_flags_and_the_other_layers():
-    row, stages = [*hidden(4, 3), layers.Dense(3, trainable=False)], []
+    stack, stages = [*hidden(4, 3), layers.Dense(3, trainable=False)], []
 
     class Fails(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -264,12 +267,12 @@ def test_a_failure_in_the_middle_leaves_all_flags_and_the_other_layers():
             if len(stages) == 2:
                 raise RuntimeError("no more")
 
-    keras.Sequential([keras.Input((6,)), *row])
-    flags, last = [layer.trainable for layer in row], values(row[2:])
+    keras.Sequential([keras.Input((6,)), *stack])
+    flags, last = [layer.trainable for layer in stack], values(stack[2:])
     with pytest.raises(RuntimeError, match="no more"):
-        greedy_pretrain(row, X, epochs=1, callbacks=[Fails()])
-    assert [layer.trainable for layer in row] == flags
-    equal(values(row[2:]), last)
+        greedy_pretrain(stack, X, epochs=1, callbacks=[Fails()])
+    assert [layer.trainable for layer in stack] == flags
+    equal(values(stack[2:]), last)
 
 
 def test_callbacks_are_copied_for_each_stage():
@@ -280,7 +283,7 @@ def test_callbacks_are_copied_for_each_stage():
     assert [len(history["loss"]) for history in histories] == [2, 2]
 
 
-def test_tensors_are_as_good_as_arrays_and_a_seed_repeats_all():
+def test_tensors_work_like_arrays_and_a_seed_repeats_the_training():
     found = []
     for x in (X, keras.ops.convert_to_tensor(X)):
         keras.utils.set_random_seed(3)
@@ -323,7 +326,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_refuses_what_cannot_be_before_it_trains(message):
+def test_rejects_wrong_arguments_before_training(message):
     arguments = {"layers": hidden(3), "x": X, **REFUSED[message]}
     with pytest.raises(ValueError) as caught:
         greedy_pretrain(**arguments)

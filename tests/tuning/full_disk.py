@@ -8,7 +8,7 @@ import tempfile
 import time
 
 from kcomponents.tuning._results.results import STATES
-from kcomponents.tuning._storage.project import opened, problems
+from kcomponents.tuning._storage.project import open_store, problems
 from tests.tuning.kills import NAME, start_command, wait_for
 
 TRIALS, LONG = 8, 300
@@ -51,13 +51,13 @@ def _run(workers):
         said = first.communicate(timeout=LONG)[0]
         print(f"full: it ended with {first.returncode} in", end="")
         print(f" {time.monotonic() - begin:.0f} s and said\n{said[-700:]}")
-        print(f"full: {_ended(place)} trials, {problems(opened(place), place)}")
+        print(f"full: {_ended(place)} trials, {problems(open_store(place), place)}")
         failed = first.returncode != 0 and "No space left" in said
         os.remove(f"{folder}/filler")
         second = _started(command)
         said = second.communicate(timeout=LONG)[0]
         print(f"room: it ended with {second.returncode} {said[-700:]}")
-        store = opened(place)
+        store = open_store(place)
         states = [STATES.get(t.state.name, "failed") for t in store.trials()]
         wrong = problems(store, place)
         print(f"room: {states}, {wrong}", flush=True)
@@ -81,5 +81,5 @@ def _ended(place):
     if not os.path.exists(os.path.join(place, "journal.log")):
         return 0
     with contextlib.suppress(ValueError):
-        return sum(trial.state.is_finished() for trial in opened(place).trials())
+        return sum(trial.state.is_finished() for trial in open_store(place).trials())
     return 0

@@ -10,9 +10,8 @@ import time
 
 import keras_tuner
 
-from kcomponents.tuning import Search
-from kcomponents.tuning import _command_line as _commands
-from kcomponents.tuning._storage.project import opened, problems
+from kcomponents.tuning import Search, commands
+from kcomponents.tuning._storage.project import open_store, problems
 from tests.tuning import postgresql
 from tests.tuning.kills import wait_for
 
@@ -81,7 +80,7 @@ def cut(name):
 
 def begin(path, url, folder):
     """Begin the search, whose trials the hosts then run; return its store."""
-    module = _commands._loaded(path)
+    module = commands._load(path)
     search = Search(
         module.build,
         keras_tuner.Objective("val_accuracy", "max"),
@@ -95,8 +94,8 @@ def begin(path, url, folder):
         repeats=0,
         lease_seconds=LEASE,
     )
-    search.prepared(data=module.data, epochs=20)
-    search.engine.begin()
+    search.prepare(data=module.data, epochs=20)
+    search.engine.start()
     return search.store
 
 
@@ -161,7 +160,7 @@ def _counted(store, folder, workers):
     for name in workers:
         with open(f"{folder}/{name}.log") as log:
             print(f"\n{name} said:\n{log.read()[-1500:]}")
-    again = opened(store.place, store.name)
+    again = open_store(store.place, store.name)
     every = again.storage.get_all_trials(again.study)
     ended = [t.user_attrs["slot"] for t in every if t.state.name == "COMPLETE"]
     by = [t.user_attrs["owner"].split(":")[0] for t in again.trials()]

@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from kcomponents.tuning._storage.project import opened, problems
+from kcomponents.tuning._storage.project import open_store, problems
 from tests.tuning.found import Found
 
 NAME = "untitled_project"
@@ -107,7 +107,7 @@ class Chaos:
         self.found.starters += starter
         self.found.workers += not starter
         self.found.within += bool(held)
-        self.found.wrong += problems(opened(self.place, NAME), self._weights())
+        self.found.wrong += problems(open_store(self.place, NAME), self._weights())
         if starter:
             self._start()
 
@@ -165,7 +165,7 @@ class Chaos:
         if self._reader is None:
             # Which is then only asked again, not opened again.
             with contextlib.suppress(ValueError):
-                self._reader = opened(self.place, NAME)
+                self._reader = open_store(self.place, NAME)
         return [] if self._reader is None else self._reader.trials()
 
     def _weights(self):
@@ -173,7 +173,7 @@ class Chaos:
 
     def _counted(self):
         """Return what was found, with the trials that are there at the end."""
-        store, found = opened(self.place, NAME), self.found
+        store, found = open_store(self.place, NAME), self.found
         every = store.storage.get_all_trials(store.study)
         ended = [t.user_attrs["slot"] for t in every if t.state.name == "COMPLETE"]
         found.ended, found.twice = len(set(ended)), len(ended) - len(set(ended))

@@ -1,4 +1,4 @@
-"""Searches that never were: plain results to make pages, tables and files of."""
+"""Made-up results of searches, to make pages, tables and files of."""
 
 import math
 import random
@@ -194,8 +194,8 @@ def running():
 
 def empty(**changed):
     """Return a search of which nothing is known yet."""
-    told = {"state": "running", "command": None, "seconds": 0.0}
-    return around([], **told) | changed
+    start = {"state": "running", "command": None, "seconds": 0.0}
+    return around([], **start) | changed
 
 
 def not_begun():

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import logging
+import sys
 
 import keras
 import keras_tuner
@@ -12,8 +13,7 @@ import optuna
 import pytest
 
 from kcomponents import tuning
-from kcomponents.tuning._engine.arguments import INSTEAD, OF_ORACLE, OF_TUNER
-from kcomponents.tuning._engine.settings import Settings
+from kcomponents.tuning._engine.settings import INSTEAD, OF_ORACLE, OF_TUNER, Settings
 from tests.tuning.small import build, data, run, search_of
 
 once = pytest.mark.skipif(
@@ -122,6 +122,58 @@ def test_a_search_is_quiet_and_leaves_the_logging_of_optuna_alone(tmp_path, leve
         logger.removeHandler(handler)
 
 
+class LoudSampler(optuna.samplers.RandomSampler):
+    """A sampler that logs each value it samples."""
+
+    def sample_independent(self, study, trial, name, distribution):
+        optuna.logging.get_logger("optuna.samplers").info("Sampled %s.", name)
+        return super().sample_independent(study, trial, name, distribution)
+
+
+class LoudPruner(optuna.pruners.NopPruner):
+    """A pruner that logs each trial it judges."""
+
+    def prune(self, study, trial):
+        optuna.logging.get_logger("optuna.pruners").info("Judged %s.", trial.number)
+        return super().prune(study, trial)
+
+
+@once
+def test_what_a_sampler_and_a_pruner_log_is_silenced_and_only_in_the_search(tmp_path):
+    logged, before = [], optuna.logging.get_verbosity()
+    handler = logging.Handler()
+    handler.emit = lambda record: logged.append(record.getMessage())
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        run(search_of(tmp_path, sampler=LoudSampler(seed=0), pruner=LoudPruner()))
+        assert (logged, optuna.logging.get_verbosity()) == ([], optuna.logging.INFO)
+        study = optuna.create_study(sampler=LoudSampler(seed=0))
+        study.ask().suggest_float("x", 0.0, 1.0)
+        assert logged[-1] == "Sampled x."
+    finally:
+        optuna.logging.set_verbosity(before)
+        logger.removeHandler(handler)
+
+
+class BrokenSampler(optuna.samplers.RandomSampler):
+    """A sampler that fails."""
+
+    def sample_independent(self, study, trial, name, distribution):
+        raise TypeError("No sample.")
+
+
+@once
+def test_a_sampler_that_fails_ends_the_search_and_its_trial_waits(tmp_path):
+    before = optuna.logging.get_verbosity()
+    search = search_of(tmp_path, sampler=BrokenSampler(seed=0))
+    with pytest.raises(TypeError, match="No sample"):
+        run(search)
+    assert optuna.logging.get_verbosity() == before
+    assert told(search, "state")[1:] == ["waiting", "waiting"]
+
+
 @once
 def test_without_a_seed_one_is_drawn_and_kept(tmp_path):
     first = run(search_of(tmp_path, max_trials=2, seed=None))
@@ -224,6 +276,22 @@ def test_a_tuner_with_its_own_run_trial_runs_unchanged(tmp_path):
     search.search(verbose=0)
     scores = [values["learning_rate"] for values in told(search, "values")]
     assert told(search, "score") == scores
+
+
+@once
+def test_an_own_run_trial_may_change_the_arguments_and_call_the_original(tmp_path):
+    class Own(tuning.Search):
+        def run_trial(self, trial, *args, **kwargs):
+            kwargs["epochs"] = trial.hyperparameters.Int("epochs", 2, 3)
+            return super().run_trial(trial, *args, **kwargs)
+
+    few = {"max_trials": 3, "repeats": 0, "finalists": 0, "seed": 0, "pruner": "none"}
+    search = Own(build, "val_accuracy", directory=str(tmp_path), **few)
+    trials = run(search, epochs=1).results["trials"]
+    wanted = [trial["values"].get("epochs", 2) for trial in trials]
+    assert [trial["epochs"] for trial in trials] == wanted
+    # Known once a first trial has run.
+    assert "epochs" in trials[-1]["values"]
 
 
 @once
@@ -411,6 +479,15 @@ def test_a_space_without_a_choice_is_refused(tmp_path):
         {"trial_timeout": 0},
         {"lease_seconds": float("nan")},
         {"keep_models": 0},
+        {"executions_per_trial": 0},
+        {"executions_per_trial": 1.5},
+        {"executions_per_trial": "2"},
+        {"executions_per_trial": True},
+        {"overwrite": "no"},
+        {"tune_new_entries": 2},
+        {"max_model_size": 0},
+        {"max_model_size": -1},
+        {"max_model_size": 1e6},
     ],
     ids=str,
 )
@@ -422,6 +499,7 @@ def test_wrong_settings_are_refused_before_anything_is_built(tmp_path, wrong):
 
     with pytest.raises(ValueError, match=f"{name}.*Received: {name}="):
         search_of(tmp_path, made, **wrong)
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_argument_is_in_the_signature_with_its_default():
@@ -462,6 +540,16 @@ def test_an_unknown_argument_is_refused_with_a_hint(tmp_path, name, hint):
     with pytest.raises(ValueError, match=match):
         search_of(tmp_path, **{name: 2})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("library", ["keras_tuner", "optuna", "filelock", "psutil"])
+def test_a_missing_library_is_named_with_how_to_install_it(monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(vars(tuning), "Search", raising=False)
+    name = library.replace("_", "-")
+    match = rf'needs {name}. Run `pip install "kcomponents\[tuning\]"`'
+    with pytest.raises(ImportError, match=match):
+        tuning.Search  # noqa: B018
 
 
 @once

@@ -1,4 +1,4 @@
-"""Data as numpy arrays: read and checked, never changed."""
+"""The data as NumPy arrays: reading, checks, and the kind of the target."""
 
 import collections.abc
 import dataclasses
@@ -30,17 +30,19 @@ class Data:
         target = {} if self.target is None else {f"{self.name}y": self.target}
         return self.inputs | target
 
-    def take(self, rows):
+    def rows_at(self, rows):
         """Return these samples only."""
         inputs = {name: array[rows] for name, array in self.inputs.items()}
         target = None if self.target is None else self.target[rows]
         return Data(inputs, target, self.name)
 
-    def some(self, generator):
+    def sample(self, generator):
         """Return a random sample small enough for quick checks, in order."""
         columns = sum(array[0].size for array in self.inputs.values())
         most = min(MOST_ROWS, max(100, MOST_VALUES // max(columns, 1)))
-        return self if self.rows <= most else self.take(drawn(generator, self, most))
+        if self.rows <= most:
+            return self
+        return self.rows_at(random_rows(generator, self, most))
 
     def table(self, rows, columns):
         """Return rows and columns of all inputs, flattened side by side, as float64."""
@@ -53,7 +55,7 @@ class Data:
         return np.concatenate(parts, axis=1)
 
 
-def drawn(generator, data, most):
+def random_rows(generator, data, most):
     """Return sorted random row numbers, at most `most`."""
     return np.sort(generator.permutation(data.rows)[:most])
 

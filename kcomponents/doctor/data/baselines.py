@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from kcomponents.doctor.data.arrays import classes_of, drawn, outputs_of
+from kcomponents.doctor.data.arrays import classes_of, outputs_of, random_rows
 from kcomponents.doctor.data.values import are_pixels, may_be_ids
 
 ROWS, COLUMNS, FEWEST, FEWEST_HELD = 5_000, 500, 30, 9
@@ -40,18 +40,18 @@ def baseline(training, validation, kind, seed):
 
 
 def _parts(training, validation, kind, generator):
-    """Return inputs and targets to fit, then inputs and targets to predict."""
+    """Return inputs and targets to fit, then those to score."""
     positions = sum(int(array[0].size) for array in training.inputs.values())
     columns = np.sort(generator.permutation(positions)[:COLUMNS])
     if validation is None or validation.rows < FEWEST_HELD:
         mixed = generator.permutation(training.rows)[:ROWS]
         held = len(mixed) * 3 // 10
-        learned, asked = (training, mixed[held:]), (training, mixed[:held])
+        fit, score = (training, mixed[held:]), (training, mixed[:held])
     else:
-        learned = (training, drawn(generator, training, ROWS))
-        asked = (validation, drawn(generator, validation, ROWS))
+        fit = (training, random_rows(generator, training, ROWS))
+        score = (validation, random_rows(generator, validation, ROWS))
     parts = []
-    for data, rows in (learned, asked):
+    for data, rows in (fit, score):
         y = data.target[rows]
         classes = classes_of(y, kind)
         y = y.reshape(len(y), -1).astype("float64") if classes is None else classes
@@ -61,7 +61,7 @@ def _parts(training, validation, kind, generator):
 
 def _losses(kind, parts, outputs, seed):
     """Return each held-out sample's loss: of the constant, then of each model."""
-    x, y, asked, truth = parts
+    x, y, held_x, truth = parts
     classes = y.ndim == 1
     if classes:
         values, counts = np.unique(y, return_counts=True)
@@ -70,15 +70,15 @@ def _losses(kind, parts, outputs, seed):
         mean, std = y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12)
         y, truth = (y - mean) / std, (truth - mean) / std
         constant = np.zeros_like(truth)
-    answers = {}
+    predictions = {}
     for name, model in _models(classes, outputs, seed).items():
         # Few iterations are enough here, even if they have not converged.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            answers[name] = model.fit(x, y).predict(asked).reshape(truth.shape)
+            predictions[name] = model.fit(x, y).predict(held_x).reshape(truth.shape)
     if classes:
-        return constant != truth, {name: a != truth for name, a in answers.items()}
-    squares = {name: ((a - truth) ** 2).mean(axis=1) for name, a in answers.items()}
+        return constant != truth, {name: a != truth for name, a in predictions.items()}
+    squares = {name: ((a - truth) ** 2).mean(axis=1) for name, a in predictions.items()}
     return (truth**2).mean(axis=1), squares
 
 
@@ -154,7 +154,7 @@ def neighbors(data, generator):
     """Yield, for each input with positions, whether neighbors correlate more."""
     if data.rows < FEWEST_ROWS:
         return
-    rows = drawn(generator, data, MOST_ROWS)
+    rows = random_rows(generator, data, MOST_ROWS)
     for name, array in data.inputs.items():
         axes = places_of(array.shape)
         if axes and max(array.shape[axis] for axis in axes) >= POSITIONS:

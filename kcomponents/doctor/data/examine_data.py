@@ -25,9 +25,9 @@ from kcomponents.doctor.data.values import (
     finite_rows,
     not_finite,
     scale,
-    skipped,
+    skip_note,
 )
-from kcomponents.doctor.diagnosis import Diagnosis
+from kcomponents.doctor.diagnosis import Diagnosis, Finding
 
 
 def examine_data(
@@ -41,12 +41,17 @@ def examine_data(
 ) -> Diagnosis:
     """Find problems in the data before training.
 
-    A finding is a problem for any model: NaN, a single label, inputs of 10,000 and
-    more, identical inputs with different labels, validation samples that are also in
-    the training data. Everything else is a note: the number of samples compared with
-    the parameters, scale, columns that are constant, duplicated or leak the target,
-    label encoding and class balance, whether neighboring inputs correlate (which
-    convolutions need), and the scores of simple models.
+    A finding is a problem unless the model solves it: NaN, a single label, inputs that
+    are too large for a model that does not normalize them, identical inputs with
+    different labels, validation samples that are also in the training data. A finding
+    on the scale of inputs or targets has the label, the severity and the remedies that
+    `examine` gives for the same data if training goes badly. Pixels and ids get a note,
+    since most models rescale or embed them.
+
+    Everything else is a note: the number of samples compared with the parameters,
+    columns that are constant, duplicated or leak the target, label encoding and class
+    balance, whether neighboring inputs correlate (which convolutions need), and the
+    scores of simple models.
 
     The data is not changed. NaN, duplicates and leakage are checked in all samples,
     columns in a random sample of up to 20,000, simple models in up to 5,000 samples and
@@ -102,7 +107,7 @@ def examine_data(
         validation = finite_rows(validation)
     finite = finite_rows(training)
     if finite is None:
-        return diagnosis([*results, skipped(training)])
+        return diagnosis([*results, skip_note(training)])
     results += _checks(finite, validation, parameters, baseline, int(seed))
     return diagnosis(results)
 
@@ -112,7 +117,7 @@ def _checks(training, validation, parameters, baseline, seed):
     generator = np.random.default_rng(seed)
     kind = None if training.target is None else kind_of(training.target)
     keys = digests(training.inputs.values())
-    sample = training.some(generator)
+    sample = training.sample(generator)
     yield from size(training, kind, parameters)
     if kind is not None:
         yield from labels(training, kind)
@@ -120,9 +125,11 @@ def _checks(training, validation, parameters, baseline, seed):
     if validation is None:
         yield from order(training, kind)
     else:
-        yield from (apart := _apart(training, validation, keys, kind, generator))
+        results = _validation_checks(training, validation, keys, kind, generator)
+        yield from results
         # Scores on validation data with a finding would be misleading.
-        validation = validation if all(isinstance(a, str) for a in apart) else None
+        if any(isinstance(result, Finding) for result in results):
+            validation = None
     yield from scale(sample)
     yield from columns(training, sample, kind)
     yield from neighbors(training, generator)
@@ -130,9 +137,9 @@ def _checks(training, validation, parameters, baseline, seed):
         yield from baseline_scores(training, validation, kind, seed)
 
 
-def _apart(training, validation, keys, kind, generator):
+def _validation_checks(training, validation, keys, kind, generator):
     """Return findings and notes on how the validation data differs."""
-    samples = training.some(generator), validation.some(generator)
+    samples = training.sample(generator), validation.sample(generator)
     return [
         *leakage(training, validation, keys, generator),
         *unlike_labels(training, validation, kind),

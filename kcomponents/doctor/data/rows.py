@@ -1,14 +1,29 @@
-"""Duplicate samples: with different labels, or in both parts of a split."""
+"""Checks of samples: duplicates, the split, the order, and how many there are."""
 
+import collections
 import hashlib
 
 import numpy as np
 
-from kcomponents._text import counted, listed
-from kcomponents.doctor.data.arrays import classes_of, columns_of, drawn, outputs_of
-from kcomponents.doctor.data.findings import finding
+from kcomponents._text import listing, quantity
+from kcomponents.doctor import _remedies
+from kcomponents.doctor._thresholds import (
+    CONTRADICTIONS,
+    FEWEST_INPUTS,
+    LEAKAGE,
+    class_shift,
+    on_another_scale,
+)
+from kcomponents.doctor.data.arrays import (
+    classes_of,
+    columns_of,
+    outputs_of,
+    random_rows,
+)
+from kcomponents.doctor.diagnosis import Finding
 
-MANY = 0.2
+# A note on duplicates needs this share of them.
+DUPLICATES = 0.2
 COLUMNS, MOST_ROWS, VALUES = 500, 5_000, 20
 CHUNK = 2**22
 
@@ -32,7 +47,7 @@ def takes_few_values(data, generator):
     """Return whether samples are equal by chance, as in a table of categories."""
     positions = sum(int(array[0].size) for array in data.inputs.values())
     columns = np.sort(generator.permutation(positions)[:COLUMNS])
-    table = data.table(drawn(generator, data, MOST_ROWS), columns)
+    table = data.table(random_rows(generator, data, MOST_ROWS), columns)
     agree, most = 1.0, 1
     for column in table.T:
         counts = np.unique(column, return_counts=True)[1]
@@ -50,12 +65,13 @@ def conflicts(data, keys, kind, generator):
         return
     if distinct == 1:
         evidence = (f"All {data.rows:,} samples have the same inputs.",)
-        yield finding("not_learning", "", evidence, "high", "other_inputs")
+        remedies = _remedies.constant_inputs()
+        yield Finding("not_learning", "", evidence, "high", remedies)
         return
     few = takes_few_values(data, generator)
     if kind is not None:
         yield from _contradictions(group, data.target, kind, few)
-    if distinct < (1 - MANY) * data.rows and not few:
+    if distinct < (1 - DUPLICATES) * data.rows and not few:
         yield (
             f"{data.rows:,} samples have only {distinct:,} different inputs: remove "
             "duplicates before a split, and use class_weight instead of copies."
@@ -65,7 +81,7 @@ def conflicts(data, keys, kind, generator):
 def _contradictions(group, y, kind, few):
     """Yield how many samples with the same inputs have different targets."""
     classes = classes_of(y, kind)
-    differ, best = _differing(group, digests([y if classes is None else classes]))
+    differ, best = _conflict_shares(group, digests([y if classes is None else classes]))
     if differ:
         text = (
             f"{differ:.1%} of the samples have the same inputs as a sample with "
@@ -73,17 +89,18 @@ def _contradictions(group, y, kind, few):
         )
         labels = classes is not None
         ceiling = f": no model can be right on more than {best:.1%}." if labels else "."
-        if labels and differ > MANY and not few:
+        if labels and differ > CONTRADICTIONS and not few:
             evidence = (f"{text}{ceiling}",)
-            yield finding("label_problem", "y", evidence, "high", "check_labels")
+            remedies = _remedies.contradictory_labels()
+            yield Finding("label_problem", "y", evidence, "high", remedies)
         else:
             yield f"{text}{ceiling}"
 
 
-def _differing(group, answers):
+def _conflict_shares(group, targets):
     """Return the share of samples in conflict, and the best possible accuracy."""
-    answer = np.unique(answers, return_inverse=True)[1].reshape(-1)
-    pairs = np.stack([group, answer])
+    target = np.unique(targets, return_inverse=True)[1].reshape(-1)
+    pairs = np.stack([group, target])
     (groups, _), counts = np.unique(pairs, axis=1, return_counts=True)
     best = np.zeros(group.max() + 1)
     np.maximum.at(best, groups, counts)
@@ -97,18 +114,22 @@ def leakage(training, validation, keys, generator):
     if not share:
         return
     text = f"{share:.1%} of the validation samples have the inputs of a training sample"
-    if share > MANY and not takes_few_values(training, generator):
+    if share > LEAKAGE and not takes_few_values(training, generator):
         evidence = (f"{text}: the validation loss says nothing about new data.",)
-        yield finding(
-            "data_split_problem", "validation_data", evidence, "high", "distinct"
-        )
+        yield _split_finding(evidence, _remedies.duplicate_samples())
     else:
         yield f"{text}."
 
 
+def _split_finding(evidence, remedies):
+    where = "validation_data"
+    return Finding("data_split_problem", where, tuple(evidence), "high", remedies)
+
+
 # Differences between training and validation data, and sorted samples.
 
-FEWEST_COMPARED, UNSEEN, DISTANCE, SHIFT, LARGER = 50, 0.01, 0.5, 3.0, 20.0
+# A note on means of columns needs this distance, in standard deviations.
+SHIFT = 3.0
 
 
 def order(data, kind):
@@ -138,63 +159,50 @@ def unlike_labels(training, validation, kind):
         yield from _labels(seen, classes_of(validation.target, kind))
 
 
-def _labels(seen, asked):
-    values = np.union1d(seen, asked)
-    train, validation = (_shares(y, values) for y in (seen, asked))
-    unseen = values[train == 0]
-    distance = float(np.abs(train - validation).sum() / 2)
+def _labels(training, validation):
+    counts = [collections.Counter(y.tolist()) for y in (training, validation)]
+    shift = class_shift(*counts)
     evidence = []
-    if len(unseen):
-        share = float(validation[train == 0].sum())
+    if unseen := [label for label in counts[1] if label not in counts[0]]:
         text = (
             f"Validation classes that never occur in training: {len(unseen):,} "
-            f"({listed(unseen)}), in {share:.1%} of the samples."
+            f"({listing(unseen)}), in {shift.unseen:.1%} of the samples."
         )
-        if share > UNSEEN:
+        if shift.has_unseen:
             evidence.append(text)
         else:
             yield text
-    if distance > DISTANCE and min(len(seen), len(asked)) >= FEWEST_COMPARED:
+    if shift.differs:
         evidence.append(
-            f"Class frequencies differ by {distance:.0%} (total variation) between "
-            "training and validation."
+            f"Class frequencies differ by {shift.distance:.0%} (total variation) "
+            "between training and validation."
         )
     if evidence:
-        yield finding(
-            "data_split_problem", "validation_data", evidence, "high", "shuffle"
-        )
-
-
-def _shares(classes, values):
-    places = np.searchsorted(values, classes)
-    return np.bincount(places, minlength=len(values)) / len(classes)
+        yield _split_finding(evidence, _remedies.data_split_problem())
 
 
 def unlike_inputs(training, validation):
     """Yield how the inputs of training and validation data differ in scale or mean."""
     for name, array in training.inputs.items():
         other = validation.inputs[f"validation {name}"]
-        if min(len(array), len(other)) < 10 or array.dtype == bool:
+        if min(len(array), len(other)) < FEWEST_INPUTS or array.dtype == bool:
             continue
         parts = columns_of(array), columns_of(other)
-        sizes = [float(np.sqrt((part**2).mean())) for part in parts]
-        highest = [float(np.abs(part).max()) for part in parts]
-        if min(_apart(*sizes), _apart(*highest)) > LARGER:
-            yield _other_size(name, sizes, len(other))
+        facts = [
+            {each: getattr(part, each)() for each in ("min", "max", "mean", "std")}
+            for part in parts
+        ]
+        if on_another_scale(*facts):
+            yield _split_finding(
+                [
+                    f"{name} has mean {facts[0]['mean']:.3g} and standard deviation "
+                    f"{facts[0]['std']:.3g} in training, but {facts[1]['mean']:.3g} "
+                    f"and {facts[1]['std']:.3g} in validation: scale both the same way."
+                ],
+                _remedies.unlike_validation_scale(),
+            )
         else:
             yield from _shift(name, *parts)
-
-
-def _other_size(name, sizes, rows):
-    """Return a finding or a note on inputs of different scale."""
-    text = (
-        f"{name} has root mean square {sizes[0]:.3g} in training and {sizes[1]:.3g} in "
-        "validation: were both scaled the same way?"
-    )
-    if rows < FEWEST_COMPARED:
-        return text
-    where = "validation_data"
-    return finding("data_split_problem", where, (text,), "high", "scale_within")
 
 
 def _shift(name, train, validation):
@@ -205,13 +213,8 @@ def _shift(name, train, validation):
     if len(far):
         yield (
             f"Columns of {name} whose mean in validation is over {SHIFT:g} standard "
-            f"deviations off: {len(far):,} of {len(shift):,} ({listed(far)})."
+            f"deviations off: {len(far):,} of {len(shift):,} ({listing(far)})."
         )
-
-
-def _apart(a, b):
-    """Return the ratio of the larger to the smaller of two sizes."""
-    return max(a, b) / min(a, b) if min(a, b) > 0 else 1.0
 
 
 # The number of samples, compared with classes and parameters.
@@ -225,7 +228,7 @@ def size(data, kind, parameters):
     """Yield notes on too few samples."""
     if data.rows < FEWEST_ROWS:
         yield (
-            f"Only {counted(data.rows, 'sample')}, too few: a network memorizes them, "
+            f"Only {quantity(data.rows, 'sample')}, too few: a network memorizes them, "
             "and held-out scores say little."
         )
     classes = None if kind is None else classes_of(data.target, kind)
@@ -235,7 +238,7 @@ def size(data, kind, parameters):
         if len(rare):
             yield (
                 f"Classes with less than {ROWS_OF_A_CLASS} samples, too few: "
-                f"{len(rare):,} of {len(values):,} ({listed(rare)})."
+                f"{len(rare):,} of {len(values):,} ({listing(rare)})."
             )
     if parameters is not None:
         yield from _against(data, kind, parameters)
@@ -250,6 +253,6 @@ def _against(data, kind, parameters):
     if ratio > SPARE:
         yield (
             f"{parameters:,} parameters are {ratio:,.0f} times as many as "
-            f"{counted(data.rows, 'sample')} x {counted(outputs, 'output')}: expect "
+            f"{quantity(data.rows, 'sample')} x {quantity(outputs, 'output')}: expect "
             "overfitting; use a smaller model, regularize, or stop early."
         )

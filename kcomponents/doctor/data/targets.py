@@ -2,12 +2,16 @@
 
 import numpy as np
 
-from kcomponents._text import listed
+from kcomponents._text import listing
+from kcomponents.doctor import _remedies
+from kcomponents.doctor._thresholds import target_severity
 from kcomponents.doctor.data.arrays import FEW, classes_of
-from kcomponents.doctor.data.findings import finding
+from kcomponents.doctor.diagnosis import Finding
 
 MOST, NEARLY_ALL, ROWS = 0.9, 0.98, 50
-LARGE, EXTREME, FAR = 50.0, 1e4, 10.0
+# A column of the targets gets a note if its standard deviation, or its mean in standard
+# deviations, is above these.
+LARGE, FAR = 50.0, 10.0
 
 
 def labels(data, kind):
@@ -16,9 +20,10 @@ def labels(data, kind):
     if data.rows > 1 and (y == y[0]).all():
         shown = f"{float(y.reshape(-1)[0]):g}" if y[0].size == 1 else "the same"
         evidence = (f"All {data.rows:,} targets are {shown}.",)
-        yield finding("label_problem", "y", evidence, "high", "other_labels")
+        remedies = _remedies.constant_targets()
+        yield Finding("label_problem", "y", evidence, "high", remedies)
     elif kind == "numbers":
-        yield from _amounts(y)
+        yield from _quantities(y)
     elif kind == "positions":
         yield (
             "y holds several integers per sample, read as one label per position; pass "
@@ -40,7 +45,7 @@ def _encoding(y):
         yield "Labels are -1 and 1, as hinge expects; cross-entropy needs (y + 1) / 2."
     elif len(y) > 1 and (values[0] != 0 or values[-1] != len(values) - 1):
         yield (
-            f"{len(values)} labels ({listed(values)}) range from {values[0]:g} to "
+            f"{len(values)} labels ({listing(values)}) range from {values[0]:g} to "
             f"{values[-1]:g}, but a sparse cross-entropy expects 0 to "
             f"{len(values) - 1}: use np.unique(y, return_inverse=True)[1]."
         )
@@ -63,7 +68,7 @@ def _rows(y, kind):
     same = np.flatnonzero((y == y[0]).all(axis=0))
     if len(same):
         share = f"{len(same):,} of {y.shape[1]:,}"
-        yield f"Constant columns in y: {share} ({listed(same)})."
+        yield f"Constant columns in y: {share} ({listing(same)})."
 
 
 def _balance(classes):
@@ -78,28 +83,32 @@ def _balance(classes):
     )
     if share > NEARLY_ALL:
         severity = "medium" if share > 0.995 else "low"
-        yield finding("class_imbalance", "y", (f"{text}.",), severity, "class_weight")
+        remedies = _remedies.class_imbalance()
+        yield Finding("class_imbalance", "y", (f"{text}.",), severity, remedies)
     else:
         yield f"{text}; use class_weight, and watch the recall."
 
 
-def _amounts(y):
+def _quantities(y):
     """Yield whether regression targets are far from an untrained output, near 0."""
     flat = y.reshape(len(y), -1).astype("float64")
+    if severity := target_severity(flat.mean(), flat.std()):
+        evidence = (
+            f"y has mean {flat.mean():.3g} and standard deviation {flat.std():.3g}, "
+            "but an untrained network predicts values near 0.",
+        )
+        remedies = _remedies.unnormalized_target()
+        yield Finding("unnormalized_target", "y", evidence, severity, remedies)
+        return
     # Columns of images are not judged one by one: some pixels hardly change.
     flat = flat if y.ndim <= 2 and flat.shape[1] <= FEW else flat.reshape(-1, 1)
     means, stds = flat.mean(axis=0), flat.std(axis=0)
-    size = np.maximum(np.abs(means), stds)
     odd = (stds > LARGE) | (np.abs(means) > FAR * stds) & (stds > 0)
-    if not odd.any():
-        return
-    worst = int(np.where(odd, size, -1).argmax())
-    where = f" (column {worst})" if flat.shape[1] > 1 else ""
-    text = (
-        f"y{where} has mean {means[worst]:.3g} and standard deviation {stds[worst]:.3g}"
-    )
-    if size[worst] > EXTREME:
-        evidence = (f"{text}, but an untrained network predicts values near 0.",)
-        yield finding("unnormalized_target", "y", evidence, "medium", "scale_target")
-    else:
-        yield f"{text}: train on (y - mean) / std."
+    if odd.any():
+        sizes = np.maximum(np.abs(means), stds)
+        worst = int(np.where(odd, sizes, -1).argmax())
+        where = f" (column {worst})" if flat.shape[1] > 1 else ""
+        yield (
+            f"y{where} has mean {means[worst]:.3g} and standard deviation "
+            f"{stds[worst]:.3g}: train on (y - mean) / std."
+        )

@@ -1,13 +1,17 @@
-"""The scale of inputs: pixels, ids, large values, columns on different scales."""
+"""Checks of values: scale, constant or leaking columns, NaN and infinity."""
 
 import numpy as np
 
-from kcomponents._text import counted, listed, sentence
+from kcomponents._text import listing, quantity, sentence
+from kcomponents.doctor import _remedies
+from kcomponents.doctor._thresholds import input_scale
 from kcomponents.doctor.data.arrays import classes_of, columns_of
-from kcomponents.doctor.data.findings import finding
+from kcomponents.doctor.diagnosis import Finding
 
-LARGE, EXTREME = 1e2, 1e4
-UNLIKE, VERY_UNLIKE = 1e3, 1e6
+# Integers up to this may be categories.
+MOST_CATEGORIES = 100
+# Notes without a finding: columns that differ by this factor, values this far off.
+UNLIKE, FAR = 1e3, 1e3
 NORMALIZE = "start the model with keras.layers.Normalization if it does not already"
 
 
@@ -22,12 +26,13 @@ def scale(sample):
                 "pixels: start the model with keras.layers.Rescaling(1 / 255) if it "
                 "does not already."
             )
-        elif may_be_ids(array) and array.max() > LARGE:
-            yield (
-                f"{name} holds integers from {array.min()} to {array.max():,}: use "
-                "keras.layers.Embedding for ids, keras.layers.Normalization for "
-                "quantities."
-            )
+        elif may_be_ids(array):
+            if array.max() > MOST_CATEGORIES:
+                yield (
+                    f"{name} holds integers from {array.min()} to {array.max():,}: use "
+                    "keras.layers.Embedding for ids, keras.layers.Normalization for "
+                    "quantities."
+                )
         else:
             yield from _sizes(name, columns_of(array))
 
@@ -49,34 +54,37 @@ def may_be_ids(array):
     if array.dtype.kind not in "iu" or array.ndim > 2 or array.min() < 0:
         return False
     highest = array.reshape(len(array), -1).max(axis=0)
-    usual = (
-        np.quantile(highest[highest > 0], 0.75, method="lower") if array.any() else 0
-    )
-    return bool(usual >= 0.1 * highest.max())
+    if not array.any():
+        return True
+    typical = np.quantile(highest[highest > 0], 0.75, method="lower")
+    return bool(typical >= 0.1 * highest.max())
 
 
 def _sizes(name, columns):
     """Yield findings and notes on columns of quantities."""
     means, stds = columns.mean(axis=0), columns.std(axis=0)
-    sizes = np.maximum(np.abs(means), stds)
-    worst, ratio = int(sizes.argmax()), _ratio(columns, stds)
-    texts = []
-    if sizes[worst] > LARGE:
-        spread = f"mean {means[worst]:.3g} and standard deviation {stds[worst]:.3g}"
-        texts.append(f"column {worst} of {name} has {spread}")
-    if ratio > UNLIKE:
-        texts.append(
-            f"standard deviations in {name} differ by a factor of {ratio:,.0f}"
-        )
-    if sizes[worst] > EXTREME or ratio > VERY_UNLIKE:
-        severity = "high" if sizes[worst] > EXTREME**2 else "medium"
-        evidence = map(sentence, texts)
-        yield finding("unnormalized_input", name, evidence, severity, "normalize")
-    elif texts:
-        yield f"{sentence('; '.join(texts))[:-1]}: {NORMALIZE}."
-    elif (far := np.abs(columns[np.abs(columns) > EXTREME])).size:
+    worst = int(np.maximum(np.abs(means), stds).argmax())
+    spread = f"mean {means[worst]:.3g} and standard deviation {stds[worst]:.3g}"
+    ratio = _ratio(columns, stds)
+    found = input_scale([columns.mean(), *means], [columns.std(), *stds])
+    if found:
+        text = {
+            "large": f"column {worst} of {name} has {spread}, too large for a model "
+            "without a normalization layer",
+            "tiny": f"all values of {name} are tiny: they range from "
+            f"{columns.min():.3g} to {columns.max():.3g}",
+            "unlike": f"standard deviations in {name} differ by a factor of "
+            f"{found.ratio:,.0f}",
+        }[found.kind]
+        remedies = _remedies.unnormalized_input()
+        evidence = (sentence(text),)
+        yield Finding("unnormalized_input", name, evidence, found.severity, remedies)
+    elif ratio > UNLIKE:
+        text = f"Standard deviations in {name} differ by a factor of {ratio:,.0f}"
+        yield f"{text}: {NORMALIZE}."
+    elif (far := np.abs(columns[np.abs(columns) > FAR])).size:
         yield (
-            f"{name} holds {counted(far.size, 'value')} beyond {EXTREME:g}, up to "
+            f"{name} holds {quantity(far.size, 'value')} beyond {FAR:g}, up to "
             f"{far.max():.3g}, far from the others: clip them or use logarithms."
         )
 
@@ -110,7 +118,7 @@ def columns(data, sample, kind):
     if data.rows < ROWS:
         return
     for name, array in sample.inputs.items():
-        yield from _alike(name, columns_of(array))
+        yield from _duplicates(name, columns_of(array))
         yield from _row_numbers(name, array)
         if kind:
             yield from _leaks(name, array, sample.target, kind)
@@ -123,11 +131,11 @@ def _constant(name, array):
     if len(constant):
         yield (
             f"Constant columns in {name}: {len(constant):,} of {matrix.shape[1]:,} "
-            f"({listed(constant)})."
+            f"({listing(constant)})."
         )
 
 
-def _alike(name, matrix):
+def _duplicates(name, matrix):
     """Yield which columns duplicate an earlier one."""
     constant = np.ptp(matrix, axis=0) == 0
     seen: dict[int, int] = {}
@@ -138,7 +146,7 @@ def _alike(name, matrix):
             pairs.append(f"{i} = {first}")
     if pairs:
         share = f"{len(pairs):,} of {matrix.shape[1]:,}"
-        yield f"Duplicate columns in {name}: {share} ({listed(pairs)})."
+        yield f"Duplicate columns in {name}: {share} ({listing(pairs)})."
 
 
 def _row_numbers(name, array):
@@ -149,7 +157,7 @@ def _row_numbers(name, array):
     steps = (np.diff(matrix[:, i].astype("float64")) for i in likely)
     found = [i for i, step in zip(likely, steps, strict=True) if np.ptp(step) == 0]
     if found:
-        yield f"{name} contains row numbers (column {listed(found)}): drop them."
+        yield f"{name} contains row numbers (column {listing(found)}): drop them."
 
 
 def _leaks(name, array, y, kind):
@@ -165,7 +173,7 @@ def _leaks(name, array, y, kind):
     else:
         return
     if len(found):
-        yield f"Columns of {name} that may leak y ({listed(found)}): {how}."
+        yield f"Columns of {name} that may leak y ({listing(found)}): {how}."
 
 
 def _constant_in_classes(matrix, classes):
@@ -202,17 +210,17 @@ def not_finite(data):
         shown = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
         evidence = (
             f"{name} contains NaN or infinity: {shown}, in {len(rows):,} of "
-            f"{counted(len(array), 'sample')} ({_numbered('sample', rows)}; "
+            f"{quantity(len(array), 'sample')} ({_numbered('sample', rows)}; "
             f"{_numbered('position', columns)}).",
         )
         target = name.endswith("y")
         label = "label_problem" if target else "loss_nan"
-        yield finding(label, name, evidence, "high", "drop_rows")
+        yield Finding(label, name, evidence, "high", _remedies.nonfinite_samples())
 
 
 def _numbered(noun, numbers):
     """Return `sample 5` or `samples 5, 8`."""
-    return f"{noun}{'s' * (len(numbers) > 1)} {listed(numbers)}"
+    return f"{noun}{'s' * (len(numbers) > 1)} {listing(numbers)}"
 
 
 def finite_rows(data):
@@ -223,12 +231,12 @@ def finite_rows(data):
             keep &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
     if keep.all():
         return data
-    return data.take(keep) if 2 * keep.sum() >= data.rows else None
+    return data.rows_at(keep) if 2 * keep.sum() >= data.rows else None
 
 
-def skipped(data):
+def skip_note(data):
     """Return the note that the remaining checks were skipped."""
     return (
-        f"Less than half of {counted(data.rows, 'sample')} are finite: all other "
+        f"Less than half of {quantity(data.rows, 'sample')} are finite: all other "
         "checks were skipped."
     )

@@ -1,11 +1,21 @@
-"""Rules on labels and on the split into training and validation data."""
+"""Rules on the data: labels, the split, the scale of inputs and targets."""
 
 from kcomponents._scoring.scores import BINARY, CATEGORICAL, SPARSE
-from kcomponents._text import counted
+from kcomponents._text import quantity
 from kcomponents.doctor import _remedies
+from kcomponents.doctor._thresholds import (
+    CONTRADICTIONS,
+    FEWEST_INPUTS,
+    LEAKAGE,
+    class_shift,
+    input_scale,
+    on_another_scale,
+    target_severity,
+)
 from kcomponents.doctor.diagnosis import Finding
 
 LABELS, SPLIT = "label_problem", "data_split_problem"
+INPUT, TARGET = "unnormalized_input", "unnormalized_target"
 
 
 def label_problem(case):
@@ -15,10 +25,9 @@ def label_problem(case):
         target = output["target"]
         if "std" not in target:
             continue
-        for check in (_not_numbers, _of_one_kind, _out_of_range):
-            evidence = check(output, target)
-            if evidence:
-                remedies = _remedies.labels(output)
+        for check in (_nonfinite, _constant, _out_of_range):
+            if evidence := check(output, target):
+                remedies = _remedies.label_problem()
                 found.append(
                     Finding(LABELS, output["name"], (evidence,), "high", remedies)
                 )
@@ -26,18 +35,18 @@ def label_problem(case):
     return found
 
 
-def _not_numbers(output, target):
+def _nonfinite(output, target):
     if target.get("nonfinite"):
-        count = counted(target["nonfinite"], "value")
+        count = quantity(target["nonfinite"], "value")
         return f"Targets contain NaN or infinity ({count})."
     return None
 
 
-def _of_one_kind(output, target):
+def _constant(output, target):
     if target["std"] == 0 and target["rows"] > 1 and output["task"] != "unknown":
         return f"All targets are the same: {target['min']:.4g}."
-    still = [s == 0 for s in target.get("column_std", [])]
-    if target.get("one_hot") and still and all(still):
+    constant = [s == 0 for s in target.get("column_std", [])]
+    if target.get("one_hot") and constant and all(constant):
         return "All targets belong to the same class."
     return None
 
@@ -47,7 +56,7 @@ def _out_of_range(output, target):
     if output["loss"] in SPARSE and (target["max"] >= units or target["min"] < 0):
         return (
             f"Labels range from {target['min']:.0f} to {target['max']:.0f}, but an "
-            f"output with {counted(units, 'unit')} allows labels 0 to {units - 1}."
+            f"output with {quantity(units, 'unit')} allows labels 0 to {units - 1}."
         )
     if output["loss"] in CATEGORICAL and target.get("row_sum_min", 1) < 0.5:
         return (
@@ -64,47 +73,54 @@ def _out_of_range(output, target):
 
 def contradictory_labels(case):
     """Find equal inputs with different labels, and labels unrelated to the inputs."""
-    if not case.fails:
+    if not case.at_chance:
         return []
     for output in case.outputs:
         share = output.get("contradictions") or 0.0
-        if share > 0.2:
+        if share > CONTRADICTIONS:
             evidence = (
                 f"{share:.0%} of the samples have the same inputs as a sample with "
                 "another label."
             )
-            remedies = _remedies.labels(output)
+            remedies = _remedies.contradictory_labels()
             return [Finding(LABELS, output["name"], (evidence,), "high", remedies)]
-    skill = case.worst
-    known = skill and skill.output.get("reachable")
-    wide = [len(i["shape"]) for i in case.inputs]
+    skill = case.worst_skill
+    simple = skill and skill.output.get("reachable")
+    ranks = [len(i["shape"]) for i in case.inputs]
     rows = case.data.get("sampled") or 0
     # Simple models say little about sequences and about rare classes.
     rare = (skill.output.get("baseline_accuracy") or 0.0) > 0.85 if skill else True
-    plain = max(wide, default=9) != 2 and not rare
-    if known and known["best"] < 0.08 and rows >= 80 and plain:
+    comparable = max(ranks, default=9) != 2 and not rare
+    if simple and simple["best"] < 0.08 and rows >= 80 and comparable:
         evidence = (
             "Inputs and labels seem unrelated: neither the model nor linear models nor "
             "nearest neighbors do better than a constant prediction."
         )
-        remedies = _remedies.labels(skill.output)
+        remedies = _remedies.contradictory_labels()
         return [Finding(LABELS, skill.name, (evidence,), "medium", remedies)]
     return []
 
 
 def sorted_batches(case):
     """Find samples that are sorted by label and never shuffled."""
-    skill, alike = case.worst, case.data.get("sorted") or 0.0
+    skill, share = case.worst_skill, case.data.get("sorted") or 0.0
     size, rows = case.fit.get("batch_size"), case.data.get("rows") or 0
-    if not case.harm or not skill or not skill.classifies or case.fit.get("shuffle"):
+    if (
+        not case.trains_badly
+        or not skill
+        or not skill.classifies
+        or case.fit.get("shuffle")
+    ):
         return []
-    if alike < 0.9 or not size or rows < 2 * size:
+    if share < 0.9 or not size or rows < 2 * size:
         return []
     evidence = (
-        f"Samples are sorted by label ({alike:.0%} have the same label as the previous "
+        f"Samples are sorted by label ({share:.0%} have the same label as the previous "
         "sample), and with `shuffle=False` most batches hold a single class."
     )
-    return [Finding(SPLIT, "shuffle", (evidence,), "high", _remedies.split())]
+    return [
+        Finding(SPLIT, "shuffle", (evidence,), "high", _remedies.data_split_problem())
+    ]
 
 
 def data_split_problem(case):
@@ -112,53 +128,49 @@ def data_split_problem(case):
     other = case.data.get("validation")
     if not other or not case.inputs:
         return []
-    checks = _other_classes, _other_scale, _other_range, _the_same_rows
+    checks = _other_classes, _other_scale, _other_range, _leakage
     evidence = [text for check in checks if (text := check(case, other))]
     if not evidence:
         return []
-    return [
-        Finding(SPLIT, "validation_data", tuple(evidence), "high", _remedies.split())
-    ]
+    remedies = _remedies.data_split_problem()
+    return [Finding(SPLIT, "validation_data", tuple(evidence), "high", remedies)]
 
 
 def _other_classes(case, other):
     for output, target in zip(case.outputs, other.get("outputs") or [], strict=False):
-        train = _shares(output["target"])
-        valid = _shares(target)
-        if not train or not valid or output["task"] in ("regression", "unknown"):
+        training, validation = _counts(output["target"]), _counts(target)
+        if not training or not validation:
             continue
-        rows = target["rows"]
-        far = sum(abs(train.get(k, 0) - valid.get(k, 0)) for k in {*train, *valid}) / 2
-        new = sum(share for label, share in valid.items() if label not in train)
-        if rows >= 20 and (far > 0.5 or new > 0.2):
+        if output["task"] in ("regression", "unknown"):
+            continue
+        shift = class_shift(training, validation)
+        if shift.differs or shift.has_unseen:
             return (
                 "Training and validation data have different classes: the class "
-                f"frequencies differ by {far:.0%}, and {new:.0%} of the validation "
-                "labels never occur in the training data."
+                f"frequencies differ by {shift.distance:.0%}, and {shift.unseen:.0%} "
+                "of the validation labels never occur in the training data."
             )
     return None
 
 
-def _shares(target):
-    """Return label → share of the samples."""
+def _counts(target):
+    """Return label → number of samples, `{}` if the targets are not classes."""
     if target.get("one_hot"):
-        return dict(enumerate(target["column_mean"]))
+        shares = enumerate(target["column_mean"])
+        return {label: share * target["rows"] for label, share in shares}
     values = target.get("values")
     if not values or target["shape"] not in ([], [1]):
         return {}
-    counts = target["counts"]
-    return {v: c / sum(counts) for v, c in zip(values, counts, strict=True)}
+    return dict(zip(values, target["counts"], strict=True))
 
 
 def _other_scale(case, other):
     for train, valid in zip(case.inputs, other.get("inputs") or [], strict=False):
-        if "std" not in train or "std" not in valid or valid["rows"] < 10:
+        if "std" not in train or "std" not in valid or valid["rows"] < FEWEST_INPUTS:
             continue
         if train["dtype"].startswith(("int", "uint")) and not train["std"]:
             continue
-        shift = abs(train["mean"] - valid["mean"]) / (train["std"] or 1.0)
-        ratio = (valid["std"] or 1e-12) / (train["std"] or 1e-12)
-        if shift > 5 or ratio > 20 or ratio < 0.05:
+        if on_another_scale(train, valid):
             return (
                 "Validation inputs are on another scale: mean "
                 f"{valid['mean']:.3g} and standard deviation {valid['std']:.3g}, but "
@@ -183,93 +195,74 @@ def _other_range(case, other):
     return None
 
 
-def _the_same_rows(case, other):
+def _leakage(case, other):
     share = other.get("in_training") or 0.0
     distinct = case.inputs[0].get("distinct", 0)
     few = distinct < 0.5 * case.inputs[0].get("rows", 0) or distinct < 20
-    if share > 0.2 and not few:
+    if share > LEAKAGE and not few:
         return f"{share:.0%} of the validation samples are also in the training data."
     return None
 
 
-# Rules on the scale of inputs and targets.
-
-
 def unnormalized_input(case):
     """Find inputs that are too large, too small, or on very different scales."""
-    if not case.harm or case.normalized:
+    if not case.trains_badly or case.normalized:
         return []
     found = []
     for facts in case.inputs:
         if "std" not in facts or _is_ids(case, facts):
             continue
-        size = max(
-            [abs(facts["mean"]), facts["std"]]
-            + [abs(m) for m in facts.get("column_mean", [])]
-            + facts.get("column_std", [])
-        )
-        stds = [s for s in facts.get("column_std", []) if s > 1e-9]
-        ratio = max(stds) / min(stds) if len(stds) > 1 else 1.0
-        evidence = []
-        if facts["min"] == facts["max"] and facts["rows"] > 1:
-            evidence.append(f"All inputs have the same value, {facts['min']:.4g}.")
-        elif size > 15:
-            evidence.append(
-                f"Inputs range from {facts['min']:.4g} to {facts['max']:.4g}, and no "
-                "layer normalizes them."
+        if scale := _input_scale(facts):
+            pixels = facts["min"] >= 0 and 100 < facts["max"] <= 255
+            remedies = _remedies.unnormalized_input(
+                pixels=pixels and len(facts["shape"]) > 1
             )
-        elif ratio > 100 and size > 5:
-            evidence.append(
-                f"Input columns differ in scale by a factor of {ratio:,.0f}."
-            )
-        elif size < 0.02 and facts["max"] > facts["min"]:
-            evidence.append(
-                f"Inputs are tiny: they range from {facts['min']:.3g} to "
-                f"{facts['max']:.3g}."
-            )
-        if evidence:
-            severity = "high" if size > 40 or size < 0.02 else "medium"
-            remedies = _remedies.scale_inputs(facts)
+            evidence = (_scale_sentence(scale, facts),)
             found.append(
-                Finding(
-                    "unnormalized_input",
-                    facts["name"],
-                    tuple(evidence),
-                    severity,
-                    remedies,
-                )
+                Finding(INPUT, facts["name"], evidence, scale.severity, remedies)
             )
     return found
 
 
+def _input_scale(facts):
+    means = [facts["mean"], *facts.get("column_mean", [])]
+    stds = [facts["std"], *facts.get("column_std", [])]
+    constant = facts["min"] == facts["max"] and facts["rows"] > 1
+    return input_scale(means, stds, constant=constant)
+
+
+def _scale_sentence(scale, facts):
+    low, high = facts["min"], facts["max"]
+    return {
+        "constant": f"All inputs have the same value, {low:.4g}.",
+        "large": f"Inputs range from {low:.4g} to {high:.4g}, and no layer normalizes "
+        "them.",
+        "tiny": f"Inputs are tiny: they range from {low:.3g} to {high:.3g}.",
+        "unlike": f"Input columns differ in scale by a factor of {scale.ratio:,.0f}.",
+    }[scale.kind]
+
+
 def _is_ids(case, facts):
-    """Tell whether an input holds ids for an `Embedding`."""
-    return facts.get("integer") and bool(case.holds("Embedding"))
+    """Return whether an input holds ids for an `Embedding`."""
+    return facts.get("integer") and bool(case.layers_of("Embedding"))
 
 
 def unnormalized_target(case):
     """Find regression targets that are too large or vary too little."""
-    if not case.harm:
+    if not case.trains_badly:
         return []
     found = []
     for output in case.outputs:
         target = output["target"]
         if output["task"] != "regression" or "std" not in target:
             continue
-        size = max(abs(target["mean"]), target["std"])
-        if size > 15 or 0 < target["std"] < 0.01:
+        if severity := target_severity(target["mean"], target["std"]):
             evidence = (
                 f"Targets have mean {target['mean']:.4g} and standard deviation "
                 f"{target['std']:.4g}, but an untrained network predicts values near 0."
             )
-            severity = "high" if size > 50 or target["std"] < 0.01 else "medium"
+            remedies = _remedies.unnormalized_target()
             found.append(
-                Finding(
-                    "unnormalized_target",
-                    output["name"],
-                    (evidence,),
-                    severity,
-                    _remedies.scale_targets(),
-                )
+                Finding(TARGET, output["name"], (evidence,), severity, remedies)
             )
     return found

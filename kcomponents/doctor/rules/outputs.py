@@ -1,25 +1,14 @@
-"""Rule on outputs, losses and targets that contradict each other."""
+"""Rules on outputs, losses and targets that contradict each other."""
 
 import math
 
+from kcomponents._activation_traits import UNKNOWN, traits_of
 from kcomponents._scoring.scores import BINARY, CATEGORICAL, REGRESSION, SPARSE
 from kcomponents.doctor import _remedies
 from kcomponents.doctor._case import ACCURACIES
 from kcomponents.doctor.diagnosis import Finding
 
-RULE = "wrong_loss_or_output_activation"
-# Activation → lowest and highest output.
-RANGES = {
-    "hard_sigmoid": (0, 1),
-    "relu": (0, math.inf),
-    "relu6": (0, 6),
-    "sigmoid": (0, 1),
-    "softmax": (0, 1),
-    "softplus": (0, math.inf),
-    "softsign": (-1, 1),
-    "tanh": (-1, 1),
-}
-UNBOUNDED = {"linear", "relu", "tanh", "leaky_relu", "elu", "selu", "softplus", "gelu"}
+LABEL = "wrong_loss_or_output_activation"
 ENTROPIES = BINARY | CATEGORICAL | SPARSE
 
 
@@ -28,25 +17,26 @@ def wrong_output(case):
     found = []
     for output in case.outputs:
         for check in CHECKS:
-            evidence = check(output)
-            if evidence:
-                remedies = _remedies.output_and_loss(output)
+            if evidence := check(output):
+                remedies = _remedies.wrong_loss_or_output_activation(output)
                 found.append(
-                    Finding(RULE, output["name"], (evidence,), "high", remedies)
+                    Finding(LABEL, output["name"], (evidence,), "high", remedies)
                 )
                 break
     return found
 
 
 def _one_unit_softmax(output):
-    if output["activation"] == "softmax" and output["units"] == 1:
-        return "The output is a softmax over a single unit, so it is always 1."
+    if traits_of(output["activation"]).distribution and output["units"] == 1:
+        return (
+            f"The output is a {output['activation']} over a single unit, so it is "
+            "always 1."
+        )
     return None
 
 
-def _one_unit_of_classes(output):
-    single = output["units"] == 1 and output["loss"] in CATEGORICAL | SPARSE
-    if single:
+def _one_unit_for_classes(output):
+    if output["units"] == 1 and output["loss"] in CATEGORICAL | SPARSE:
         return (
             f"{output['loss']} needs one unit per class, but the output has a single "
             "unit."
@@ -54,7 +44,7 @@ def _one_unit_of_classes(output):
     return None
 
 
-def _labels_as_numbers(output):
+def _labels_for_several_units(output):
     """Find integer labels that the loss compares with each of several units."""
     target = output["target"]
     if output["units"] < 2 or not target.get("integer") or "std" not in target:
@@ -68,7 +58,7 @@ def _labels_as_numbers(output):
     return None
 
 
-def _rows_for_sparse(output):
+def _one_hot_for_sparse(output):
     target = output["target"]
     if output["loss"] in SPARSE and target.get("one_hot") and output["units"] > 1:
         if target["shape"] == output.get("shape"):
@@ -76,14 +66,11 @@ def _rows_for_sparse(output):
     return None
 
 
-def _other_shape(output):
+def _broadcast_shapes(output):
     """Find targets that the loss broadcasts to outputs of another shape."""
     target, shape = output["target"], output.get("shape")
-    if (
-        output["loss"] not in REGRESSION | BINARY
-        or shape is None
-        or "std" not in target
-    ):
+    compares = output["loss"] in REGRESSION | BINARY
+    if not compares or shape is None or "std" not in target:
         return None
     shapes = [[n for n in s if n != 1] for s in (shape, target["shape"])]
     if shapes[0] == shapes[1]:
@@ -94,117 +81,143 @@ def _other_shape(output):
     )
 
 
-def _entropy_of_no_probability(output):
-    unbounded = output["activation"] in UNBOUNDED
-    if output["loss"] in ENTROPIES and unbounded and not output["from_logits"]:
+def _no_probabilities(output):
+    """Find a cross-entropy behind an activation that gives other numbers."""
+    activation = output["activation"]
+    traits = traits_of(activation)
+    # Of an activation that is not in the table, nothing is known.
+    fits = traits.probabilities or traits is UNKNOWN
+    if output["loss"] in ENTROPIES and not fits and not output["from_logits"]:
         return (
             f"{output['loss']} expects probabilities, but the output's activation is "
-            f"{output['activation']} and `from_logits` is not set."
+            f"{activation} and `from_logits` is not set."
         )
     return None
 
 
-def _entropy_of_wrong_kind(output):
+def _other_probabilities(output):
+    """Find probabilities of one class per sample for several questions, or reversed."""
     target, units = output["target"], output["units"]
-    if output["loss"] in CATEGORICAL | SPARSE and not output["from_logits"]:
-        if output["activation"] in ("sigmoid", "hard_sigmoid") and units > 1:
+    loss, activation = output["loss"], output["activation"]
+    traits = traits_of(activation)
+    if loss in CATEGORICAL | SPARSE and not output["from_logits"]:
+        if traits.probabilities and not traits.distribution and units > 1:
             return (
-                f"{output['loss']} expects class probabilities that sum to 1, but "
-                f"{output['activation']} over {units} units gives independent ones."
+                f"{loss} expects class probabilities that sum to 1, but {activation} "
+                f"over {units} units gives independent ones."
             )
-    if output["loss"] in BINARY and units > 2 and output["activation"] == "softmax":
+    if loss in BINARY and units > 2 and traits.distribution:
         if target.get("one_hot"):
             return (
-                f"{output['loss']} treats the {units} softmax units as {units} yes/no "
+                f"{loss} treats the {units} {activation} units as {units} yes/no "
                 "questions, but each sample has exactly one class."
             )
-    if output["loss"] in CATEGORICAL and target.get("row_sum_max", 1) > 1.5:
+    if loss in CATEGORICAL and target.get("row_sum_max", 1) > 1.5:
         return (
-            f"{output['loss']} expects one class per sample, but some rows of the "
-            f"targets sum to {target['row_sum_max']:.3g}, not 1."
+            f"{loss} expects one class per sample, but some rows of the targets sum to "
+            f"{target['row_sum_max']:.3g}, not 1."
         )
     return None
 
 
-def _logits_twice(output):
-    squashed = output["activation"] in ("softmax", "sigmoid")
-    if output["loss"] in ENTROPIES and output["from_logits"] and squashed:
+def _probabilities_as_logits(output):
+    probabilities = traits_of(output["activation"]).probabilities
+    if output["loss"] in ENTROPIES and output["from_logits"] and probabilities:
+        applied = "sigmoid" if output["loss"] in BINARY else "softmax"
+        again = " a second time" if applied == output["activation"] else ""
         return (
-            f"The output already applies {output['activation']}, and "
-            "`from_logits=True` makes the loss apply it a second time."
+            f"The output already gives probabilities ({output['activation']}), and "
+            f"`from_logits=True` makes the loss apply {applied} to them{again}."
         )
     return None
 
 
-def _targets_out_of_reach(output):
-    target = output["target"]
+def _unreachable_targets(output):
+    """Find regression targets beyond the range of the output's activation."""
+    target, activation = output["target"], output["activation"]
+    traits = traits_of(activation)
     if "std" not in target or output["loss"] not in REGRESSION:
         return None
     sums = target.get("row_sum_min", 1), target.get("row_sum_max", 1)
-    if output["activation"] == "softmax" and max(abs(s - 1) for s in sums) > 0.1:
+    if traits.distribution and max(abs(s - 1) for s in sums) > 0.1:
         return (
-            "Softmax outputs sum to 1, but rows of the targets sum to between "
-            f"{sums[0]:.3g} and {sums[1]:.3g}."
+            f"{activation.capitalize()} outputs sum to 1, but rows of the targets sum "
+            f"to between {sums[0]:.3g} and {sums[1]:.3g}."
         )
-    low, high = RANGES.get(output["activation"], (-math.inf, math.inf))
-    room = 0.05 * (target["max"] - target["min"])
+    low, high = traits.low, traits.high
+    margin = 0.05 * (target["max"] - target["min"])
     # Noise slightly out of range does no harm.
-    beyond = target["max"] > high + room or target["min"] < low - room
-    if beyond and not _few_beyond(target, low, high):
-        limits = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+    beyond = target["max"] > high + margin or target["min"] < low - margin
+    if beyond and not _only_outermost(target, low, high):
         return (
             f"Targets range from {target['min']:.3g} to {target['max']:.3g}, but "
-            f"{output['activation']} only gives values {limits}."
+            f"{activation} only gives values {_range(low, high)}."
         )
     return None
 
 
-def _few_beyond(target, low, high):
-    """Tell whether all but the outermost targets are within reach."""
+def _only_outermost(target, low, high):
+    """Return whether all but the outermost targets are within the range."""
     inner_low = target["mean"] - 2 * target["std"]
     inner_high = target["mean"] + 2 * target["std"]
     return inner_low >= low and inner_high <= high
 
 
+def _range(low, high):
+    if high == math.inf:
+        return f"of at least {low:.3g}"
+    if low == -math.inf:
+        return f"of at most {high:.3g}"
+    return f"from {low:.3g} to {high:.3g}"
+
+
 CHECKS = (
     _one_unit_softmax,
-    _one_unit_of_classes,
-    _labels_as_numbers,
-    _rows_for_sparse,
-    _other_shape,
-    _entropy_of_no_probability,
-    _entropy_of_wrong_kind,
-    _logits_twice,
-    _targets_out_of_reach,
+    _one_unit_for_classes,
+    _labels_for_several_units,
+    _one_hot_for_sparse,
+    _broadcast_shapes,
+    _no_probabilities,
+    _other_probabilities,
+    _probabilities_as_logits,
+    _unreachable_targets,
 )
-
-
-# Rule on losses and activations of another task, reported if training suffers.
-
-SQUASHED = "softmax", "sigmoid"
 
 
 def loss_of_another_task(case):
     """Find a loss or an activation that suits another task."""
     for output in case.outputs:
-        evidence = _classes_as_amounts(case, output)
-        if not evidence and (case.fails or case.short):
+        evidence = _classes_as_quantities(case, output)
+        if not evidence and (case.at_chance or case.underfits):
             evidence = (
-                _numbers_for_classes(output)
-                or _questions_for_classes(output)
-                or _activation_twice(case)
+                _regression_of_classes(output)
+                or _binary_loss_of_classes(output)
+                or _stacked_activations(case)
             )
         if evidence:
-            remedies = _remedies.output_and_loss(output)
-            return [Finding(RULE, output["name"], (evidence,), "medium", remedies)]
+            remedies = _remedies.wrong_loss_or_output_activation(output)
+            return [Finding(LABEL, output["name"], (evidence,), "medium", remedies)]
     return []
 
 
-def _numbers_for_classes(output):
+def _classes_as_quantities(case, output):
+    """Find class numbers that a regression loss treats as quantities."""
+    values = output["target"].get("values") or []
+    metrics = [case.last_logs[key] for key in ACCURACIES if key in case.last_logs]
+    few = output["task"] == "regression" and 2 < len(values) <= 20
+    if few and metrics and metrics[0] < 0.6:
+        return (
+            f"Targets look like {len(values)} classes, with accuracy as a metric, but "
+            f"{output['loss']} treats them as quantities; accuracy is {metrics[0]:.0%}."
+        )
+    return None
+
+
+def _regression_of_classes(output):
     classes = output["task"] in ("binary", "categorical", "multilabel")
     if not classes or output["loss"] not in REGRESSION:
         return None
-    if output["activation"] in SQUASHED:
+    if traits_of(output["activation"]).probabilities:
         return (
             f"{output['loss']} is a regression loss; after {output['activation']} it "
             "is flat for confident wrong predictions, so learning stalls."
@@ -215,7 +228,7 @@ def _numbers_for_classes(output):
     )
 
 
-def _questions_for_classes(output):
+def _binary_loss_of_classes(output):
     if output["task"] == "categorical" and output["loss"] in BINARY:
         if output["units"] > 2:
             return (
@@ -225,39 +238,27 @@ def _questions_for_classes(output):
     return None
 
 
-def _classes_as_amounts(case, output):
-    """Find class numbers that a regression loss treats as quantities."""
-    values = output["target"].get("values") or []
-    last = case.record.logs[-1] if case.record.logs else {}
-    shown = [last[key] for key in ACCURACIES if key in last]
-    few = output["task"] == "regression" and 2 < len(values) <= 20
-    if few and shown and shown[0] < 0.6:
-        return (
-            f"Targets look like {len(values)} classes, with accuracy as a metric, but "
-            f"{output['loss']} treats them as quantities; accuracy is {shown[0]:.0%}."
-        )
-    return None
-
-
-def _activation_twice(case):
+def _stacked_activations(case):
     """Find a last activation on top of another one, or softmax in a hidden layer."""
-    kept = [la for la in case.layers if la["activation"] not in (None, "linear")]
-    if len(kept) < 2 or kept[-1]["activation"] not in SQUASHED:
+    active = [la for la in case.layers if la["activation"] not in (None, "linear")]
+    if len(active) < 2 or not traits_of(active[-1]["activation"]).probabilities:
         return None
-    *_, before, last = kept
-    bare = last["class"] in ("Activation", "Softmax")
+    *_, before, last = active
+    alone = last["class"] in ("Activation", "Softmax")
     # With weights in between, the earlier activation belongs to another layer.
     after = case.layers[case.layers.index(before) + 1 :]
     weighted = [layer for layer in after if layer["parameters"] and layer is not last]
-    if bare and not weighted and before["activation"] in ("relu", *SQUASHED):
+    traits = traits_of(before["activation"])
+    limited = math.isfinite(traits.low) or math.isfinite(traits.high)
+    if alone and not weighted and limited:
         return (
             f"Layer {last['path']} applies {last['activation']} on top of "
             f"{before['activation']}, which already limits the values."
         )
-    inner = [la for la in kept[:-1] if la["activation"] == "softmax"]
-    if inner and not case.holds("MultiHeadAttention"):
+    inner = [la for la in active[:-1] if traits_of(la["activation"]).distribution]
+    if inner and not case.layers_of("MultiHeadAttention"):
         return (
-            f"Hidden layer {inner[0]['path']} applies softmax, so only one of its "
-            "units can be close to 1."
+            f"Hidden layer {inner[0]['path']} applies {inner[0]['activation']}, so "
+            "only one of its units can be close to 1."
         )
     return None

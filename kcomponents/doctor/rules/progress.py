@@ -1,24 +1,20 @@
-"""Rules on learning: none, slow, zigzagging, over-regularized, imbalanced."""
+"""Rules on progress: over-regularized, imbalanced, slow, oscillating or none."""
 
 import math
 
-from kcomponents._text import counted
+from kcomponents._text import quantity
 from kcomponents.doctor import _remedies
 from kcomponents.doctor.diagnosis import Finding
 
 
 def over_regularized(case):
     """Find dropout, regularizers and constraints that are too strong."""
-    if not case.harm or case.nonfinite:
+    if not case.trains_badly or case.nonfinite:
         return []
     evidence, where, sure = [], "", False
-    drops = [
-        la for la in case.layers if (la.get("rate") or la.get("dropout") or 0) >= 0.6
-    ]
-    drops = [la for la in drops if "Dropout" in la["class"] or la.get("dropout")]
+    drops = {la["path"]: _dropout(la) for la in case.layers if _dropout(la) >= 0.6}
     if drops:
-        rate = max(la.get("rate") or la.get("dropout") for la in drops)
-        where = drops[0]["path"]
+        where, rate = next(iter(drops)), max(drops.values())
         evidence.append(f"Dropout of {rate:.0%} in layer {where} is very strong.")
         sure = rate >= 0.8
     if case.layers and case.layers[-1]["class"] == "Dropout":
@@ -26,12 +22,12 @@ def over_regularized(case):
         evidence.append(
             "The last layer is Dropout, so outputs themselves are set to 0."
         )
-    share = _penalty(case)
+    share = _regularization_share(case)
     if share is not None and share > 0.4:
         evidence.append(f"Regularization makes up {share:.0%} of the loss.")
         sure = True
     strong = [la for la in case.layers if _strength(la) >= 0.01]
-    if strong and share is None or strong and share <= 0.4:
+    if strong and (share is None or share <= 0.4):
         where = where or strong[0]["path"]
         evidence.append(
             f"The regularizer of layer {strong[0]['path']} is strong: "
@@ -49,8 +45,15 @@ def over_regularized(case):
     if not evidence:
         return []
     severity = "high" if sure else "medium"
-    remedies = _remedies.less_regularized()
+    remedies = _remedies.over_regularized()
     return [Finding("over_regularized", where, tuple(evidence), severity, remedies)]
+
+
+def _dropout(layer):
+    """Return the dropout rate of a dropout layer or a recurrent layer, 0 for others."""
+    if "Dropout" in layer["class"] or layer.get("dropout"):
+        return layer.get("rate") or layer.get("dropout") or 0.0
+    return 0.0
 
 
 def _strength(layer):
@@ -73,7 +76,7 @@ def _bound(layer):
     return min(found)
 
 
-def _penalty(case):
+def _regularization_share(case):
     """Return the share of the loss that is regularization, None if unknown."""
     strong = any(_strength(layer) > 0 for layer in case.layers)
     loss = case.last("sample_loss")
@@ -92,13 +95,14 @@ def class_imbalance(case):
             continue
         rare = base >= 0.8 and len(recalls) > 1
         # A recall of 5 to 20 % counts only if little else has been learned.
-        missed = min(recalls) <= (0.2 if skill.end < 0.3 else 0.05) and skill.end < 0.6
+        low = min(recalls) <= (0.2 if skill.final < 0.3 else 0.05)
+        missed = low and skill.final < 0.6
         if rare and missed and max(recalls) >= 0.95:
             evidence = (
                 f"Classes are imbalanced: {base:.0%} of the samples belong to one, and "
                 f"another has a recall of {min(recalls):.0%}."
             )
-            remedies = _remedies.balance()
+            remedies = _remedies.class_imbalance()
             severity = "high" if base >= 0.88 else "medium"
             return [
                 Finding("class_imbalance", skill.name, (evidence,), severity, remedies)
@@ -109,7 +113,7 @@ def class_imbalance(case):
 def oscillating_loss(case):
     """Find a loss that zigzags and makes no progress."""
     losses = case.losses
-    if not case.harm or len(losses) < 6 or not all(map(math.isfinite, losses)):
+    if not case.trains_badly or len(losses) < 6 or not all(map(math.isfinite, losses)):
         return []
     tail = losses[len(losses) // 3 :]
     moves = [b - a for a, b in zip(tail, tail[1:], strict=False)]
@@ -123,7 +127,7 @@ def oscillating_loss(case):
         f"in {turns} of {len(moves) - 1} epochs."
     )
     severity = "medium" if size > 0.15 else "low"
-    remedies = _remedies.calmer(case)
+    remedies = _remedies.oscillating_loss(case)
     return [Finding("oscillating_loss", "", (evidence,), severity, remedies)]
 
 
@@ -131,21 +135,23 @@ def not_learning(case):
     """Find a model that is no better than a constant prediction."""
     parameters = case.structure.get("variables") or []
     if parameters and not any(v["trainable"] for v in parameters):
-        seen = "None of the model's weights is trainable."
-        return [Finding("not_learning", "", (seen,), "high", _remedies.unfreeze())]
-    if not case.fails or case.nonfinite:
+        frozen = ("None of the model's weights is trainable.",)
+        remedies = _remedies.frozen_weights()
+        return [Finding("not_learning", "", frozen, "high", remedies)]
+    if not case.at_chance or case.nonfinite:
         return []
-    skill = next(s for s in case.skills if s.fails)
-    evidence = [f"The output {skill.name!r} {_as_constant(case, skill)}."]
+    skill = next(s for s in case.skills if s.at_chance)
+    evidence = [f"The output {skill.name!r} {_score(case, skill)}."]
     spread = case.last("sample_spread").get(skill.name)
     deviation = skill.output["target"].get("std") or 1.0
     if spread is not None and spread < 0.01 * deviation:
         evidence.append("It predicts nearly the same for every sample.")
-    remedies = _remedies.one_batch()
+    remedies = _remedies.not_learning()
     return [Finding("not_learning", skill.name, tuple(evidence), "low", remedies)]
 
 
-def _as_constant(case, skill):
+def _score(case, skill):
+    """Return the score of an output, beside that of a constant prediction."""
     accuracy = case.last("sample_accuracy").get(skill.name)
     base = skill.output.get("baseline_accuracy")
     if accuracy is not None and base is not None:
@@ -164,51 +170,47 @@ def _as_constant(case, skill):
 
 def slow_learning(case):
     """Find a run that stopped while the model was still improving."""
-    if not (case.fails or case.short) or case.nonfinite:
+    if not (case.at_chance or case.underfits) or case.nonfinite:
         return []
-    skill = case.worst
+    skill = case.worst_skill
     if not skill.improving and case.steps >= 300:
         return []
     still = " while still improving" if skill.improving else ""
     evidence = (
-        f"Training stopped after {counted(case.steps, 'step')}{still} "
+        f"Training stopped after {quantity(case.steps, 'step')}{still} "
         f"({_progress(skill)})."
     )
-    remedies = _remedies.longer(case)
+    remedies = _remedies.slow_learning(case)
     return [Finding("slow_learning", skill.name, (evidence,), "low", remedies)]
 
 
 def underfitting(case):
     """Find a model that stopped improving far behind simple models."""
-    if not (case.short or case.fails) or case.nonfinite:
+    if not (case.underfits or case.at_chance) or case.nonfinite:
         return []
-    skill, small = case.worst, _narrowest(case)
-    tight = small is not None and small[1] <= 3
-    if skill.improving and not tight:
+    skill, (path, units) = case.worst_skill, _narrowest(case)
+    narrow = units <= 3
+    if skill.improving and not narrow:
         return []
     evidence = [f"The model got only {_progress(skill)}."]
-    if tight:
-        evidence.append(f"Layer {small[0]} has only {counted(small[1], 'unit')}.")
-    severity = "medium" if tight else "low"
-    return [
-        Finding(
-            "underfitting", skill.name, tuple(evidence), severity, _remedies.larger()
-        )
-    ]
+    if narrow:
+        evidence.append(f"Layer {path} has only {quantity(units, 'unit')}.")
+    severity, remedies = "medium" if narrow else "low", _remedies.underfitting()
+    return [Finding("underfitting", skill.name, tuple(evidence), severity, remedies)]
 
 
 def _progress(skill):
     """Return how far a model got, beside what simple models reach."""
-    done = f"{max(skill.end, 0):.0%} of the way from a constant prediction to zero"
-    goal = f"; simple models reach {skill.goal:.0%}" if skill.goal else ""
+    done = f"{max(skill.final, 0):.0%} of the way from a constant prediction to zero"
+    goal = f"; simple models reach {skill.reachable:.0%}" if skill.reachable else ""
     return f"{done} error{goal}"
 
 
 def _narrowest(case):
-    """Return path and units of the narrowest hidden layer, or None."""
+    """Return path and units of the narrowest hidden layer, infinite without one."""
     hidden = [la for la in case.layers if la.get("units") or la.get("filters")][:-1]
     sizes = [(la["path"], int(la.get("units") or la.get("filters"))) for la in hidden]
-    return min(sizes, key=lambda item: item[1]) if sizes else None
+    return min(sizes, key=lambda item: item[1], default=("", math.inf))
 
 
 def overfitting(case):
@@ -223,15 +225,15 @@ def overfitting(case):
     gap = case.gap
     if gap is None:
         apart = losses[-1] / case.losses[-1] if case.losses[-1] > 0 else 1.0
-        harm = rose > 1.5 and apart > 3 and since >= 3
+        overfits = rose > 1.5 and apart > 3 and since >= 3
     else:
-        harm = gap > 0.35 or (gap > 0.2 and rises)
-    if not harm:
+        overfits = gap > 0.35 or (gap > 0.2 and rises)
+    if not overfits:
         return []
     evidence = [
         f"The validation loss is {losses[-1]:.3g}, the training loss "
         f"{case.losses[-1]:.3g}.",
-        f"The validation loss was lowest in epoch {losses.index(best) + 1}: "
+        f"The validation loss was lowest in epoch {losses.index(best) + 1}, at "
         f"{best:.3g}.",
     ]
     if gap is not None:

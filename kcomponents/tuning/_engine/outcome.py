@@ -1,4 +1,4 @@
-"""Outcome: the result of a trial."""
+"""The outcome of a trial, and the reasons why trials end early."""
 
 import dataclasses
 import traceback
@@ -22,8 +22,8 @@ class Outcome:
 
     def __post_init__(self):
         """Add reason, message and score to the facts."""
-        known = {"reason": self.reason, "message": self.message, "score": self.score}
-        self.facts = {**self.facts, **known}
+        own = {"reason": self.reason, "message": self.message, "score": self.score}
+        self.facts = {**self.facts, **own}
 
     @property
     def state(self):
@@ -37,7 +37,7 @@ class Outcome:
         return "fail" if self.reason in ("crash", "worker_lost") else "pruned"
 
 
-# Reasons why trials fail.
+# Reasons of failure
 
 REASONS = (
     "nan",
@@ -69,7 +69,7 @@ def message_of(error):
     return "".join(traceback.format_exception(error))[-LENGTH:]
 
 
-def in_a_row(trials, limit):
+def same_crash_in_a_row(trials, limit):
     """Return the error if the last `limit` trials crashed with the same one, or None.
 
     Only crashes count: NaN is a result, but a bug in the code would crash every other

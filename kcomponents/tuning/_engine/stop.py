@@ -14,29 +14,32 @@ class Stop:
         store: Store; the command `stop` sets its fact `"stop"`.
         hours: Float or None, time limit in hours.
         parent: Integer or None, ID of the parent process; stop if it is gone.
+
+    Attributes:
+        reason: String, why to stop, or `None`.
     """
 
     def __init__(self, store, hours=None, parent=None):
         self.store, self.parent = store, parent
-        self.end = None if hours is None else time.monotonic() + 3600 * hours
-        self.why = None
-        self._looked = -1e9
+        self.reason = None
+        self._end = None if hours is None else time.monotonic() + 3600 * hours
+        self._last_query = -1e9
 
     @property
-    def asked(self):
+    def is_due(self):
         """Whether this process must stop."""
-        if self.why is None:
-            self.why = self._reason()
-        return self.why is not None
+        if self.reason is None:
+            self.reason = self._find_reason()
+        return self.reason is not None
 
-    def _reason(self):
-        if self.end is not None and time.monotonic() > self.end:
+    def _find_reason(self):
+        if self._end is not None and time.monotonic() > self._end:
             return "the time limit is reached"
         if self.parent is not None and os.getppid() != self.parent:
             return "the parent process is gone"
         # At most once per second: a database may be slow to answer.
-        if time.monotonic() - self._looked > 1.0:
-            self._looked = time.monotonic()
+        if time.monotonic() - self._last_query > 1.0:
+            self._last_query = time.monotonic()
             if self.store.facts.get("stop"):
                 return "the command `stop` was given"
         return None
@@ -61,6 +64,6 @@ class Stop:
                 signal.signal(number, handler)
 
     def _on_signal(self, number, frame):
-        if self.why is not None:
+        if self.reason is not None:
             raise KeyboardInterrupt
-        self.why = f"it got {signal.Signals(number).name}"
+        self.reason = f"it got {signal.Signals(number).name}"

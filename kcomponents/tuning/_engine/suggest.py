@@ -1,110 +1,22 @@
-"""Convert hyperparameters of keras-tuner to distributions of Optuna, and back."""
+"""Optuna's part of a search: suggest hyperparameters, and make samplers and pruners."""
 
 import importlib.util
 import math
 import warnings
 
+import keras_tuner
+import optuna
+
 from kcomponents._checks import fail, one_of
-from kcomponents._optional import keras_tuner, optuna
-from kcomponents.tuning._optuna_logging import quiet
+from kcomponents.tuning._storage.backend import quiet
 
-LINEAR, LOG, REVERSE_LOG = "linear", "log", "reverse_log"
-
-
-def distribution_of(hp):
-    """Return the distribution of a hyperparameter, or None if it is fixed."""
-    kinds, kind = optuna.distributions, type(hp).__name__
-    if kind == "Choice":
-        return kinds.CategoricalDistribution(hp.values)
-    if kind == "Boolean":
-        return kinds.CategoricalDistribution((False, True))
-    if kind == "Fixed" or hp.min_value == hp.max_value:
-        return None
-    if _is_counted(hp):
-        return kinds.IntDistribution(0, _steps(hp))
-    if hp.sampling == REVERSE_LOG:
-        return kinds.FloatDistribution(0.0, 1.0)
-    low, high, log = hp.min_value, hp.max_value, hp.sampling == LOG
-    if kind == "Float":
-        return kinds.FloatDistribution(float(low), float(high), log=log)
-    step = 1 if log else hp.step
-    high = low + (high - low) // step * step
-    return kinds.IntDistribution(low, high, log=log, step=step)
-
-
-def value_of(hp, drawn):
-    """Return the value of a hyperparameter for a number that was drawn."""
-    if not _is_mapped(hp):
-        return drawn
-    if not _is_counted(hp):
-        return min(hp.prob_to_value(drawn), hp.max_value)
-    if hp.sampling == LINEAR:
-        return hp.min_value + drawn * hp.step
-    value = hp.min_value * hp.step**drawn
-    if hp.sampling == REVERSE_LOG:
-        value = hp.max_value + hp.min_value - value
-    return int(value) if type(hp).__name__ == "Int" else value
-
-
-def drawn_of(hp, value):
-    """Return the number that must be drawn for this value."""
-    if not _is_mapped(hp):
-        return value
-    if not _is_counted(hp):
-        return min(hp.value_to_prob(value), 1.0)
-    if hp.sampling == LINEAR:
-        return round((value - hp.min_value) / hp.step)
-    if hp.sampling == REVERSE_LOG:
-        value = hp.max_value + hp.min_value - value
-    return round(math.log(value / hp.min_value, hp.step))
-
-
-def _is_mapped(hp):
-    """Return whether a position on the scale is drawn: Optuna lacks the scale."""
-    if type(hp).__name__ not in ("Float", "Int"):
-        return False
-    return hp.sampling == REVERSE_LOG or _is_counted(hp)
-
-
-def _is_counted(hp):
-    """Return whether the index of a step is drawn, to get exact values."""
-    whole = type(hp).__name__ == "Int" and hp.sampling == LINEAR
-    return hp.step is not None and not whole
-
-
-def _steps(hp):
-    """Return the number of steps from the lowest value to the highest."""
-    if hp.sampling == LINEAR:
-        count = (hp.max_value - hp.min_value) / hp.step
-    else:
-        count = math.log(hp.max_value / hp.min_value, hp.step)
-    return math.floor(count + 1e-8)
-
-
-# Suggest the hyperparameters of the next trial from the trials so far.
-
-# The most attempts to draw values that have not been tried yet.
-DRAWS = 20
 SAMPLERS = ("tpe", "random", "gp", "grid")
+PRUNERS = ("asha", "median", "none")
 # Optuna needs them for Gaussian processes.
-OF_GP = ("scipy.optimize", "torch.linalg")
-
-
-def checked_sampler(sampler):
-    """Return a sampler's name or a sampler of Optuna; raise for anything else."""
-    if isinstance(sampler, optuna.samplers.BaseSampler):
-        return sampler
-    one_of("sampler", sampler, SAMPLERS)
-    if sampler == "gp":
-        missing = [name.split(".")[0] for name in OF_GP if not _is_installed(name)]
-        if missing:
-            rule = f"Gaussian processes need {' and '.join(missing)}."
-            fail(f"{rule} Install it, or use 'tpe'.", sampler="gp")
-    return sampler
-
-
-def _is_installed(name):
-    return importlib.util.find_spec(name.split(".")[0]) is not None
+GP_MODULES = ("scipy.optimize", "torch.linalg")
+# The most attempts to suggest values that have not been tried yet.
+ATTEMPTS = 20
+LINEAR, LOG, REVERSE_LOG = "linear", "log", "reverse_log"
 
 
 def suggest(space, history, sampler, direction, seed):
@@ -119,26 +31,18 @@ def suggest(space, history, sampler, direction, seed):
             the same values as an uninterrupted one.
     """
     with quiet():
-        study = optuna.create_study(sampler=_made(sampler, seed), direction=direction)
-    study.add_trials(history)
-    tried = {_key(trial.user_attrs["values"]) for trial in history}
-    for _ in range(DRAWS):
-        trial = study.ask()
-        values = _drawn(space, trial)
-        if _key(values) not in tried:
-            break
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        study = optuna.create_study(
+            sampler=_make_sampler(sampler, seed), direction=direction
+        )
+        study.add_trials(history)
+        tried = {_key(trial.user_attrs["values"]) for trial in history}
+        for _ in range(ATTEMPTS):
+            trial = study.ask()
+            values = _sample(space, trial)
+            if _key(values) not in tried:
+                break
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return values
-
-
-def parameters_of(space, values):
-    """Return `{name: (drawn, distribution)}` for Optuna."""
-    found = {}
-    for hp in space.space:
-        distribution = distribution_of(hp)
-        if hp.name in values and distribution is not None:
-            found[hp.name] = drawn_of(hp, values[hp.name]), distribution
-    return found
 
 
 def values_by(space, choose):
@@ -154,7 +58,51 @@ def values_by(space, choose):
     return chosen.values
 
 
-def _made(sampler, seed):
+def _sample(space, trial):
+    """Return values of the active hyperparameters from Optuna's sampler."""
+
+    def choose(hp):
+        distribution = distribution_of(hp)
+        if distribution is None:
+            return hp.default
+        return from_optuna(hp, _sample_one(trial, hp.name, distribution))
+
+    return values_by(space, choose)
+
+
+def _sample_one(trial, name, distribution):
+    kinds = optuna.distributions
+    if isinstance(distribution, kinds.CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    method = trial.suggest_float
+    if isinstance(distribution, kinds.IntDistribution):
+        method = trial.suggest_int
+    scale = {"log": True} if distribution.log else {"step": distribution.step}
+    return method(name, distribution.low, distribution.high, **scale)
+
+
+def _key(values):
+    return frozenset(values.items())
+
+
+# Samplers and pruners
+
+
+def check_sampler(sampler):
+    """Return a sampler's name or a sampler of Optuna; raise for anything else."""
+    if isinstance(sampler, optuna.samplers.BaseSampler):
+        return sampler
+    one_of("sampler", sampler, SAMPLERS)
+    if sampler == "gp":
+        packages = [name.split(".")[0] for name in GP_MODULES]
+        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        if missing:
+            rule = f"Gaussian processes need {' and '.join(missing)}."
+            fail(f"{rule} Install it, or use 'tpe'.", sampler="gp")
+    return sampler
+
+
+def _make_sampler(sampler, seed):
     if not isinstance(sampler, str):
         return sampler
     with warnings.catch_warnings():
@@ -169,26 +117,112 @@ def _made(sampler, seed):
         return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _drawn(space, trial):
-    def choose(hp):
+def check_pruner(pruner):
+    """Return a pruner's name or a pruner of Optuna; raise for anything else."""
+    if pruner is None:
+        return "none"
+    if isinstance(pruner, optuna.pruners.BasePruner):
+        return pruner
+    return one_of("pruner", pruner, PRUNERS)
+
+
+def make_pruner(pruner, epochs):
+    """Return a pruner of Optuna, or None.
+
+    Trials that learn slowly at first, for example with dropout or a small learning
+    rate, may win in the end: the first check is after 1/9 of the epochs, but not before
+    the second epoch.
+    """
+    first = max(2, epochs // 9)
+    if pruner == "none":
+        return None
+    if pruner == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=first, reduction_factor=3
+        )
+    if pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=first)
+    return pruner
+
+
+# Hyperparameters of keras-tuner as distributions of Optuna, and back
+
+
+def optuna_parameters(space, values):
+    """Return `{name: (number, distribution)}` for Optuna."""
+    parameters = {}
+    for hp in space.space:
         distribution = distribution_of(hp)
-        if distribution is None:
-            return hp.default
-        return value_of(hp, _suggested(trial, hp.name, distribution))
-
-    return values_by(space, choose)
+        if hp.name in values and distribution is not None:
+            parameters[hp.name] = to_optuna(hp, values[hp.name]), distribution
+    return parameters
 
 
-def _suggested(trial, name, distribution):
-    kinds = optuna.distributions
-    if isinstance(distribution, kinds.CategoricalDistribution):
-        return trial.suggest_categorical(name, distribution.choices)
-    method = trial.suggest_float
-    if isinstance(distribution, kinds.IntDistribution):
-        method = trial.suggest_int
-    scale = {"log": True} if distribution.log else {"step": distribution.step}
-    return method(name, distribution.low, distribution.high, **scale)
+def distribution_of(hp):
+    """Return the distribution of a hyperparameter, or None if it is fixed."""
+    kinds, kind = optuna.distributions, type(hp).__name__
+    if kind == "Choice":
+        return kinds.CategoricalDistribution(hp.values)
+    if kind == "Boolean":
+        return kinds.CategoricalDistribution((False, True))
+    if kind == "Fixed" or hp.min_value == hp.max_value:
+        return None
+    if _has_step_index(hp):
+        return kinds.IntDistribution(0, _step_count(hp))
+    if hp.sampling == REVERSE_LOG:
+        return kinds.FloatDistribution(0.0, 1.0)
+    low, high, log = hp.min_value, hp.max_value, hp.sampling == LOG
+    if kind == "Float":
+        return kinds.FloatDistribution(float(low), float(high), log=log)
+    step = 1 if log else hp.step
+    high = low + (high - low) // step * step
+    return kinds.IntDistribution(low, high, log=log, step=step)
 
 
-def _key(values):
-    return frozenset(values.items())
+def from_optuna(hp, number):
+    """Return the value of a hyperparameter for a number from its distribution."""
+    if not _has_own_scale(hp):
+        return number
+    if not _has_step_index(hp):
+        return min(hp.prob_to_value(number), hp.max_value)
+    if hp.sampling == LINEAR:
+        return hp.min_value + number * hp.step
+    value = hp.min_value * hp.step**number
+    if hp.sampling == REVERSE_LOG:
+        value = hp.max_value + hp.min_value - value
+    return int(value) if type(hp).__name__ == "Int" else value
+
+
+def to_optuna(hp, value):
+    """Return the number in the distribution for a value of a hyperparameter."""
+    if not _has_own_scale(hp):
+        return value
+    if not _has_step_index(hp):
+        return min(hp.value_to_prob(value), 1.0)
+    if hp.sampling == LINEAR:
+        return round((value - hp.min_value) / hp.step)
+    if hp.sampling == REVERSE_LOG:
+        value = hp.max_value + hp.min_value - value
+    return round(math.log(value / hp.min_value, hp.step))
+
+
+def _has_own_scale(hp):
+    """Return whether Optuna lacks the scale, and gets a position on it instead."""
+    if type(hp).__name__ not in ("Float", "Int"):
+        return False
+    return hp.sampling == REVERSE_LOG or _has_step_index(hp)
+
+
+def _has_step_index(hp):
+    """Return whether Optuna gets the index of a step, which keeps values exact."""
+    whole = type(hp).__name__ == "Int" and hp.sampling == LINEAR
+    return hp.step is not None and not whole
+
+
+def _step_count(hp):
+    """Return the number of steps from the lowest value to the highest."""
+    if hp.sampling == LINEAR:
+        count = (hp.max_value - hp.min_value) / hp.step
+    else:
+        count = math.log(hp.max_value / hp.min_value, hp.step)
+    return math.floor(count + 1e-8)

@@ -1,6 +1,5 @@
-"""The loop of a worker: take a trial, run it, store its outcome."""
+"""StoreTuner: a tuner of keras-tuner whose trials are in a store."""
 
-import copy
 import inspect
 import os
 from typing import Any
@@ -10,99 +9,17 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 
 from kcomponents._checks import fail
-from kcomponents.tuning._engine.arguments import OF_ORACLE
 from kcomponents.tuning._engine.oracle import StoreOracle
-from kcomponents.tuning._engine.trial_doctor import Judge
-from kcomponents.tuning._engine.trial_run import GivenBack, TrialRun
+from kcomponents.tuning._engine.settings import OF_ORACLE
+from kcomponents.tuning._engine.trial_doctor import ModelRecorders
+from kcomponents.tuning._engine.trial_run import TrialRun
 from kcomponents.tuning._engine.trials import Engine
-from kcomponents.tuning._reuse.model_cache import Models
+from kcomponents.tuning._reuse.model_cache import TrialModels
 from kcomponents.tuning._space_walk import activation_of
-from kcomponents.tuning._storage import weights
-from kcomponents.tuning._storage import weights as weights_module
-from kcomponents.tuning._storage.identity import guard
+from kcomponents.tuning._storage.identity import Identity
 from kcomponents.tuning._storage.project import JOURNAL
 from kcomponents.tuning._storage.store import Store
-
-
-def work(search, args, kwargs, stop, limit=None, shown=None):
-    """Run trials until none is left or `limit` is reached; return how many ran."""
-    count = 0
-    while limit is None or count < limit:
-        trial = search.engine.next_trial(stop)
-        if trial is None:
-            break
-        run_trial(search, trial, args, kwargs, stop)
-        search.engine.check()
-        count += 1
-        if shown is not None:
-            shown()
-    return count
-
-
-def run_trial(search, trial, args, kwargs, stop):
-    """Run one trial, and give it back if it is interrupted."""
-    engine = search.engine
-    with engine.lease(trial) as lease:
-        run = search.run = TrialRun(search, trial, lease, stop)
-        try:
-            outcome = run.run(args, kwargs)
-            _keep(search, run, outcome)
-        except GivenBack:
-            engine.give_back(trial)
-            return
-        except BaseException:
-            engine.give_back(trial)
-            raise
-        finally:
-            search.run = None
-        engine.end(trial, outcome)
-        weights_module.forget_others(search)
-
-
-def _keep(search, run, outcome):
-    """Save the weights of a trial if it is among the best."""
-    weights = run.watched[0].best_weights if run.watched else None
-    full = outcome.reason is None and run.known["kind"] != "repeat"
-    if weights is None or not full:
-        return
-    store, count = search.store, search.settings.keep_models
-    if weights_module.is_worth_keeping(
-        store, outcome.score, search.engine.maximize, count
-    ):
-        weights_module.save(run.model, weights, search.get_trial_dir(run.known["slot"]))
-
-
-# The data of a search: arguments of `fit`, or a function that returns them.
-
-
-def fit_arguments(args, kwargs):
-    """Return positional and keyword arguments of `fit`; call `data` if it is given.
-
-    `data` returns a dict of arguments of `fit`, `(x, y)`, or
-    `((x, y), (x_val, y_val))`.
-    """
-    if "data" not in kwargs:
-        return args, kwargs
-    kwargs = dict(kwargs)
-    data = kwargs.pop("data")
-    if not callable(data) or inspect.isclass(data):
-        fail("`data` must be a function that returns the data.", data=data)
-    if args:
-        rule = "Pass either arrays or a function `data`, not both."
-        fail(rule, positional_arguments=len(args))
-    return (), {**_named(data()), **kwargs}
-
-
-def _named(data):
-    if isinstance(data, dict):
-        return data
-    if isinstance(data, tuple | list) and len(data) == 2:
-        first, second = data
-        if isinstance(first, tuple | list) and isinstance(second, tuple | list):
-            return {"x": first[0], "y": first[1], "validation_data": tuple(second)}
-        return {"x": first, "y": second}
-    # A dataset or a generator of batches.
-    return {"x": data}
+from kcomponents.tuning._storage.weights import BestWeights
 
 
 class StoreTuner(keras_tuner.Tuner):
@@ -111,25 +28,28 @@ class StoreTuner(keras_tuner.Tuner):
     Args:
         hypermodel: `keras_tuner.HyperModel`, or a function of `hp`.
         settings: Settings.
-        given: Dict of arguments of keras-tuner's tuner and oracle.
+        arguments: Dict of arguments of keras-tuner's tuner and oracle.
         space: `HyperParameters` of the model if they are known already. Defaults to
             `None`: build the model to find them.
     """
 
-    def __init__(self, hypermodel, settings, given, space=None):
-        self.settings, self.given, given = settings, given, dict(given)
+    def __init__(self, hypermodel, settings, arguments, space=None):
+        self.settings, self.arguments = settings, arguments
         self._space = space
-        of_oracle = {name: given.pop(name) for name in OF_ORACLE if name in given}
+        of_tuner = dict(arguments)
+        of_oracle = {name: of_tuner.pop(name) for name in OF_ORACLE if name in of_tuner}
         oracle = StoreOracle(max_trials=settings.max_trials, **of_oracle)
-        super().__init__(oracle, hypermodel, **given)
-        self.store = self._opened(given.get("overwrite", False))
-        oracle.store, space = self.store, oracle.hyperparameters
-        activation, maximize = activation_of(space), oracle.objective.direction == "max"
+        super().__init__(oracle, hypermodel, **of_tuner)
+        self.store = oracle.store = self._open_store(of_tuner.get("overwrite", False))
+        space, maximize = oracle.hyperparameters, oracle.objective.direction == "max"
+        activation = activation_of(space)
         self.engine = Engine(self.store, settings, space, activation, maximize)
-        self.models, self.run, self.shown = Models(settings.reuse), None, None
-        self.judge = Judge(self.models.holds)
+        self.best_weights = BestWeights(
+            self.store, self.project_dir, settings.keep_models, maximize
+        )
+        self.models, self.recorders = TrialModels(settings.reuse), ModelRecorders()
 
-    def _opened(self, overwrite):
+    def _open_store(self, overwrite):
         place = self.settings.store or os.path.join(self.project_dir, JOURNAL)
         direction = f"{self.oracle.objective.direction}imize"
         store = Store(place, self.project_name, direction)
@@ -144,7 +64,7 @@ class StoreTuner(keras_tuner.Tuner):
         else:
             self.oracle.update_space(self._space)
 
-    def prepared(self, *args, command=None, **kwargs):
+    def prepare(self, *args, command=None, **kwargs):
         """Return the arguments of `fit`; raise if the store has another search."""
         if not self.oracle.hyperparameters.space:
             fail(
@@ -152,29 +72,50 @@ class StoreTuner(keras_tuner.Tuner):
                 space=[],
             )
         args, kwargs = fit_arguments(args, kwargs)
-        guard(self, args, kwargs, command)
+        executions = self.executions_per_trial
+        identity = Identity(
+            self.store, self.settings, self.hypermodel, self.oracle, executions
+        )
+        identity.check(args, kwargs, command)
         return args, kwargs
 
-    def work(self, args, kwargs, stop, limit=None, shown=None):
-        """Run trials in this process until none is left; return how many ran."""
-        return work(self, args, {"verbose": 0, **kwargs}, stop, limit, shown)
+    def run_trials(self, args, kwargs, stop, limit=None, show_progress=None):
+        """Run trials in this process until none is left; return how many ran.
+
+        Args:
+            args: Positional arguments of `fit`.
+            kwargs: Keyword arguments of `fit`.
+            stop: Stop.
+            limit: Integer, most trials to run. Defaults to `None`, no limit.
+            show_progress: Function without arguments that is called after each epoch
+                and trial. Defaults to `None`.
+        """
+        kwargs, count = {"verbose": 0, **kwargs}, 0
+        while limit is None or count < limit:
+            trial = self.engine.next_trial(stop)
+            if trial is None:
+                break
+            TrialRun(self, trial, stop, show_progress).run(args, kwargs)
+            self.engine.check_crashes()
+            count += 1
+            if show_progress is not None:
+                show_progress()
+        return count
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> list[Any]:
-        """Train `executions_per_trial` models with the trial's hyperparameters."""
-        given, results = kwargs.pop("callbacks", None) or [], []
-        run, hp = self.run, trial.hyperparameters
-        for execution in range(self.executions_per_trial):
-            keras.utils.set_random_seed(run.seed(execution))
-            model = self.models.model_for(self._build_hypermodel, hp)
-            # Last, because the user's callbacks may add to the logs.
-            callbacks = [*copy.deepcopy(given), run.trains(model, execution)]
-            results.append(
-                self.hypermodel.fit(hp, model, *args, callbacks=callbacks, **kwargs)
-            )
-            if run.watched[-1].reason is not None:
-                break
-        self.oracle.update_space(hp)
-        return results
+        """Train `executions_per_trial` models with the trial's hyperparameters.
+
+        Subclasses may override it, as in keras-tuner.
+
+        Args:
+            trial: Trial that the search runs.
+            *args: Positional arguments of `fit`.
+            **kwargs: Keyword arguments of `fit`.
+
+        Returns:
+            List of what `fit` of the hypermodel returns.
+        """
+        return trial.train(args, kwargs)
 
     def _build_hypermodel(self, hp):
         """Build a model; raise if it is no Keras model or larger than allowed."""
@@ -191,7 +132,7 @@ class StoreTuner(keras_tuner.Tuner):
     def load_model(self, trial: Trial) -> keras.Model:
         """Return the model of a trial with the weights of its best epoch."""
         model = self._build_hypermodel(trial.hyperparameters)
-        weights.load(model, self.get_trial_dir(trial.trial_id))
+        self.best_weights.load(model, trial.trial_id)
         return model
 
     def save(self) -> None:
@@ -199,3 +140,33 @@ class StoreTuner(keras_tuner.Tuner):
 
     def reload(self) -> None:
         """Do nothing: trials are read from the store when they are needed."""
+
+
+def fit_arguments(args, kwargs):
+    """Return positional and keyword arguments of `fit`; call `data` if it is there.
+
+    `data` returns a dict of arguments of `fit`, `(x, y)`, or
+    `((x, y), (x_val, y_val))`.
+    """
+    if "data" not in kwargs:
+        return args, kwargs
+    kwargs = dict(kwargs)
+    data = kwargs.pop("data")
+    if not callable(data) or inspect.isclass(data):
+        fail("`data` must be a function that returns the data.", data=data)
+    if args:
+        rule = "Pass either arrays or a function `data`, not both."
+        fail(rule, positional_arguments=len(args))
+    return (), {**_by_name(data()), **kwargs}
+
+
+def _by_name(data):
+    if isinstance(data, dict):
+        return data
+    if isinstance(data, tuple | list) and len(data) == 2:
+        first, second = data
+        if isinstance(first, tuple | list) and isinstance(second, tuple | list):
+            return {"x": first[0], "y": first[1], "validation_data": tuple(second)}
+        return {"x": first, "y": second}
+    # A dataset or a generator of batches.
+    return {"x": data}

@@ -1,22 +1,20 @@
 """The tables of a search's page, as rows of texts."""
 
 from kcomponents._text import clean, number, one_line, shorten
-from kcomponents.tuning._results import statistics as of
 from kcomponents.tuning._results import wording as words
-from kcomponents.tuning._results.statistics import endings
 
 MOST_ROWS, MOST_FAMILIES, MOST_MESSAGE = 20, 24, 600
 
 
 def leaderboard(results):
     """Return a dict for each of the best configurations, with values that differ."""
-    best = of.gains(results)[:MOST_ROWS]
-    differ = _names_that_differ([configuration for configuration, _ in best])
+    best = results.gains[:MOST_ROWS]
+    names = _names_that_differ([configuration for configuration, _ in best])
     return [
         {
-            "name": _name(configuration),
+            "name": configuration.name,
             "is_baseline": configuration.is_baseline,
-            "values": pairs(configuration, differ),
+            "values": pairs(configuration, names),
             "score": words.mean_score(configuration),
             "seeds": configuration.seeds,
             "gain": _gain(gain),
@@ -24,12 +22,6 @@ def leaderboard(results):
         }
         for configuration, gain in best
     ]
-
-
-def _name(configuration):
-    if configuration.is_baseline:
-        return "baseline"
-    return f"trial {configuration.trial}"
 
 
 def pairs(configuration, names=None):
@@ -47,11 +39,11 @@ def _names_that_differ(configurations):
         return names
     missing = object()
 
-    def given(name):
+    def is_constant(name):
         values = (found.values.get(name, missing) for found in configurations)
-        return {repr(value) for value in values}
+        return len({repr(value) for value in values}) == 1
 
-    return {name for name in names if len(given(name)) > 1}
+    return {name for name in names if not is_constant(name)}
 
 
 def _gain(gain):
@@ -81,36 +73,32 @@ def _cost(configuration):
 
 def families(results):
     """Return a title, rows and a count of omitted rows for each role."""
-    roles = {"Activation": results["activation"], "Regularizer": results["regularizer"]}
-    ranked, tables = of.ranking(results), []
-    for title, name in roles.items():
-        best = of.best_of_families(results, name) if name else {}
-        if any(best.values()):
+    tables = []
+    for title, name in results.roles.items():
+        groups = results.families(name)
+        if any(group[0].scores for group in groups.values()):
             # They are ranked, families without a score at the end.
-            kept = list(best.items())[:MOST_FAMILIES]
-            rows = [_family(results, ranked[0], name, *item) for item in kept]
-            tables.append((title, rows, len(best) - len(rows)))
+            shown = list(groups.items())[:MOST_FAMILIES]
+            rows = [_family(results, *item) for item in shown]
+            tables.append((title, rows, len(groups) - len(rows)))
     return tables
 
 
-def _family(results, first, name, family, best):
-    tried = [
-        trial
-        for trial in results["trials"]
-        if name in trial["values"] and of.in_words(trial["values"][name]) == family
-    ]
-    row = {"family": words.value(family, 60), "trials": len(tried)}
-    if best is None:
-        return row | {"name": None, "why": _outcomes(tried)}
-    behind = None
-    if best.trial != first.trial:
-        behind = _gain(of.difference(results, best, first))
+def _family(results, family, group):
+    trials = [trial for configuration in group for trial in configuration.trials]
+    row = {"family": words.value(family, 60), "trials": len(trials)}
+    best, first = group[0], results.ranking[0]
+    if not best.scores:
+        return {**row, "name": None, "why": _outcomes(trials)}
+    behind = None if best is first else _gain(results.difference(best, first))
     score = words.mean_score(best)
-    return (
-        row
-        | {"name": _name(best), "score": score, "seeds": best.seeds}
-        | {"behind": behind}
-    )
+    return {
+        **row,
+        "name": best.name,
+        "score": score,
+        "seeds": best.seeds,
+        "behind": behind,
+    }
 
 
 def _outcomes(trials):
@@ -123,7 +111,7 @@ def _outcomes(trials):
 def failures(results):
     """Return a row for each reason why trials failed or were pruned."""
     rows = []
-    for (state, reason), trials in endings(results).items():
+    for (state, reason), trials in results.endings.items():
         text = next((t["message"] for t in trials if t["message"]), "")
         ids = ", ".join(one_line(trial["id"]) for trial in trials[:8])
         rows.append(
@@ -150,7 +138,7 @@ def space_rows(results):
                 for parent in part.get("conditions") or ()
             ],
         }
-        for part in results["space"]
+        for part in results.space
     ]
 
 

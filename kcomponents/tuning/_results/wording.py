@@ -1,7 +1,8 @@
-"""Texts on a search: times, values, gains, and the verdict."""
+"""Texts on a search: its outcome, configurations, gains, values, times and sizes."""
 
-from kcomponents._text import number, one_line, shorten, title
-from kcomponents.tuning._results import statistics as of
+from kcomponents import _text
+from kcomponents._text import number, one_line, quantity, shorten
+from kcomponents.tuning._results.statistics import value_name
 
 TITLES = {
     "nan": "Loss is NaN",
@@ -11,16 +12,142 @@ TITLES = {
 }
 
 
-def with_defaults(results):
-    """Return results with defaults for what is unknown before the first trial."""
-    unknown = {"name": "score", "direction": "min"}
-    objective, epochs = results["objective"] or unknown, results["epochs"] or 0
-    return {**results, "objective": objective, "epochs": epochs}
+# The outcome.
+
+
+def verdict(results):
+    """Return the grade, the label and the sentence of a search's outcome.
+
+    Grades are `"good"`, `"warn"`, `"bad"`, and `"open"` while the search runs, or
+    until repeats can confirm a gain.
+
+    Args:
+        results: SearchResults.
+    """
+    best = results.winner
+    if results.is_running:
+        return "open", "Still running", _progress(results)
+    if best is None:
+        return "bad", "No result", "No trial has finished, so there is no winner."
+    name = described(results, best)
+    text = f"{metric(results)} {mean_score(best)} over {quantity(best.seeds, 'seed')}"
+    if results.gain is None:
+        sentence = f"The best is {name}, with {text}. There is no baseline."
+        return "warn", "No baseline to compare with", sentence
+    return _comparison(results, name, text)
+
+
+def _progress(results):
+    done, planned = results.trials_done
+    parts = [f"{done:,} of {quantity(planned, 'trial')} are done."]
+    best = results.winner
+    if best is not None:
+        text = f"{metric(results)} {mean_score(best)}"
+        parts.append(f"Best so far is {described(results, best)}, with {text}.")
+    if results.seconds_left is not None:
+        parts.append(f"About {duration(results.seconds_left)} left.")
+    return " ".join(parts)
+
+
+def _comparison(results, name, text):
+    over = results.gain
+    base = f"the baseline ({mean_score(results.baseline)})"
+    if over.mean <= 0:
+        detail = gain(over)
+        if over.interval is not None:
+            detail += f", 95% interval {interval(over)}"
+        grade = "bad" if over.is_significant else "warn"
+        sentence = f"Nothing beat {base}. The best trial is {name}, with {text}"
+        return grade, "Nothing beat the baseline", f"{sentence} ({detail})."
+    if over.is_significant:
+        sentence = f"The winner is {name}, with {text}. It beats {base}: "
+        sentence += f"{gain(over)}, 95% interval {interval(over)}."
+        return "good", "Better than the baseline", sentence
+    sentence = f"The best is {name}, with {text}. Its gain is {gain(over)} over {base}"
+    sentence += f", {_why_unsure(over)}."
+    if over.interval is not None:
+        return "warn", "Not significantly better", sentence
+    return "open", "Not confirmed yet", sentence
+
+
+def _why_unsure(over):
+    if over.interval is not None:
+        return f"but the 95% interval {interval(over)} includes 0: it may be chance"
+    if min(over.seeds) < 2:
+        side = "" if over.seeds[0] < 2 else " of the baseline"
+        return f"from one seed{side}: not yet confirmed by repeats"
+    return "but all seeds gave the same score, so there is no spread to test it against"
+
+
+# Configurations and gains.
+
+
+def metric(results):
+    """Return the name of the objective, in one line."""
+    return one_line(results.metric)
+
+
+def described(results, configuration, width=24):
+    """Return a short description of a configuration, such as `trial 7: prelu, l2`."""
+    values = configuration.values
+    text = [value(values[r], width) for r in results.roles.values() if r in values]
+    if not text:
+        few = list(values.items())[:3]
+        text = [f"{one_line(name)}={value(part, width)}" for name, part in few]
+    joined = ", ".join(shorten(part, 2 * width) for part in text)
+    name = one_line(configuration.name)
+    return f"{name}: {joined}" if joined else name
+
+
+def score(result):
+    """Return a score with four digits."""
+    return number(float(result), 4)
+
+
+def mean_score(configuration):
+    """Return the mean score, with the standard deviation over seeds."""
+    spread = configuration.deviation
+    text = score(configuration.mean)
+    return text if spread is None else f"{text} ± {number(spread, 2)}"
+
+
+def gain(over):
+    """Return a gain with its sign."""
+    return _signed(over.mean)
+
+
+def interval(over):
+    """Return the interval of a gain as text."""
+    low, high = map(_signed, over.interval)
+    return f"{low} to {high}"
+
+
+def unsure(over):
+    """Return in a few words why a gain may be chance."""
+    if over.interval is not None:
+        return "not significant"
+    return "one seed only" if min(over.seeds) < 2 else "all seeds equal"
+
+
+def _signed(difference):
+    return ("+" if difference > 0 else "") + number(float(difference))
+
+
+# Values, reasons, times and sizes.
+
+
+def value(content, width=40):
+    """Return a value of a hyperparameter as one short line."""
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, int | float):
+        return str(content) if isinstance(content, int) else number(content)
+    return shorten(one_line(value_name(content)), width)
 
 
 def reason(name):
     """Return the reason why a trial ended as text."""
-    return TITLES.get(name) or one_line(title(name))
+    return TITLES.get(name) or one_line(_text.title(name))
 
 
 def duration(seconds):
@@ -45,139 +172,3 @@ def size(count):
             return f"{number(float(count))} {unit}"
         count /= 1000
     return f"{number(count)} TB"
-
-
-def counted(count, noun):
-    """Return a number with its noun, such as `1 trial` or `2 trials`."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def value(given, width=40):
-    """Return a value of a hyperparameter as one short line."""
-    if isinstance(given, bool):
-        return "yes" if given else "no"
-    if isinstance(given, int | float):
-        return str(given) if isinstance(given, int) else number(given)
-    return shorten(one_line(of.in_words(given)), width)
-
-
-def score(given):
-    """Return a score with four digits."""
-    return number(float(given), 4)
-
-
-def mean_score(configuration):
-    """Return the mean score, with the standard deviation over seeds."""
-    spread = configuration.deviation
-    text = score(configuration.mean)
-    return text if spread is None else f"{text} ± {number(spread, 2)}"
-
-
-def gain(found):
-    """Return a gain with its sign."""
-    return _signed(found.mean)
-
-
-def interval(found):
-    """Return the interval of a gain as text."""
-    low, high = map(_signed, found.interval)
-    return f"{low} to {high}"
-
-
-def unsure(found):
-    """Return in a few words why a gain may be chance."""
-    if found.interval is not None:
-        return "not significant"
-    return "one seed only" if min(found.seeds) < 2 else "all seeds equal"
-
-
-def _signed(given):
-    return ("+" if given > 0 else "") + number(float(given))
-
-
-def described(results, configuration, width=24):
-    """Return a short description of a configuration, such as `trial 7: prelu, l2`."""
-    values = configuration.values
-    roles = [results["activation"], results["regularizer"]]
-    text = [value(values[name], width) for name in roles if name in values]
-    if not text:
-        few = list(values.items())[:3]
-        text = [f"{one_line(name)}={value(given, width)}" for name, given in few]
-    joined = ", ".join(shorten(part, 2 * width) for part in text)
-    which = "baseline" if configuration.is_baseline else f"trial {configuration.trial}"
-    return f"{one_line(which)}: {joined}" if joined else one_line(which)
-
-
-def trials_done(results):
-    """Return the numbers of finished and of planned trials.
-
-    The baseline is one of them; full runs and repeats are not.
-    """
-    own = [t for t in results["trials"] if t["kind"] in ("search", "baseline")]
-    done = sum(trial["state"] in of.ENDED for trial in own)
-    # A grid may have fewer trials than `max_trials`.
-    is_grid = results["sampler"] == "grid"
-    return done, len(own) if is_grid else results["max_trials"] or len(own)
-
-
-def objective(results):
-    """Return the name of the objective."""
-    return one_line(results["objective"]["name"])
-
-
-def verdict(results):
-    """Return the grade, the label and the sentence of a search's outcome.
-
-    Grades are `"good"`, `"warn"`, `"bad"`, and `"open"` while the search runs.
-    """
-    best = of.winner(results)
-    if results["state"] == "running":
-        return "open", "Still running", _running(results, best)
-    if best is None:
-        return "bad", "No result", "No trial has finished, so there is no winner."
-    named = described(results, best)
-    seeds = counted(best.seeds, "seed")
-    text = f"{objective(results)} {mean_score(best)} over {seeds}"
-    over = of.gain(results, best)
-    if over is None:
-        sentence = f"The best is {named}, with {text}. There is no baseline."
-        return "warn", "No baseline to compare with", sentence
-    return _compared(results, named, text, over)
-
-
-def _running(results, best):
-    done, planned = trials_done(results)
-    parts = [f"{done:,} of {counted(planned, 'trial')} are done."]
-    if best is not None:
-        text = f"{objective(results)} {mean_score(best)}"
-        parts.append(f"Best so far is {described(results, best)}, with {text}.")
-    if results["seconds_left"] is not None:
-        parts.append(f"About {duration(results['seconds_left'])} left.")
-    return " ".join(parts)
-
-
-def _compared(results, named, text, over):
-    base = f"the baseline ({mean_score(of.baseline(results))})"
-    if over.mean <= 0:
-        detail = gain(over)
-        if over.interval is not None:
-            detail += f", 95% interval {interval(over)}"
-        grade = "bad" if over.is_significant else "warn"
-        sentence = f"Nothing beat {base}. The best trial is {named}, with {text}"
-        return grade, "Nothing beat the baseline", f"{sentence} ({detail})."
-    if over.is_significant:
-        sentence = f"The winner is {named}, with {text}. It beats {base}: "
-        sentence += f"{gain(over)}, 95% interval {interval(over)}."
-        return "good", "Better than the baseline", sentence
-    label = "Not significantly better" if over.interval else "Not confirmed yet"
-    sentence = f"The best is {named}, with {text}. Its gain is {gain(over)} over {base}"
-    return "warn", label, f"{sentence}, {_why_unsure(over)}."
-
-
-def _why_unsure(over):
-    if over.interval is not None:
-        return f"but the 95% interval {interval(over)} includes 0: it may be chance"
-    if min(over.seeds) < 2:
-        side = "" if over.seeds[0] < 2 else " of the baseline"
-        return f"from one seed{side}: repeat with other seeds to confirm"
-    return "but all seeds gave the same score, so there is no spread to test it against"

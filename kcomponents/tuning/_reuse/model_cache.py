@@ -1,4 +1,4 @@
-"""CompiledModels: compiled models, reused by trials that differ in numbers only.
+"""A cache of compiled models, reused by trials that differ in numbers only.
 
 In a short trial, tracing and compiling the training step takes most of the time. The
 step does not depend on the initial weights, the learning rate, and the numbers that it
@@ -11,8 +11,8 @@ import keras
 
 from kcomponents import _backends, _keras
 from kcomponents._backends.model_reuse import forget_models, leaves_graphs
-from kcomponents._keras.model_reuse import forget_names, look_once, own_variables
-from kcomponents.tuning._reuse.numbers import READINGS, Numbers
+from kcomponents._keras.model_reuse import draw_first_batch, forget_names, own_variables
+from kcomponents.tuning._reuse.numbers import FORMULAS, Numbers
 from kcomponents.tuning._reuse.structure import structure_of
 
 
@@ -38,13 +38,14 @@ class CompiledModels:
 
     Attributes:
         reused: Boolean, whether the last model came from the cache.
-        let_go: Boolean, whether it replaced other models.
+        has_evicted: Boolean, whether the last call removed other models from the cache.
     """
 
     def __init__(self, size=16, weights=2**25):
         self.size, self.weights = size, weights
-        self.reused = self.let_go = False
-        self._kept = {}
+        self.reused = self.has_evicted = False
+        # Structure → its cached model, the least recently used first.
+        self._models = {}
 
     def model_for(self, fresh):
         """Return a compiled model that trains like `fresh`, to use instead of it.
@@ -52,34 +53,34 @@ class CompiledModels:
         Args:
             fresh: Compiled Keras model. It must not be used again.
         """
-        self.reused = self.let_go = False
+        self.reused = self.has_evicted = False
         structure = structure_of(fresh)
         if structure is None:
             return fresh
-        kept = self._kept.pop(structure, None)
-        if kept is not None and kept.serves(fresh, structure):
-            kept.become(fresh)
+        cached = self._models.pop(structure, None)
+        if cached is not None and cached.can_replace(fresh, structure):
+            cached.copy_state(fresh)
             self.reused = True
             forget_models()
         else:
-            kept = _Kept(fresh)
-        self._kept[structure] = kept
-        while len(self._kept) > 1 and self._is_too_much():
-            # The least recently used model is first: each use moves a model to the end.
-            del self._kept[next(iter(self._kept))]
-            self.let_go = True
-        return kept.model
+            cached = _CachedModel(fresh)
+        # At the end, as the most recently used one.
+        self._models[structure] = cached
+        while len(self._models) > 1 and self._is_too_large():
+            del self._models[next(iter(self._models))]
+            self.has_evicted = True
+        return cached.model
 
     def holds(self, model):
         """Return whether the model is in the cache."""
-        return any(kept.model is model for kept in self._kept.values())
+        return any(cached.model is model for cached in self._models.values())
 
-    def _is_too_much(self):
-        weights = sum(kept.model.count_params() for kept in self._kept.values())
-        return len(self._kept) > self.size or weights > self.weights
+    def _is_too_large(self):
+        weights = sum(cached.model.count_params() for cached in self._models.values())
+        return len(self._models) > self.size or weights > self.weights
 
 
-class _Kept:
+class _CachedModel:
     """A cached model, with the numbers that its compiled steps read."""
 
     def __init__(self, model):
@@ -87,30 +88,30 @@ class _Kept:
         self._optimizer = model.optimizer
         self._numbers = Numbers(model)
 
-    def serves(self, fresh, structure):
+    def can_replace(self, fresh, structure):
         """Return whether earlier trials left the model's structure unchanged."""
         own = self.model.optimizer is self._optimizer is not fresh.optimizer
-        return own and structure_of(self.model, held=True) == structure
+        return own and structure_of(self.model, cached=True) == structure
 
-    def become(self, fresh):
+    def copy_state(self, fresh):
         """Copy all state from a model of the same structure."""
         # An interrupted trial may have left the state elsewhere.
         _backends.synchronize(self.model)
         for mine, its in zip(
             _keras.layers_of(self.model), _keras.layers_of(fresh), strict=True
         ):
-            _take_attributes(mine, its)
-            if type(mine) not in READINGS:
+            _copy_attributes(mine, its)
+            if type(mine) not in FORMULAS:
                 _assign(own_variables(mine), own_variables(its))
-        self._numbers.take(fresh)
+        self._numbers.copy(fresh)
         for model in (self.model, fresh):
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
         _assign(self._optimizer.variables, fresh.optimizer.variables)
         self.model.reset_metrics()
         self.model.stop_training = False
-        _keras.begun(self.model)
-        look_once(self.model)
+        _keras.reset_first_epoch(self.model)
+        draw_first_batch(self.model)
 
 
 def _assign(mine, its):
@@ -119,7 +120,7 @@ def _assign(mine, its):
         variable.assign(keras.ops.copy(other))
 
 
-def _take_attributes(mine, its):
+def _copy_attributes(mine, its):
     """Copy regularizers and initializers, which appear in the config."""
     kinds = keras.regularizers.Regularizer, keras.initializers.Initializer
     for name, value in vars(its).items():
@@ -127,32 +128,35 @@ def _take_attributes(mine, its):
             setattr(mine, name, value)
 
 
-class Models:
+class TrialModels:
     """Builds or reuses the model of each trial.
 
     Args:
         reuse: Boolean, whether trials with the same structure share a compiled model.
+
+    Attributes:
+        reused: Boolean, whether the last model came from the cache.
     """
 
     def __init__(self, reuse):
-        self.kept = CompiledModels() if reuse else None
+        self._cache = CompiledModels() if reuse else None
         self.reused = False
-        # Whether a model was released since the last trial.
-        self._drops = True
+        # Whether a model can be released since the last trial.
+        self._has_garbage = True
 
     def holds(self, model):
         """Return whether a model may be reused by a later trial."""
-        return self.kept is not None and self.kept.holds(model)
+        return self._cache is not None and self._cache.holds(model)
 
     def model_for(self, build, hp):
         """Return the model that `build` returns, or an equivalent compiled one."""
-        if leaves_graphs and self._drops:
+        if leaves_graphs and self._has_garbage:
             gc.collect()
             forget_models()
         forget_names()
-        if self.kept is None:
+        if self._cache is None:
             return build(hp)
-        model = self.kept.model_for(build(hp))
-        self.reused = self.kept.reused
-        self._drops = self.kept.let_go or not self.holds(model)
+        model = self._cache.model_for(build(hp))
+        self.reused = self._cache.reused
+        self._has_garbage = self._cache.has_evicted or not self.holds(model)
         return model

@@ -1,4 +1,7 @@
-"""Layers whose numbers a compiled step can read from a variable."""
+"""The numbers that differ between trials, which a compiled step reads from a variable.
+
+They are regularization factors, dropout rates, slopes and the like.
+"""
 
 import copy
 import math
@@ -13,116 +16,127 @@ from kcomponents import _keras, regularizers
 from kcomponents._backends import model_reuse as backend
 from kcomponents._keras.model_reuse import own_variables, spatial_noise_shape
 
-# The minimum of SELU, with Keras's constants.
-_SELU_MINIMUM = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+
+class Numbers:
+    """The numbers of a model, in a variable that its compiled step reads."""
+
+    def __init__(self, model):
+        self._places = list(_places(model))
+        found = [place.numbers() for place in self._places]
+        self._variable = keras.Variable(
+            np.array(sum(found, [0.0]), "float32"),
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+            name="numbers",
+        )
+        extra, start = [self._variable], 1
+        for place, numbers in zip(self._places, found, strict=True):
+            end = start + len(numbers)
+            extra += place.read_from(self._reader(start, end))
+            start = end
+        # The step needs it, but it is no weight of the model.
+        _keras.add_to_model(model, extra)
+
+    def copy(self, fresh):
+        """Copy the numbers of a model of the same structure."""
+        others = list(_places(fresh))
+        for mine, its in zip(self._places, others, strict=True):
+            mine.copy(its)
+        values = sum([place.numbers() for place in others], [0.0])
+        self._variable.assign(np.array(values, "float32"))
+
+    def _reader(self, start, end):
+        return lambda: [self._variable[i] for i in range(start, end)]
 
 
-class Reading(NamedTuple):
-    """How to compute a layer from numbers in a variable.
-
-    Args:
-        name: String, attribute of the layer with the original number.
-        numbers: Function of this attribute that returns a list of floats.
-        compute: Function of layer, inputs, numbers and seed generator.
-        below: Float, upper limit of the attribute (exclusive).
-        training: Boolean, whether the layer has an effect in training only.
-    """
-
-    name: str
-    numbers: Callable
-    compute: Callable
-    below: float = math.inf
-    training: bool = True
+def reads_variable(layer):
+    """Return whether a compiled step already reads numbers of a layer."""
+    own = [type(found) is VariableRegularizer for _, _, found in _regularizers(layer)]
+    return any(own) or type(vars(layer).get("call")) is FormulaCall
 
 
-def _shape(inputs, noise_shape):
-    shape = ops.shape(inputs)
-    if noise_shape is None:
-        return shape
-    pairs = zip(shape, noise_shape, strict=True)
-    return tuple(size if wanted is None else wanted for size, wanted in pairs)
+# The places of numbers in a model
 
 
-def _dropout(layer, inputs, numbers, seed):
-    shape = _shape(inputs, layer.noise_shape)
-    return backend.dropout(inputs, numbers, shape, seed)
+def _places(model):
+    """Yield the places of numbers in a model, in the same order for one structure."""
+    seen = set()
+    for layer in _keras.layers_of(model):
+        if type(layer) in FORMULAS:
+            yield _LayerPlace(layer)
+        for owner, name, found in _regularizers(layer):
+            # Not `type(found)`, which is `VariableRegularizer` after `read_from`.
+            if found.__class__ in FACTORS and id(owner) not in seen:
+                seen.add(id(owner))
+                yield _RegularizerPlace(owner, name)
 
 
-def _spatial_dropout(layer, inputs, numbers, seed):
-    shape = spatial_noise_shape(layer, inputs)
-    return backend.dropout(inputs, numbers, shape, seed)
+def _regularizers(layer):
+    """Yield owner, attribute name and regularizer for each regularizer of a layer."""
+    owners = [(layer, "activity_regularizer")]
+    owners += [(variable, "regularizer") for variable in own_variables(layer)]
+    for owner, name in owners:
+        # Random states do not have this attribute.
+        found = getattr(owner, name, None)
+        if found is not None:
+            yield owner, name, found
 
 
-def _alpha_numbers(rate):
-    scale = ((1 - rate) * (1 + rate * _SELU_MINIMUM**2)) ** -0.5
-    return [rate, scale, -scale * _SELU_MINIMUM * rate]
+class _RegularizerPlace:
+    """An attribute of a variable or layer that is a regularizer."""
+
+    def __init__(self, owner, name):
+        self.owner, self.name = owner, name
+
+    def plain(self):
+        regularizer = getattr(self.owner, self.name)
+        if type(regularizer) is VariableRegularizer:
+            return regularizer.plain
+        return regularizer
+
+    def numbers(self):
+        config = self.plain().get_config()
+        return [float(config[name]) for name in FACTORS[type(self.plain())]]
+
+    def read_from(self, read):
+        setattr(self.owner, self.name, VariableRegularizer(self.plain(), read))
+        return []
+
+    def copy(self, other):
+        getattr(self.owner, self.name).plain = other.plain()
 
 
-def _alpha_dropout(layer, inputs, numbers, seed):
-    shape = _shape(inputs, layer.noise_shape)
-    kept = keras.random.uniform(shape, seed=seed) >= numbers[0]
-    kept = ops.cast(kept, inputs.dtype)
-    scale, shift = (ops.cast(number, inputs.dtype) for number in numbers[1:])
-    return scale * (inputs * kept + _SELU_MINIMUM * (1 - kept)) + shift
+class _LayerPlace:
+    """A layer with a number, such as a dropout rate."""
+
+    def __init__(self, layer):
+        self.layer, self.formula = layer, FORMULAS[type(layer)]
+
+    def numbers(self):
+        return self.formula.numbers(getattr(self.layer, self.formula.name))
+
+    def read_from(self, read):
+        self.seed = vars(self.layer).get("seed_generator")
+        extra = []
+        if self.seed is None and self.formula.training:
+            # With rate 0 the layer has no seed generator. A fixed seed, because drawing
+            # one would change the seeds of other layers.
+            self.seed = keras.random.SeedGenerator(0)
+            extra = [self.seed.state]
+        # Without `__setattr__`, which would track it on some backends.
+        self.layer.__dict__["call"] = FormulaCall(self.layer, read, self.seed)
+        return extra
+
+    def copy(self, other):
+        name = self.formula.name
+        setattr(self.layer, name, getattr(other.layer, name))
+        if self.seed is not None:
+            its = vars(other.layer).get("seed_generator")
+            self.seed.state.assign([0, 0] if its is None else its.state)
 
 
-def _normal(layer, inputs, numbers, seed):
-    [stddev] = numbers
-    noise = keras.random.normal(ops.shape(inputs), dtype=layer.compute_dtype, seed=seed)
-    return noise * ops.cast(stddev, noise.dtype)
-
-
-def _gaussian_noise(layer, inputs, numbers, seed):
-    return inputs + _normal(layer, inputs, numbers, seed)
-
-
-def _gaussian_dropout(layer, inputs, numbers, seed):
-    return inputs * (_normal(layer, inputs, numbers, seed) + 1.0)
-
-
-def _leaky_relu(layer, inputs, numbers, seed):
-    slope = ops.cast(numbers[0], inputs.dtype)
-    return ops.where(backend.rectifies(inputs), inputs, slope * inputs)
-
-
-def _elu(layer, inputs, numbers, seed):
-    outputs = keras.activations.elu(inputs)
-    return ops.where(inputs > 0, outputs, ops.cast(numbers[0], inputs.dtype) * outputs)
-
-
-_SPATIAL = Reading("rate", backend.dropout_numbers, _spatial_dropout, 1)
-
-READINGS = {
-    keras.layers.AlphaDropout: Reading("rate", _alpha_numbers, _alpha_dropout, 1),
-    keras.layers.Dropout: Reading("rate", backend.dropout_numbers, _dropout, 1),
-    keras.layers.ELU: Reading("alpha", lambda a: [a], _elu, training=False),
-    keras.layers.GaussianDropout: Reading(
-        "rate", lambda rate: [math.sqrt(rate / (1.0 - rate))], _gaussian_dropout, 1
-    ),
-    keras.layers.GaussianNoise: Reading("stddev", lambda s: [s], _gaussian_noise),
-    keras.layers.LeakyReLU: Reading(
-        "negative_slope", lambda slope: [slope], _leaky_relu, training=False
-    ),
-    keras.layers.SpatialDropout1D: _SPATIAL,
-    keras.layers.SpatialDropout2D: _SPATIAL,
-    keras.layers.SpatialDropout3D: _SPATIAL,
-}
-
-
-class ReadingCall:
-    """A layer's `call` that reads its numbers from a variable in each step."""
-
-    def __init__(self, layer, read, seed):
-        self.layer, self.read, self.seed = layer, read, seed
-
-    def __call__(self, inputs, training=False):
-        reading = READINGS[type(self.layer)]
-        if reading.training and not training:
-            return inputs
-        return reading.compute(self.layer, inputs, self.read(), self.seed)
-
-
-# Numbers: the numbers that differ between trials, in a variable of the step.
+# Regularizers
 
 # Classes → their arguments that are plain factors of a formula.
 FACTORS = {
@@ -141,7 +155,7 @@ FACTORS = {
 }
 
 
-class ReadRegularizer(keras.regularizers.Regularizer):
+class VariableRegularizer(keras.regularizers.Regularizer):
     """A regularizer that reads its factors, and otherwise behaves like a plain one."""
 
     def __init__(self, plain, read):
@@ -179,117 +193,113 @@ def _l1_l2(x, l1, l2):
     return total
 
 
-class _RegularizerPlace:
-    """An attribute of a variable or layer that is a regularizer."""
-
-    def __init__(self, owner, name):
-        self.owner, self.name = owner, name
-
-    def plain(self):
-        regularizer = getattr(self.owner, self.name)
-        if type(regularizer) is ReadRegularizer:
-            return regularizer.plain
-        return regularizer
-
-    def numbers(self):
-        config = self.plain().get_config()
-        return [float(config[name]) for name in FACTORS[type(self.plain())]]
-
-    def hold(self, read):
-        setattr(self.owner, self.name, ReadRegularizer(self.plain(), read))
-        return []
-
-    def take(self, other):
-        getattr(self.owner, self.name).plain = other.plain()
+# Layers
 
 
-class _LayerPlace:
-    """A layer with a number, such as a dropout rate."""
+class Formula(NamedTuple):
+    """How to compute a layer from numbers in a variable.
 
-    def __init__(self, layer):
-        self.layer, self.reading = layer, READINGS[type(layer)]
+    Args:
+        name: String, attribute of the layer with the original number.
+        numbers: Function of this attribute that returns a list of floats.
+        compute: Function of layer, inputs, numbers and seed generator.
+        below: Float, upper limit of the attribute (exclusive).
+        training: Boolean, whether the layer has an effect in training only.
+    """
 
-    def numbers(self):
-        return self.reading.numbers(getattr(self.layer, self.reading.name))
-
-    def hold(self, read):
-        self.seed = vars(self.layer).get("seed_generator")
-        riders = []
-        if self.seed is None and self.reading.training:
-            # With rate 0 the layer has no seed generator. A fixed seed, because drawing
-            # one would change the seeds of other layers.
-            self.seed = keras.random.SeedGenerator(0)
-            riders = [self.seed.state]
-        # Without `__setattr__`, which would track it on some backends.
-        self.layer.__dict__["call"] = ReadingCall(self.layer, read, self.seed)
-        return riders
-
-    def take(self, other):
-        name = self.reading.name
-        setattr(self.layer, name, getattr(other.layer, name))
-        if self.seed is not None:
-            its = vars(other.layer).get("seed_generator")
-            self.seed.state.assign([0, 0] if its is None else its.state)
+    name: str
+    numbers: Callable
+    compute: Callable
+    below: float = math.inf
+    training: bool = True
 
 
-def _places(model):
-    """Yield the places of numbers in a model, in the same order for one structure."""
-    seen = set()
-    for layer in _keras.layers_of(model):
-        if type(layer) in READINGS:
-            yield _LayerPlace(layer)
-        for owner, name, found in _regularizers(layer):
-            # Not `type(found)`, which is `ReadRegularizer` after `hold`.
-            if found.__class__ in FACTORS and id(owner) not in seen:
-                seen.add(id(owner))
-                yield _RegularizerPlace(owner, name)
+class FormulaCall:
+    """A layer's `call` that reads its numbers from a variable in each step."""
+
+    def __init__(self, layer, read, seed):
+        self.layer, self.read, self.seed = layer, read, seed
+
+    def __call__(self, inputs, training=False):
+        formula = FORMULAS[type(self.layer)]
+        if formula.training and not training:
+            return inputs
+        return formula.compute(self.layer, inputs, self.read(), self.seed)
 
 
-def _regularizers(layer):
-    """Yield owner, attribute name and regularizer for each regularizer of a layer."""
-    owners = [(layer, "activity_regularizer")]
-    owners += [(variable, "regularizer") for variable in own_variables(layer)]
-    for owner, name in owners:
-        # Random states do not have this attribute.
-        found = getattr(owner, name, None)
-        if found is not None:
-            yield owner, name, found
+# The minimum of SELU, with Keras's constants.
+_SELU_MINIMUM = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
 
 
-class Numbers:
-    """The numbers of a model, in a variable that its compiled step reads."""
-
-    def __init__(self, model):
-        self._places = list(_places(model))
-        found = [place.numbers() for place in self._places]
-        self._variable = keras.Variable(
-            np.array(sum(found, [0.0]), "float32"),
-            trainable=False,
-            dtype="float32",
-            autocast=False,
-            name="numbers",
-        )
-        riders, start = [self._variable], 1
-        for place, numbers in zip(self._places, found, strict=True):
-            end = start + len(numbers)
-            riders += place.hold(self._reader(start, end))
-            start = end
-        # The step needs it, but it is no weight of the model.
-        _keras.board_model(model, riders)
-
-    def take(self, fresh):
-        """Copy the numbers of a model of the same structure."""
-        others = list(_places(fresh))
-        for mine, its in zip(self._places, others, strict=True):
-            mine.take(its)
-        values = sum([place.numbers() for place in others], [0.0])
-        self._variable.assign(np.array(values, "float32"))
-
-    def _reader(self, start, end):
-        return lambda: [self._variable[i] for i in range(start, end)]
+def _shape(inputs, noise_shape):
+    shape = ops.shape(inputs)
+    if noise_shape is None:
+        return shape
+    pairs = zip(shape, noise_shape, strict=True)
+    return tuple(size if own is None else own for size, own in pairs)
 
 
-def is_held(layer):
-    """Return whether a compiled step already reads numbers of a layer."""
-    held = [type(found) is ReadRegularizer for _, _, found in _regularizers(layer)]
-    return any(held) or type(vars(layer).get("call")) is ReadingCall
+def _dropout(layer, inputs, numbers, seed):
+    shape = _shape(inputs, layer.noise_shape)
+    return backend.dropout(inputs, numbers, shape, seed)
+
+
+def _spatial_dropout(layer, inputs, numbers, seed):
+    shape = spatial_noise_shape(layer, inputs)
+    return backend.dropout(inputs, numbers, shape, seed)
+
+
+def _alpha_numbers(rate):
+    scale = ((1 - rate) * (1 + rate * _SELU_MINIMUM**2)) ** -0.5
+    return [rate, scale, -scale * _SELU_MINIMUM * rate]
+
+
+def _alpha_dropout(layer, inputs, numbers, seed):
+    shape = _shape(inputs, layer.noise_shape)
+    mask = keras.random.uniform(shape, seed=seed) >= numbers[0]
+    mask = ops.cast(mask, inputs.dtype)
+    scale, shift = (ops.cast(number, inputs.dtype) for number in numbers[1:])
+    return scale * (inputs * mask + _SELU_MINIMUM * (1 - mask)) + shift
+
+
+def _normal(layer, inputs, numbers, seed):
+    [stddev] = numbers
+    noise = keras.random.normal(ops.shape(inputs), dtype=layer.compute_dtype, seed=seed)
+    return noise * ops.cast(stddev, noise.dtype)
+
+
+def _gaussian_noise(layer, inputs, numbers, seed):
+    return inputs + _normal(layer, inputs, numbers, seed)
+
+
+def _gaussian_dropout(layer, inputs, numbers, seed):
+    return inputs * (_normal(layer, inputs, numbers, seed) + 1.0)
+
+
+def _leaky_relu(layer, inputs, numbers, seed):
+    slope = ops.cast(numbers[0], inputs.dtype)
+    return ops.where(backend.rectifies(inputs), inputs, slope * inputs)
+
+
+def _elu(layer, inputs, numbers, seed):
+    outputs = keras.activations.elu(inputs)
+    return ops.where(inputs > 0, outputs, ops.cast(numbers[0], inputs.dtype) * outputs)
+
+
+_SPATIAL = Formula("rate", backend.dropout_numbers, _spatial_dropout, 1)
+
+FORMULAS = {
+    keras.layers.AlphaDropout: Formula("rate", _alpha_numbers, _alpha_dropout, 1),
+    keras.layers.Dropout: Formula("rate", backend.dropout_numbers, _dropout, 1),
+    keras.layers.ELU: Formula("alpha", lambda a: [a], _elu, training=False),
+    keras.layers.GaussianDropout: Formula(
+        "rate", lambda rate: [math.sqrt(rate / (1.0 - rate))], _gaussian_dropout, 1
+    ),
+    keras.layers.GaussianNoise: Formula("stddev", lambda s: [s], _gaussian_noise),
+    keras.layers.LeakyReLU: Formula(
+        "negative_slope", lambda slope: [slope], _leaky_relu, training=False
+    ),
+    keras.layers.SpatialDropout1D: _SPATIAL,
+    keras.layers.SpatialDropout2D: _SPATIAL,
+    keras.layers.SpatialDropout3D: _SPATIAL,
+}

@@ -1,4 +1,7 @@
-"""Layers, optimizers and functions that are safe for models to be reused."""
+"""The structure of a compiled model: everything that its compiled steps depend on.
+
+A model has no structure, and is not reused, if anything about it is uncertain.
+"""
 
 import functools
 import json
@@ -12,13 +15,18 @@ import numpy as np
 from kcomponents import _keras
 from kcomponents._backends.model_reuse import can_reuse
 from kcomponents._keras.model_reuse import (
-    LOOKING,
-    compiled_with,
-    decaying,
+    SYMBOLIC_BUILD,
+    compile_arguments_for_reuse,
     own_variables,
     rematerializes,
+    uses_weight_decay,
 )
-from kcomponents.tuning._reuse.numbers import FACTORS, READINGS, ReadingCall, is_held
+from kcomponents.tuning._reuse.numbers import (
+    FACTORS,
+    FORMULAS,
+    FormulaCall,
+    reads_variable,
+)
 
 PACKAGES = {"keras", "kcomponents"}
 
@@ -48,78 +56,6 @@ RMSprop SGD
 """.split()
 OPTIMIZERS += [f"Clipped{name}" for name in OPTIMIZERS]
 
-
-class _UnknownError(Exception):
-    """The structure may miss a difference."""
-
-
-def need(condition):
-    """Raise an error unless the condition holds: the model cannot be reused."""
-    if not condition:
-        raise _UnknownError
-
-
-def qualified_name(thing):
-    """Return the name of a class or function of Keras or this package, else raise."""
-    need(thing.__module__.split(".")[0] in PACKAGES)
-    need("<locals>" not in thing.__qualname__)
-    return f"{thing.__module__}.{thing.__qualname__}"
-
-
-def overridden(thing, but=()):
-    """Return the names of methods that an instance overrides."""
-    names = set(vars(thing)) - set(but)
-    return {name for name in names if callable(getattr(type(thing), name, None))}
-
-
-# Names that Keras generates, which do not matter for the structure.
-
-
-def _snake_case(name):
-    """Return a class name in snake case, as Keras writes it."""
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-class Names:
-    """Numbers the names that Keras generated, in order of appearance."""
-
-    def __init__(self):
-        self._numbers = {}
-
-    def see(self, config):
-        """Add the name of a serialized object if Keras generated it."""
-        inner = config.get("config")
-        name = inner.get("name") if isinstance(inner, dict) else None
-        generated = _snake_case(config["class_name"])
-        # `Bidirectional` adds a prefix to the names of its two layers.
-        pattern = rf"(forward_|backward_)?{generated}(_\d+)?"
-        if isinstance(name, str) and re.fullmatch(pattern, name):
-            self._numbers.setdefault(name, f"#{len(self._numbers)}")
-
-    def plain(self, key, value):
-        """Return a value of a config, with generated names replaced by numbers."""
-        if key == "name":
-            return self._numbered(value)
-        if key in ("input_layers", "output_layers", "keras_history"):
-            return self._anywhere(value)
-        return value
-
-    def _numbered(self, name):
-        return self._numbers.get(name, name) if isinstance(name, str) else name
-
-    def _anywhere(self, value):
-        if isinstance(value, (list, tuple)):
-            return [self._anywhere(part) for part in value]
-        if isinstance(value, dict):
-            return {key: self._anywhere(part) for key, part in value.items()}
-        return self._numbered(value)
-
-
-# The structure of a compiled model: everything that its compiled steps depend on.
-#
-# A model has no structure, and is not reused, if anything about it is uncertain.
-
 # Attributes with the steps of a model, and methods that Keras itself overrides.
 _STEPS = {"train_function", "test_function", "predict_function"}
 _OWN = {"build", "loss", "quantize"}
@@ -131,41 +67,41 @@ _FUNCTIONS = (
 )
 _PLAIN = str | int | float | None
 # Class → entries of its config that a step reads from a variable.
-_READ = {cls.__name__: (reading.name,) for cls, reading in READINGS.items()}
+_READ = {cls.__name__: (formula.name,) for cls, formula in FORMULAS.items()}
 _READ |= {cls.__name__: names for cls, names in FACTORS.items()}
 
 
-def structure_of(model, held=False):
+def structure_of(model, cached=False):
     """Return a string that is equal for equal structures, or None if uncertain.
 
     Args:
         model: Compiled Keras model.
-        held: Boolean, whether a compiled step already reads its numbers.
+        cached: Boolean, whether a compiled step already reads its numbers.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return json.dumps(_structure(model, held), sort_keys=True)
+            return json.dumps(_structure(model, cached), sort_keys=True)
     except Exception:
         # If even the config is not available, nothing is certain.
         return None
 
 
-def _structure(model, held):
+def _structure(model, cached):
     need(isinstance(model, keras.Model) and model.compiled and model.built)
     need(model.optimizer is not None and can_reuse(model))
     names, seen = Names(), {}
     several = len(model.outputs) > 1, len(model.inputs) > 1
     config = keras.config
     return {
-        "layers": [_layer(layer, held, seen) for layer in _keras.layers_of(model)],
+        "layers": [_layer(layer, cached, seen) for layer in _keras.layers_of(model)],
         "model": _object(model, names),
         "outputs": model.output_names if several[0] else None,
         "inputs": [tensor.name for tensor in model.inputs] if several[1] else None,
         "optimizer": _optimizer(model.optimizer, model.trainable_variables),
         "compiled": {
             name: _compiled(value, names)
-            for name, value in compiled_with(model).items()
+            for name, value in compile_arguments_for_reuse(model).items()
             if name in ("loss", "loss_weights", "metrics", "weighted_metrics")
         },
         "steps": [model.run_eagerly, model.steps_per_execution, model.jit_compile],
@@ -178,34 +114,35 @@ def _structure(model, held):
     }
 
 
-def _layer(layer, held, seen):
+def _layer(layer, cached, seen):
     cls = type(layer)
     need(cls.__name__ in LAYERS and not rematerializes(layer))
-    need(held or not is_held(layer))
-    need(overridden(layer, _OWN) <= _put_here(layer, held))
-    reading, public = READINGS.get(cls), {}
+    need(cached or not reads_variable(layer))
+    need(overridden(layer, _OWN) <= _own_overrides(layer, cached))
+    formula, public = FORMULAS.get(cls), {}
+    known = _OWN | _STEPS | {SYMBOLIC_BUILD}
     for name, value in vars(layer).items():
-        if isinstance(value, _FUNCTIONS) and name not in _OWN | _STEPS | {LOOKING}:
+        if isinstance(value, _FUNCTIONS) and name not in known:
             qualified_name(value)
         elif not name.startswith("_") and isinstance(value, _PLAIN):
             public[name] = value
     if isinstance(layer, keras.Model):
         public = {}
-    if reading:
-        need(0 <= public.pop(reading.name) < reading.below)
+    if formula:
+        need(0 <= public.pop(formula.name) < formula.below)
     public.pop("name", None)
     # Noise layers have only random states, and none at rate 0.
-    variables = [] if reading else own_variables(layer)
+    variables = [] if formula else own_variables(layer)
     described = [_variable(variable, seen) for variable in variables]
     activity = _object(layer.activity_regularizer)
     settings = [layer.trainable, layer.supports_masking]
     return [qualified_name(cls), public, settings, described, activity]
 
 
-def _put_here(layer, held):
+def _own_overrides(layer, cached):
     """Return the methods of a layer that this package overrides."""
-    own = {LOOKING} if held else set()
-    return own | ({"call"} if type(vars(layer).get("call")) is ReadingCall else set())
+    own = {SYMBOLIC_BUILD} if cached else set()
+    return own | ({"call"} if type(vars(layer).get("call")) is FormulaCall else set())
 
 
 def _variable(variable, seen):
@@ -242,7 +179,7 @@ def _optimizer(optimizer, variables):
         qualified_name(cls),
         _config(config, Names()),
         inner and _optimizer(optimizer.inner_optimizer, variables),
-        optimizer.weight_decay and decaying(optimizer, variables),
+        optimizer.weight_decay and uses_weight_decay(optimizer, variables),
     ]
 
 
@@ -276,7 +213,7 @@ def _config(value, names):
         module = value.get("module", "keras")
         need(module is not None and module.split(".")[0] in PACKAGES)
         left_out = _READ.get(value["class_name"], ())
-        names.see(value)
+        names.add(value)
     found = {}
     for name, part in value.items():
         if name == "config" and isinstance(part, dict):
@@ -285,3 +222,73 @@ def _config(value, names):
         if not name.endswith("_initializer"):
             found[name] = _config(names.plain(name, part), names)
     return found
+
+
+# What is certain
+
+
+class _UnknownError(Exception):
+    """The structure may miss a difference."""
+
+
+def need(condition):
+    """Raise an error unless the condition holds: the model cannot be reused."""
+    if not condition:
+        raise _UnknownError
+
+
+def qualified_name(thing):
+    """Return the name of a class or function of Keras or this package, else raise."""
+    need(thing.__module__.split(".")[0] in PACKAGES)
+    need("<locals>" not in thing.__qualname__)
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def overridden(thing, but=()):
+    """Return the names of methods that an instance overrides."""
+    names = set(vars(thing)) - set(but)
+    return {name for name in names if callable(getattr(type(thing), name, None))}
+
+
+# Names that Keras generates, which do not matter for the structure
+
+
+class Names:
+    """Replaces the names that Keras generated by numbers, in order of appearance."""
+
+    def __init__(self):
+        self._numbers = {}
+
+    def add(self, config):
+        """Add the name of a serialized object if Keras generated it."""
+        inner = config.get("config")
+        name = inner.get("name") if isinstance(inner, dict) else None
+        generated = _snake_case(config["class_name"])
+        # `Bidirectional` adds a prefix to the names of its two layers.
+        pattern = rf"(forward_|backward_)?{generated}(_\d+)?"
+        if isinstance(name, str) and re.fullmatch(pattern, name):
+            self._numbers.setdefault(name, f"#{len(self._numbers)}")
+
+    def plain(self, key, value):
+        """Return a value of a config, with generated names replaced by numbers."""
+        if key == "name":
+            return self._numbered(value)
+        if key in ("input_layers", "output_layers", "keras_history"):
+            return self._anywhere(value)
+        return value
+
+    def _numbered(self, name):
+        return self._numbers.get(name, name) if isinstance(name, str) else name
+
+    def _anywhere(self, value):
+        if isinstance(value, (list, tuple)):
+            return [self._anywhere(part) for part in value]
+        if isinstance(value, dict):
+            return {key: self._anywhere(part) for key, part in value.items()}
+        return self._numbered(value)
+
+
+def _snake_case(name):
+    """Return a class name in snake case, as Keras writes it."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

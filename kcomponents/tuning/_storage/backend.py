@@ -1,18 +1,80 @@
-"""Journal: the file of a search, which survives crashes and full disks."""
+"""The storage of a search: a journal file, or a database for several machines."""
 
+import contextlib
 import errno
 import json
 import logging
 import os
+import threading
 import time
+from collections.abc import Iterator
 
+import optuna
 from filelock import FileLock
 from optuna.storages.journal import JournalFileBackend
 
 from kcomponents._checks import fail
 from kcomponents._files import cut_torn_line
-from kcomponents._optional import needed, optuna
-from kcomponents.tuning._optuna_logging import quiet
+from kcomponents._optional import require
+
+logger = logging.getLogger("kcomponents")
+
+# Errors that a damaged or foreign journal may raise while it is read.
+DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
+    *(TypeError, ValueError),
+)
+# With these, a broken connection is noticed after half a minute, not after hours.
+POSTGRESQL = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+# Seconds that a database may be unreachable before the search fails.
+OUTAGE = 600
+# Optuna has one log level for the whole process: two threads that change and restore it
+# at the same time could leave it changed.
+_LOG_LEVEL = threading.RLock()
+
+
+def open_storage(place):
+    """Return Optuna's storage at a path or URL.
+
+    Raises:
+        ValueError: If the path or URL cannot be used.
+    """
+    with quiet():
+        return _open_database(place) if "://" in place else _open_journal(place)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what Optuna logs below a warning, and restore its level afterwards."""
+    with _LOG_LEVEL:
+        level = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(max(level, optuna.logging.WARNING))
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(level)
+
+
+def without_password(place):
+    """Return the path or URL, with its password hidden."""
+    if "://" not in place:
+        return place
+    return require("sqlalchemy").make_url(place).render_as_string(hide_password=True)
+
+
+def damage_error(place, error):
+    """Return the error to raise for a store that no search has written."""
+    rule = f"The store is not a search journal, or it is damaged ({error!r})"
+    return ValueError(f"{rule}. Received: store={place!r}")
+
+
+# Journal
 
 
 class Journal(JournalFileBackend):
@@ -20,6 +82,9 @@ class Journal(JournalFileBackend):
 
     The operating system releases its lock when a process is killed, and an incomplete
     last line is removed before the next write.
+
+    Args:
+        path: Path of the file.
     """
 
     def __init__(self, path):
@@ -42,58 +107,7 @@ class Journal(JournalFileBackend):
                 raise
 
 
-# The storage of a search: a journal file, or a database for several machines.
-
-logger = logging.getLogger("kcomponents")
-# Errors that a damaged or foreign journal may raise while it is read.
-DAMAGED = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
-    *(TypeError, ValueError),
-)
-# Seconds that a database may be unreachable before the search fails.
-OUTAGE = 600
-# With these, a broken connection is noticed after half a minute, not after hours.
-POSTGRESQL = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-
-
-def open_storage(place):
-    """Return Optuna's storage at a path or URL.
-
-    Raises:
-        ValueError: If the path or URL cannot be used.
-    """
-    with quiet():
-        return _database(place) if "://" in place else _journal(place)
-
-
-def shown(place):
-    """Return the path or URL, with its password hidden."""
-    if "://" not in place:
-        return place
-    return needed("sqlalchemy").make_url(place).render_as_string(hide_password=True)
-
-
-def patiently(function, *args, **kwargs):
-    """Call a function of a storage, and retry while its database is unreachable."""
-    begin, pause = time.monotonic(), 0.5
-    while True:
-        try:
-            return function(*args, **kwargs)
-        except _failures() as error:
-            if not _is_away(error) or time.monotonic() - begin > OUTAGE:
-                raise
-            logger.warning("Cannot reach the store, retrying: %s", _first(error))
-            time.sleep(pause)
-            pause = min(2 * pause, 10)
-
-
-def _journal(path):
+def _open_journal(path):
     folder = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)
@@ -104,17 +118,14 @@ def _journal(path):
         rule = f"The store must be a writable file ({error.strerror})"
         raise ValueError(f"{rule}. Received: store={path!r}") from error
     except DAMAGED as error:
-        raise damaged(path, error) from error
+        raise damage_error(path, error) from error
 
 
-def damaged(place, error):
-    """Return the error to raise for a store that no search has written."""
-    rule = f"The store is not a search journal, or it is damaged ({error!r})"
-    return ValueError(f"{rule}. Received: store={place!r}")
+# Database
 
 
-def _database(url):
-    sqlalchemy = needed("sqlalchemy")
+def _open_database(url):
+    sqlalchemy = require("sqlalchemy")
     try:
         kind = sqlalchemy.make_url(url).get_dialect().name
     except (sqlalchemy.exc.ArgumentError, ImportError):
@@ -124,44 +135,61 @@ def _database(url):
         fail(f"{rule}, or use postgresql://host/name.", store=url)
     settings = {"pool_pre_ping": True}
     if kind == "postgresql":
-        needed("psycopg")
+        require("psycopg")
         # SQLAlchemy before 2.1 defaults to another driver.
         own = sqlalchemy.make_url(url).set(drivername="postgresql+psycopg")
         url = own.render_as_string(hide_password=False)
         settings["connect_args"] = POSTGRESQL
     for attempt in range(4):
         try:
-            made = optuna.storages.RDBStorage(url, engine_kwargs=settings)
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=settings)
             # It wraps the storage in a cache of the trials that have ended.
-            return optuna.storages.get_storage(made)
+            return optuna.storages.get_storage(storage)
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
             # If two processes create the tables at the same time, one of them fails.
             time.sleep(0.5 * attempt)
         except sqlalchemy.exc.OperationalError as error:
-            rule = f"Cannot connect to the database ({_first(error)})"
-            raise ValueError(f"{rule}. Received: store={shown(url)!r}") from error
-    return fail("Cannot create the tables in the database.", store=shown(url))
+            rule = f"Cannot connect to the database ({_first_line(error)})"
+            shown = without_password(url)
+            raise ValueError(f"{rule}. Received: store={shown!r}") from error
+    return fail(
+        "Cannot create the tables in the database.", store=without_password(url)
+    )
 
 
-def _failures():
+def retry_during_outage(function, *args, **kwargs):
+    """Call a function of a storage, and retry while its database is unreachable."""
+    start, pause = time.monotonic(), 0.5
+    while True:
+        try:
+            return function(*args, **kwargs)
+        except _database_errors() as error:
+            if not _is_outage(error) or time.monotonic() - start > OUTAGE:
+                raise
+            logger.warning("Cannot reach the store, retrying: %s", _first_line(error))
+            time.sleep(pause)
+            pause = min(2 * pause, 10)
+
+
+def _database_errors():
     """Return the errors that a database may raise."""
-    lost = optuna.exceptions.StorageInternalError
-    return needed("sqlalchemy").exc.DBAPIError, lost
+    wrapped = optuna.exceptions.StorageInternalError
+    return require("sqlalchemy").exc.DBAPIError, wrapped
 
 
-def _is_away(error):
+def _is_outage(error):
     """Return whether the database is unreachable, as opposed to a wrong query."""
-    found = needed("sqlalchemy").exc
-    return isinstance(_cause(error), found.OperationalError | found.InterfaceError)
+    kinds = require("sqlalchemy").exc
+    return isinstance(_cause(error), kinds.OperationalError | kinds.InterfaceError)
 
 
 def _cause(error):
     """Return the database's error, which Optuna wraps when it occurs during a write."""
-    lost = isinstance(error, optuna.exceptions.StorageInternalError)
-    return error.__cause__ if lost else error
+    is_wrapped = isinstance(error, optuna.exceptions.StorageInternalError)
+    return error.__cause__ if is_wrapped else error
 
 
-def _first(error):
+def _first_line(error):
     """Return the first line of an error message."""
     error = _cause(error)
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Fingerprint: identifies a search, so that a different one does not resume it."""
+"""The identity of a search: with another space, code or data, it does not resume."""
 
 import difflib
 import functools
@@ -18,45 +18,119 @@ from kcomponents._version import __version__
 BYTES = 2**24
 # Arguments of `fit` that do not change the results.
 NO_MATTER = ("verbose",)
+LIBRARIES = ("keras-tuner", "optuna", "numpy", keras.backend.backend())
 
 
-def fingerprint(search, space, args, kwargs):
-    """Return plain values that differ if space, code, data or settings do."""
-    known = search.settings.told()
-    objective = search.oracle.objective
-    return {
-        "space": {hp.name: _plain(hp.get_config()) for hp in space.space},
-        "code": _code(search.hypermodel),
-        "data": [_described(arg) for arg in args],
-        "fit": {
-            name: _described(value)
-            for name, value in sorted(kwargs.items())
-            if name not in NO_MATTER
-        },
-        "settings": {
-            "objective": getattr(objective, "name_to_direction", objective.name),
-            "direction": objective.direction,
-            "executions_per_trial": search.executions_per_trial,
-            **{name: known[name] for name in ("sampler", "pruner", "seed")},
-            "backend": keras.backend.backend(),
-        },
-    }
+class Identity:
+    """What identifies a search; it is stored when the search starts.
+
+    Args:
+        store: Store.
+        settings: Settings.
+        hypermodel: `keras_tuner.HyperModel`.
+        oracle: `keras_tuner.Oracle`, with objective and space.
+        executions: Integer, `executions_per_trial`.
+    """
+
+    def __init__(self, store, settings, hypermodel, oracle, executions):
+        self.store, self.settings = store, settings
+        self.hypermodel, self.oracle, self.executions = hypermodel, oracle, executions
+
+    def check(self, args, kwargs, command=None):
+        """Store the identity of the search; raise if the store has another search.
+
+        Args:
+            args: Positional arguments of `fit`.
+            kwargs: Keyword arguments of `fit`.
+            command: String, the command that repeats the search, or `None`.
+        """
+        facts = self.store.facts
+        before = facts.get("fingerprint")
+        if before is None and self.store.trials():
+            self._refuse(["Another program created it."])
+        if self.settings.seed is None:
+            random_seed = random.SystemRandom().randrange(2**31)
+            self.settings.seed = facts.get("settings", {}).get("seed", random_seed)
+        now = self._fingerprint(args, kwargs)
+        if before is not None and (lines := differences(before, now)):
+            self._refuse(lines)
+        for name, value in self._facts(now, kwargs, command).items():
+            if facts.get(name) != value:
+                self.store.set_fact(name, value)
+
+    def _fingerprint(self, args, kwargs):
+        """Return plain values that differ if space, code, data or settings do."""
+        settings, objective = self.settings.as_dict(), self.oracle.objective
+        return {
+            "space": {
+                hp.name: _plain(hp.get_config()) for hp in self.oracle.get_space().space
+            },
+            "code": _code(self.hypermodel),
+            "data": [_described(arg) for arg in args],
+            "fit": {
+                name: _described(value)
+                for name, value in sorted(kwargs.items())
+                if name not in NO_MATTER
+            },
+            "settings": {
+                "objective": getattr(objective, "name_to_direction", objective.name),
+                "direction": objective.direction,
+                "executions_per_trial": self.executions,
+                **{name: settings[name] for name in ("sampler", "pruner", "seed")},
+                "backend": keras.backend.backend(),
+            },
+        }
+
+    def _facts(self, fingerprint, kwargs, command):
+        objective = self.oracle.objective
+        facts = {
+            "fingerprint": fingerprint,
+            "settings": self.settings.as_dict(),
+            "objective": {"name": objective.name, "direction": objective.direction},
+            "epochs": int(kwargs.get("epochs", 1)),
+            "versions": versions(),
+            "space": self.oracle.get_space().get_config(),
+        }
+        return facts if command is None else {**facts, "command": command}
+
+    def _refuse(self, lines):
+        shown = "\n".join(lines)
+        address, name = self.store.address, self.store.name
+        raise ValueError(
+            f"A different search already exists in this store:\n{shown}\n"
+            "Use another `project_name` (--name), or `overwrite=True` (--overwrite) to "
+            f"delete it. Received: store={address!r}, project_name={name!r}"
+        )
+
+
+@functools.cache
+def versions():
+    """Return the versions of the libraries that affect results, by name."""
+    found = {"kcomponents": __version__, "python": platform.python_version()}
+    found["keras"] = keras.__version__
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            # It is installed under another name, such as tensorflow-cpu.
+            continue
+    return found
 
 
 def differences(before, now):
-    """Return the changes as lines of a diff, none if nothing changed."""
+    """Return the changes of a fingerprint as lines of a diff, none if it is equal."""
     lines = []
     for part in before:
         old, new = _lines(before[part]), _lines(now.get(part))
         if old != new:
-            found = difflib.unified_diff(
+            diff = difflib.unified_diff(
                 old,
                 new,
                 f"{part} of the existing search",
                 f"{part} of this search",
                 n=1,
             )
-            lines += [line.rstrip("\n") for line in found]
+            lines += [line.rstrip("\n") for line in diff]
     return lines
 
 
@@ -64,6 +138,9 @@ def _lines(value):
     if isinstance(value, str):
         return value.splitlines()
     return json.dumps(value, indent=1, sort_keys=True, default=str).splitlines()
+
+
+# Parts of a fingerprint
 
 
 def _plain(value):
@@ -76,8 +153,8 @@ def _code(hypermodel):
     if type(hypermodel).__name__ != "DefaultHyperModel":
         return _source(type(hypermodel))
     if isinstance(build, functools.partial):
-        given = {**dict(enumerate(build.args)), **build.keywords}
-        lines = [f"{name} = {_described(value)}" for name, value in given.items()]
+        arguments = {**dict(enumerate(build.args)), **build.keywords}
+        lines = [f"{name} = {_described(value)}" for name, value in arguments.items()]
         return "\n".join([_source(build.func), *lines])
     return _source(build)
 
@@ -110,66 +187,3 @@ def _digest(array):
     rows = np.ascontiguousarray(array[::step] if array.ndim else array)
     content = repr(rows.tolist()).encode() if rows.dtype == object else rows.tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-# Versions of the libraries that a trial ran with.
-
-LIBRARIES = ("keras-tuner", "optuna", "numpy", keras.backend.backend())
-
-
-@functools.cache
-def versions():
-    """Return the versions of the libraries that affect results, by name."""
-    found = {"kcomponents": __version__, "python": platform.python_version()}
-    found["keras"] = keras.__version__
-    for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            # It is installed under another name, such as tensorflow-cpu.
-            continue
-    return found
-
-
-# Guard: a search resumes only if it is the same search.
-
-
-def guard(search, args, kwargs, command=None):
-    """Store the fingerprint of a search, or refuse to resume a different one."""
-    store, settings = search.store, search.settings
-    facts = store.facts
-    before = facts.get("fingerprint")
-    if before is None and store.trials():
-        _refuse(store, ["Another program created it."])
-    if settings.seed is None:
-        drawn = random.SystemRandom().randrange(2**31)
-        settings.seed = facts.get("settings", {}).get("seed", drawn)
-    now = fingerprint(search, search.oracle.get_space(), args, kwargs)
-    if before is not None and (lines := differences(before, now)):
-        _refuse(store, lines)
-    given = {
-        "fingerprint": now,
-        "settings": settings.told(),
-        "objective": {
-            "name": search.oracle.objective.name,
-            "direction": search.oracle.objective.direction,
-        },
-        "epochs": int(kwargs.get("epochs", 1)),
-        "versions": versions(),
-        "space": search.oracle.get_space().get_config(),
-    }
-    if command is not None:
-        given["command"] = command
-    for name, value in given.items():
-        if facts.get(name) != value:
-            store.set_fact(name, value)
-
-
-def _refuse(store, lines):
-    shown = "\n".join(lines)
-    raise ValueError(
-        f"A different search already exists in this store:\n{shown}\n"
-        "Use another `project_name` (--name), or `overwrite=True` (--overwrite) to "
-        "delete it. "
-        f"Received: store={store.shown!r}, project_name={store.name!r}"
-    )

@@ -1,4 +1,4 @@
-"""Opens an existing search by its folder or its store."""
+"""The folder of a search: open an existing search, write its files, check them."""
 
 import collections
 import glob
@@ -6,20 +6,25 @@ import logging
 import os
 import shutil
 
+import keras_tuner
 import psutil
 
 from kcomponents._checks import fail
 from kcomponents._files import write_whole
-from kcomponents._optional import keras_tuner
-from kcomponents.tuning._results.results import results_of, to_csv
-from kcomponents.tuning._storage.backend import DAMAGED, damaged, open_storage
+from kcomponents.tuning._results.csv_table import to_csv
+from kcomponents.tuning._results.results import results_of
+from kcomponents.tuning._storage.backend import DAMAGED, damage_error, open_storage
 from kcomponents.tuning._storage.store import Store
-from kcomponents.tuning._storage.weights import WEIGHTS, read
+from kcomponents.tuning._storage.weights import WEIGHTS, read_weights
 
+logger = logging.getLogger("kcomponents")
 JOURNAL = "journal.log"
 
 
-def opened(place, name=None):
+# Open an existing search
+
+
+def open_store(place, name=None):
     """Return the store of an existing search.
 
     Args:
@@ -42,11 +47,11 @@ def space_of(store):
     """Return the search space that is in the store."""
     config = store.facts.get("space")
     if config is None:
-        fail("Another program created this search.", store=store.shown)
+        fail("Another program created this search.", store=store.address)
     try:
         return keras_tuner.HyperParameters.from_config(config)
     except DAMAGED as error:
-        raise damaged(store.shown, error) from error
+        raise damage_error(store.address, error) from error
 
 
 def results_in(store):
@@ -55,83 +60,109 @@ def results_in(store):
     try:
         return results_of(store, space)
     except DAMAGED as error:
-        raise damaged(store.shown, error) from error
+        raise damage_error(store.address, error) from error
 
 
-# The files that a search writes when it ends.
-
-logger = logging.getLogger("kcomponents")
+# Write the files of a search
 
 
-def finish(search):
-    """Write the table of trials and the best model; delete data sent to workers."""
-    folder = search.project_dir
-    write_whole(os.path.join(folder, "results.csv"), to_csv(search.results))
-    for sent in glob.glob("data-*", root_dir=folder):
-        process = int(sent.split("-")[1])
-        # This process's folder, or one that a killed process left.
-        if process == os.getpid() or not psutil.pid_exists(process):
-            shutil.rmtree(os.path.join(folder, sent), ignore_errors=True)
-    for best in search.oracle.get_best_trials():
+class ProjectFolder:
+    """The folder of a search, with the files that it writes when it ends.
+
+    Args:
+        path: Path of the folder.
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    @property
+    def worker_data(self):
+        """Path of the folder for the arrays that this process sends to its workers."""
+        return os.path.join(self.path, f"data-{os.getpid()}")
+
+    def write_table(self, results):
+        """Write the table of trials, `results.csv`."""
+        write_whole(os.path.join(self.path, "results.csv"), to_csv(results))
+
+    def delete_worker_data(self):
+        """Delete the arrays that this process, or a killed one, sent to workers."""
+        for name in glob.glob("data-*", root_dir=self.path):
+            process = int(name.split("-")[1])
+            if process == os.getpid() or not psutil.pid_exists(process):
+                shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
+
+    def save_best(self, load):
+        """Save the best model, as `best.keras`; log a warning if that fails.
+
+        Args:
+            load: Function without arguments that returns the model.
+        """
         try:
-            _save(search.load_model(best), folder)
+            self._save(load())
         except Exception as error:
             # It was trained on another machine, or Keras cannot save its class. The
             # store still has all results.
             logger.warning("Could not save the best model as best.keras: %s", error)
 
+    def _save(self, model):
+        """Save a model atomically, replacing an earlier file."""
+        if getattr(model, "optimizer", None) is not None:
+            # Keras cannot load an optimizer that was saved before it was built.
+            model.optimizer.build(model.trainable_variables)
+        # Keras requires the suffix `.keras`.
+        temporary = os.path.join(self.path, f".{os.getpid()}.best.keras")
+        try:
+            model.save(temporary)
+            os.replace(temporary, os.path.join(self.path, "best.keras"))
+        finally:
+            if os.path.exists(temporary):
+                os.remove(temporary)
 
-def _save(model, folder):
-    """Save a model atomically, replacing an earlier file."""
-    if getattr(model, "optimizer", None) is not None:
-        # Keras cannot load an optimizer that was saved before it was built.
-        model.optimizer.build(model.trainable_variables)
-    # Keras requires the suffix `.keras`.
-    beside = os.path.join(folder, f".{os.getpid()}.best.keras")
-    try:
-        model.save(beside)
-        os.replace(beside, os.path.join(folder, "best.keras"))
-    finally:
-        if os.path.exists(beside):
-            os.remove(beside)
 
-
-# Verify: check that the store of a search is complete.
+# Check the store and the files of a search
 
 
 def problems(store, folder=None):
-    """Return one line for each problem of a search."""
+    """Return one line for each problem of a search.
+
+    Args:
+        store: Store.
+        folder: Path of the project's folder, to check the files of weights there.
+            Defaults to `None`: check the store only.
+    """
     results = results_in(store)
     trials = results["trials"]
-    found = [
+    lines = [
         f"Slot {slot} exists {count} times."
         for slot, count in collections.Counter(t["id"] for t in trials).items()
         if count > 1
     ]
-    ended = [t for t in trials if t["state"] not in ("waiting", "running")]
-    for trial in ended:
+    for trial in trials:
+        if trial["state"] in ("waiting", "running"):
+            continue
         if not trial["values"]:
-            found.append(f"Trial {trial['id']} has no values.")
+            lines.append(f"Trial {trial['id']} has no values.")
         if trial["state"] == "completed" and trial["score"] is None:
-            found.append(f"Trial {trial['id']} is completed but has no score.")
+            lines.append(f"Trial {trial['id']} is completed but has no score.")
         if trial["state"] == "failed" and not trial["reason"]:
-            found.append(f"Trial {trial['id']} failed without a reason.")
+            lines.append(f"Trial {trial['id']} failed without a reason.")
     count = sum(trial["kind"] in ("search", "baseline") for trial in trials)
     wanted = results["max_trials"]
     if wanted is not None and count < wanted and results["sampler"] != "grid":
-        found.append(f"Expected {wanted} trials, found {count}.")
-    return found + _unreadable(trials, folder)
+        lines.append(f"Expected {wanted} trials, found {count}.")
+    return lines + _unreadable_weights(trials, folder)
 
 
-def _unreadable(trials, folder):
+def _unreadable_weights(trials, folder):
     """Return one line for each weights file that cannot be read."""
-    found = []
+    lines = []
     for trial in trials if folder is not None else ():
         path = os.path.join(folder, f"trial_{trial['id']}", WEIGHTS)
         if not os.path.exists(path):
             continue
         try:
-            read(path)
+            read_weights(path)
         except Exception as error:
-            found.append(f"The weights of trial {trial['id']} are damaged: {error}")
-    return found
+            lines.append(f"The weights of trial {trial['id']} are damaged: {error}")
+    return lines

@@ -8,10 +8,15 @@ that one worker takes a trial, and that a trial ends once.
 import contextlib
 import copy
 
+import optuna
+
 from kcomponents._checks import fail
-from kcomponents._optional import optuna
-from kcomponents.tuning._optuna_logging import quiet
-from kcomponents.tuning._storage.backend import open_storage, patiently, shown
+from kcomponents.tuning._storage.backend import (
+    open_storage,
+    quiet,
+    retry_during_outage,
+    without_password,
+)
 
 
 class Store:
@@ -26,32 +31,32 @@ class Store:
     def __init__(self, place, name, direction=None):
         self.place, self.name = str(place), name
         self.storage = open_storage(self.place)
-        self.study = self._found(name, direction)
+        self.study = self._study_id(name, direction)
         self._ids = {}
 
-    def _found(self, name, direction):
+    def _study_id(self, name, direction):
         if direction is None:
             try:
                 return self._call("get_study_id_from_name", name)
             except KeyError:
                 fail(
                     "The store has no search with this name.",
-                    store=self.shown,
+                    store=self.address,
                     name=name,
                 )
-        towards = optuna.study.StudyDirection[direction.upper()]
+        goal = optuna.study.StudyDirection[direction.upper()]
         # Another process may create it at the same time.
         with contextlib.suppress(optuna.exceptions.DuplicatedStudyError), quiet():
-            self._call("create_new_study", [towards], name)
+            self._call("create_new_study", [goal], name)
         return self._call("get_study_id_from_name", name)
 
     @property
-    def shown(self):
+    def address(self):
         """The path or URL, with its password hidden."""
-        return shown(self.place)
+        return without_password(self.place)
 
     def _call(self, method, *args, **kwargs):
-        return patiently(getattr(self.storage, method), *args, **kwargs)
+        return retry_during_outage(getattr(self.storage, method), *args, **kwargs)
 
     @property
     def facts(self):
@@ -78,13 +83,13 @@ class Store:
 
     def add(self, slots):
         """Add the missing slots of a dict: slot → attributes of its trial."""
-        known = {trial.user_attrs["slot"] for trial in self.trials()}
+        present = {trial.user_attrs["slot"] for trial in self.trials()}
         waiting = optuna.trial.TrialState.WAITING
         for slot, attributes in slots.items():
-            if slot not in known:
+            if slot not in present:
                 attributes = {"slot": slot, **attributes}
-                made = optuna.trial.create_trial(state=waiting, user_attrs=attributes)
-                self._call("create_new_trial", self.study, made)
+                trial = optuna.trial.create_trial(state=waiting, user_attrs=attributes)
+                self._call("create_new_trial", self.study, trial)
 
     def _id(self, trial):
         if trial.number not in self._ids:
@@ -120,10 +125,10 @@ class Store:
                 self._call("set_trial_user_attr", self._id(trial), name, value)
 
     def set_parameters(self, trial, parameters):
-        """Set missing parameters of a dict: name → (value, distribution)."""
-        for name, (drawn, distribution) in parameters.items():
+        """Set missing parameters of a dict: name → (number, distribution)."""
+        for name, (number, distribution) in parameters.items():
             if name not in trial.params:
-                inner = distribution.to_internal_repr(drawn)
+                inner = distribution.to_internal_repr(number)
                 self._call(
                     "set_trial_param", self._id(trial), name, inner, distribution
                 )
@@ -132,7 +137,7 @@ class Store:
         """Set the value of a trial after a number of epochs."""
         self._call("set_trial_intermediate_value", self._id(trial), step, value)
 
-    def give_back(self, trial):
+    def release(self, trial):
         """Let a trial wait for another worker."""
         # Without this, the next worker could be mistaken for the previous one.
         self.note(trial, owner=None)
@@ -150,9 +155,10 @@ class Store:
             return False
         return True
 
-    def judge(self, trial, pruner):
+    def prunes(self, trial, pruner):
         """Return whether an Optuna pruner would prune the trial."""
-        study = optuna.load_study(
-            study_name=self.name, storage=self.storage, pruner=pruner
-        )
-        return patiently(pruner.prune, study, self.read(trial))
+        with quiet():
+            study = optuna.load_study(
+                study_name=self.name, storage=self.storage, pruner=pruner
+            )
+            return retry_during_outage(pruner.prune, study, self.read(trial))

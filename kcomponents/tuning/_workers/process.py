@@ -3,25 +3,25 @@
 import os
 import sys
 
-from kcomponents._backends import devices
+from kcomponents import _backends
 from kcomponents.tuning._engine.stop import Stop
-from kcomponents.tuning._workers.payload import unpacked
+from kcomponents.tuning._workers.payload import from_bytes
 
 
-def main(parent, compiled):
-    """Run trials of the search that is read from standard input.
+def main(parent, cache):
+    """Run trials of the search on standard input, which `payload.to_bytes` wrote.
 
     Args:
-        parent: Integer, id of the parent process; this one ends with it.
-        compiled: String, folder in which the workers share compiled programs.
+        parent: Integer, ID of the parent process; this one ends with it.
+        cache: String, folder in which the workers share compiled programs.
     """
-    devices.share_compiled(compiled)
+    _backends.share_compiled(cache)
     if "KCOMPONENTS_GPU_FRACTION" in os.environ:
-        devices.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
-    search, args, kwargs = unpacked(sys.stdin.buffer.read())
+        _backends.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
+    search, args, kwargs = from_bytes(sys.stdin.buffer.read())
     stop = Stop(search.store, search.settings.max_hours, parent)
     with stop.on_signals():
-        search.work(args, kwargs, stop, search.settings.trials_per_process)
+        search.run_trials(args, kwargs, stop, search.settings.trials_per_process)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import sys
 
 import keras
 
-from kcomponents._backends import devices
+from kcomponents import _backends
 from kcomponents._checks import fail
-from kcomponents._optional import needed
+from kcomponents._optional import require
 from kcomponents.tuning._engine.stop import Stop
 from kcomponents.tuning._workers.environment import environment, share_of
-from kcomponents.tuning._workers.payload import packed, unpacked
+from kcomponents.tuning._workers.payload import from_bytes, to_bytes
 
 # How often Ray restarts an actor that died.
 RESTARTS = 4
@@ -22,23 +22,23 @@ RESTARTS = 4
 PAUSE, ANSWER = 0.5, 10
 
 
-def run_actors(search, data, stop, shown):
+def run_actors(search, data, stop, show_progress):
     """Run a search with Ray actors until every trial has ended or it is stopped.
 
     Args:
         search: Search.
         data: Positional and keyword arguments of `fit`.
         stop: Stop.
-        shown: Function that displays the progress.
+        show_progress: Function that displays the progress.
 
     Raises:
         ValueError: If the data cannot be sent to workers, there are too few GPUs, or a
             node cannot reach the store.
         RuntimeError: If actors die repeatedly before they finish a trial.
     """
-    ray = needed("ray")
-    begun_here = not ray.is_initialized()
-    if begun_here:
+    ray = require("ray")
+    is_own = not ray.is_initialized()
+    if is_own:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Joins the cluster of `RAY_ADDRESS` or `ray start`, or starts a local one.
         ray.init(
@@ -47,9 +47,9 @@ def run_actors(search, data, stop, shown):
     try:
         # Replaces Ray's own handler of SIGTERM, which exits at once.
         with stop.on_signals():
-            Actors(ray, search, *data).run(stop, shown)
+            Actors(ray, search, *data).run(stop, show_progress)
     finally:
-        if begun_here:
+        if is_own:
             ray.shutdown()
 
 
@@ -57,7 +57,7 @@ class Worker:
     """An actor: runs trials in one thread, and receives `end` in another."""
 
     def __init__(self):
-        self.stop, self.why = None, None
+        self.stop, self.reason = None, None
 
     def work(self, content, place):
         """Run trials until none is left, or `trials_per_process` are done."""
@@ -65,13 +65,13 @@ class Worker:
             rule = "Every node must reach the store. Set `directory` to a folder that"
             fail(f"{rule} all nodes share, or `store` to a database.", store=place)
         if "KCOMPONENTS_GPU_FRACTION" in os.environ:
-            devices.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
-        search, args, kwargs = unpacked(content)
+            _backends.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
+        search, args, kwargs = from_bytes(content)
         self.stop = Stop(search.store, search.settings.max_hours)
-        self.stop.why = self.why
+        self.stop.reason = self.reason
         limit = search.settings.trials_per_process
         try:
-            search.work(args, kwargs, self.stop, limit)
+            search.run_trials(args, kwargs, self.stop, limit)
         except Exception as error:
             # Not every error can be pickled for the process that started the search.
             kind = ValueError if isinstance(error, ValueError) else RuntimeError
@@ -79,9 +79,9 @@ class Worker:
 
     def end(self):
         """Ask the worker to end after the current epoch."""
-        self.why = "the search was ended"
+        self.reason = "the search was ended"
         if self.stop is not None:
-            self.stop.why = self.why
+            self.stop.reason = self.reason
 
 
 class Actors:
@@ -96,13 +96,13 @@ class Actors:
 
     def __init__(self, ray, search, args, kwargs):
         self.ray, self.search, settings = ray, search, search.settings
-        there = ray.cluster_resources()
-        cores = max(1, int(there.get("CPU", 1)))
-        gpus = [str(number) for number in range(int(there.get("GPU", 0)))]
+        resources = ray.cluster_resources()
+        cores = max(1, int(resources.get("CPU", 1)))
+        gpus = [str(number) for number in range(int(resources.get("GPU", 0)))]
         self.count = settings.workers or cores
         share = share_of(self.count, settings.gpus_per_worker, gpus)
-        self.content = ray.put(packed(search, args, kwargs))
-        self.kind = ray.remote(Worker).options(
+        self.content = ray.put(to_bytes(search, args, kwargs))
+        self.actor_class = ray.remote(Worker).options(
             num_cpus=1,
             num_gpus=share,
             max_restarts=RESTARTS,
@@ -115,38 +115,38 @@ class Actors:
         # Ray's reference to an actor's call → the actor, trials finished before it.
         self._alive = {}
 
-    def run(self, stop, shown):
+    def run(self, stop, show_progress):
         """Run until every trial has ended or the search is stopped."""
         engine = self.search.engine
         try:
-            while not stop.asked and engine.left():
+            while not stop.is_due and engine.has_unfinished():
                 while len(self._alive) < self.count:
                     self._start()
-                shown()
+                show_progress()
                 for work in self.ray.wait(list(self._alive), timeout=PAUSE)[0]:
-                    self._ended(work)
-                engine.reaper.look()
-                engine.check()
+                    self._remove(work)
+                engine.reaper.reclaim_expired()
+                engine.check_crashes()
         finally:
             self._end()
 
     def _start(self):
-        actor = self.kind.remote()
+        actor = self.actor_class.remote()
         place = self.search.store.place
         place = place if "://" in place else os.path.abspath(place)
         work = actor.work.remote(self.content, place)
-        self._alive[work] = actor, self._finished()
+        self._alive[work] = actor, self._finished_count()
 
-    def _finished(self):
+    def _finished_count(self):
         return sum(trial.state.is_finished() for trial in self.search.store.trials())
 
-    def _ended(self, work):
+    def _remove(self, work):
         """Remove an actor that is done or was restarted too often."""
         actor, finished = self._alive.pop(work)
         try:
             self.ray.get(work)
         except self.ray.exceptions.RayActorError as error:
-            if self._finished() == finished:
+            if self._finished_count() == finished:
                 raise RuntimeError(
                     f"A Ray actor died {RESTARTS + 1} times without finishing a trial. "
                     f"Ray's error:\n{error}"
@@ -157,9 +157,8 @@ class Actors:
         """Ask all actors to end, and wait until their current epochs are done."""
         left = list(self._alive)
         while left:
-            asked = {self._alive[work][0].end.remote(): work for work in left}
-            answers = self._ready(asked, ANSWER)
-            works = [asked[answer] for answer in answers]
+            calls = {self._alive[work][0].end.remote(): work for work in left}
+            works = [calls[call] for call in self._ready(calls, ANSWER)]
             done = self._ready(works, PAUSE)
             left = [work for work in works if work not in done]
         for actor, _ in self._alive.values():

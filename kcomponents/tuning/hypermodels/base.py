@@ -6,7 +6,7 @@ import keras
 
 from kcomponents import activations
 from kcomponents._checks import fail, one_of, positive_int
-from kcomponents._optional import needed
+from kcomponents._optional import require
 from kcomponents.tuning._choice_arguments import Layers, choices_of, default_of
 from kcomponents.tuning.choices import (
     choose_dropout,
@@ -21,46 +21,7 @@ if TYPE_CHECKING:
 TASKS = "classification", "regression"
 
 
-def pair(name, bounds):
-    """Return `(lowest, highest)` as positive integers; one integer is both."""
-    if isinstance(bounds, int):
-        bounds = bounds, bounds
-    if len(bounds) != 2:
-        fail(f"`{name}` must be a pair (lowest, highest).", **{name: bounds})
-    low, high = (positive_int(name, bound) for bound in bounds)
-    if low > high:
-        rule = f"`{name}` must be a pair (lowest, highest), with lowest <= highest."
-        fail(rule, **{name: bounds})
-    return low, high
-
-
-def sizes(name, choices):
-    """Return one or more positive integers as a list."""
-    listed = [choices] if isinstance(choices, int) else list(choices)
-    if not listed:
-        fail(f"`{name}` must have at least one choice.", **{name: choices})
-    return [positive_int(name, size) for size in listed]
-
-
-def shape(input_shape, ranks):
-    """Return the shape as a tuple; raise if its rank is not in `ranks`."""
-    sizes = tuple(input_shape)
-    if ranks and len(sizes) not in ranks:
-        axes = " or ".join(map(str, ranks))
-        fail(f"`input_shape` must have {axes} axes.", input_shape=input_shape)
-    return sizes
-
-
-def function_names(choices):
-    """Return the choices; raise if one is a layer: recurrent layers need functions."""
-    for choice in choices:
-        if isinstance(activations.get(choice), keras.layers.Layer):
-            rule = "Activations of recurrent layers must be functions, not layers."
-            fail(rule, activation=choice)
-    return choices_of(choices)
-
-
-class Ready:
+class ReadyHyperModel:
     """Mixin of the ready hypermodels: their common arguments and choices."""
 
     # Allowed numbers of axes of the input; empty for any number.
@@ -77,7 +38,7 @@ class Ready:
         self.units = sizes("units", units)
         self.settings = settings
         # Check the ranges and choices now, not in the first trial.
-        hp = needed("keras_tuner").HyperParameters()
+        hp = require("keras_tuner").HyperParameters()
         self.choose_regularizer(hp)
         self.choose_dropout(hp)
         self.choose_normalization(hp)
@@ -135,3 +96,42 @@ class Ready:
             model.compile(optimizer, "mse", metrics=["mae"])
         decay_kernels_only(optimizer, model)
         return model
+
+
+def pair(name, bounds):
+    """Return `(lowest, highest)` as positive integers; one integer is both."""
+    if isinstance(bounds, int):
+        bounds = bounds, bounds
+    if len(bounds) != 2:
+        fail(f"`{name}` must be a pair (lowest, highest).", **{name: bounds})
+    low, high = (positive_int(name, bound) for bound in bounds)
+    if low > high:
+        rule = f"`{name}` must be a pair (lowest, highest), with lowest <= highest."
+        fail(rule, **{name: bounds})
+    return low, high
+
+
+def sizes(name, choices):
+    """Return one or more positive integers as a list."""
+    listed = [choices] if isinstance(choices, int) else list(choices)
+    if not listed:
+        fail(f"`{name}` must have at least one choice.", **{name: choices})
+    return [positive_int(name, size) for size in listed]
+
+
+def shape(input_shape, ranks):
+    """Return the shape as a tuple; raise if its rank is not in `ranks`."""
+    sizes = tuple(input_shape)
+    if ranks and len(sizes) not in ranks:
+        axes = " or ".join(map(str, ranks))
+        fail(f"`input_shape` must have {axes} axes.", input_shape=input_shape)
+    return sizes
+
+
+def function_names(choices):
+    """Return the choices; raise if one is a layer: recurrent layers need functions."""
+    for choice in choices:
+        if isinstance(activations.get(choice), keras.layers.Layer):
+            rule = "Activations of recurrent layers must be functions, not layers."
+            fail(rule, activation=choice)
+    return choices_of(choices)

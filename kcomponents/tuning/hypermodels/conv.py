@@ -7,10 +7,10 @@ import keras_tuner
 
 from kcomponents.tuning._choice_arguments import Layers, equal_widths
 from kcomponents.tuning.activation import CHOICES, choose_activation
-from kcomponents.tuning.hypermodels.base import Ready, sizes
+from kcomponents.tuning.hypermodels.base import ReadyHyperModel, sizes
 
 
-class ConvHyperModel(Ready, keras_tuner.HyperModel):
+class ConvHyperModel(ReadyHyperModel, keras_tuner.HyperModel):
     """Search space of convolutional networks for images or sequences.
 
     The models have `depth` blocks of convolution, normalization, activation, pooling

@@ -8,10 +8,10 @@ import keras_tuner
 
 from kcomponents.tuning._choice_arguments import Layers, equal_widths
 from kcomponents.tuning.activation import CHOICES, choose_activation
-from kcomponents.tuning.hypermodels.base import Ready
+from kcomponents.tuning.hypermodels.base import ReadyHyperModel
 
 
-class DenseHyperModel(Ready, keras_tuner.HyperModel):
+class DenseHyperModel(ReadyHyperModel, keras_tuner.HyperModel):
     """Search space of dense networks.
 
     Each hidden layer consists of `Dense`, normalization, activation and dropout. Maxout

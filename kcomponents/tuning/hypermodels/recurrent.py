@@ -10,7 +10,7 @@ from kcomponents import activations
 from kcomponents._checks import one_of
 from kcomponents.initializers import IRNN
 from kcomponents.tuning._choice_arguments import choices_of, default_of
-from kcomponents.tuning.hypermodels.base import Ready, function_names
+from kcomponents.tuning.hypermodels.base import ReadyHyperModel, function_names
 
 CELLS = {
     "lstm": keras.layers.LSTM,
@@ -20,7 +20,7 @@ CELLS = {
 }
 
 
-class RecurrentHyperModel(Ready, keras_tuner.HyperModel):
+class RecurrentHyperModel(ReadyHyperModel, keras_tuner.HyperModel):
     """Search space of recurrent networks; the output layer reads the last state.
 
     The models have `depth` recurrent layers, each with normalization and dropout. An

@@ -1,7 +1,7 @@
-"""Wrapped: base class of hypermodels that change the models of another one."""
+"""Hypermodels that change the models of another hypermodel."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import keras_tuner
@@ -13,11 +13,8 @@ from kcomponents.tuning.activation import CHOICES, choose_activation
 from kcomponents.tuning.choices import choose_regularizer
 from kcomponents.tuning.hypermodels._rewrite import with_activation
 
-if TYPE_CHECKING:
-    import keras_tuner
 
-
-class Wrapped:
+class HyperModelWrapper:
     """Mixin that passes on all methods of the inner hypermodel except `build`."""
 
     def __init__(self, hypermodel, name):
@@ -27,18 +24,18 @@ class Wrapped:
         super().__init__(name=name)
         self.hypermodel = hypermodel
 
-    def build_inner(self, hp: "keras_tuner.HyperParameters") -> keras.Model:
+    def build_inner(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Return the model of the inner hypermodel."""
         return build_with(self.hypermodel, hp)
 
-    def declare_hyperparameters(self, hp: "keras_tuner.HyperParameters") -> None:
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declare the hyperparameters of the inner hypermodel."""
         if hasattr(self.hypermodel, "declare_hyperparameters"):
             self.hypermodel.declare_hyperparameters(hp)
 
     def fit(
         self,
-        hp: "keras_tuner.HyperParameters",
+        hp: keras_tuner.HyperParameters,
         model: keras.Model,
         *args: Any,
         **kwargs: Any,
@@ -49,7 +46,7 @@ class Wrapped:
         return super().fit(hp, model, *args, **kwargs)
 
 
-class WithActivation(Wrapped, keras_tuner.HyperModel):
+class WithActivation(HyperModelWrapper, keras_tuner.HyperModel):
     """Let a search choose the hidden activation of an existing hypermodel.
 
     It registers the hyperparameters of `activation`, builds the model of the given
@@ -120,7 +117,7 @@ class WithActivation(Wrapped, keras_tuner.HyperModel):
         return with_activation(self.build_inner(hp), hidden, self.exclude)
 
 
-class Regularized(Wrapped, keras_tuner.HyperModel):
+class Regularized(HyperModelWrapper, keras_tuner.HyperModel):
     """Let a search choose the kernel regularizer of an existing hypermodel.
 
     It registers the hyperparameters of `regularizer`, builds the model of the given

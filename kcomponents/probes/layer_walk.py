@@ -1,0 +1,230 @@
+"""The layers of a model: their paths, activations and unit axes.
+
+Callbacks and other extensions may use these functions: `named_layers` for all layers,
+`watched_layers` for those with an activation, `activation_of` and `last_activation` for
+the activation of a layer, and `patterns` and `select` for paths that a user gives.
+"""
+
+import collections
+import difflib
+import itertools
+import re
+from typing import NamedTuple
+
+import keras
+
+from kcomponents import _activation_traits, _keras
+from kcomponents._checks import fail
+
+# Registered name → activation, because this module must not import the layers of the
+# package. These layers only apply an activation to their inputs, `None` for their own.
+BARE = {
+    "Activation": None,
+    "ELU": "elu",
+    "LeakyReLU": "leaky_relu",
+    "PReLU": "prelu",
+    "ReLU": "relu",
+    "Softmax": "softmax",
+    "kcomponents>Maxout": "maxout",
+    "kcomponents>PReLU": "prelu",
+    "kcomponents>RReLU": "rrelu",
+}
+# These layers apply an activation among other things.
+WHOLE = {
+    "ConvLSTMCell": "lstm",
+    "GRUCell": "gru",
+    "LSTMCell": "lstm",
+    "kcomponents>MaxoutConv1D": "maxout",
+    "kcomponents>MaxoutConv2D": "maxout",
+    "kcomponents>MaxoutConv3D": "maxout",
+    "kcomponents>MaxoutDense": "maxout",
+}
+# Name of a function → name of the activation.
+ALIASES = {**_activation_traits.ALIASES, "<lambda>": "custom"}
+
+
+class WatchedLayer(NamedTuple):
+    """A layer that applies an activation, and the axis of its units."""
+
+    path: str
+    layer: keras.layers.Layer
+    activation: str
+    axis: int
+
+
+def watched_layers(model):
+    """List the layers inside `model` that apply an activation, depth first.
+
+    Shared layers are listed once. Layers inside a listed layer are not listed: its
+    activation, the pieces of a maxout, and the layers that an RNN runs.
+    """
+    below = list(named_layers(model).items())
+    hidden, found = set(), []
+    for _, layer in below:
+        if runs_in_scan(layer) or activation_of(layer):
+            hidden.update(id(inner) for inner in named_layers(layer).values())
+    for path, layer in below:
+        activation = activation_of(layer)
+        if activation and id(layer) not in hidden:
+            before = found[-1].axis if found else -1
+            found.append(WatchedLayer(path, layer, activation, _axis(layer, before)))
+    return found
+
+
+def named_layers(model):
+    """Return `{path: layer}` for all layers inside `model`, depth first, each once.
+
+    The path is `layer.path`. If Keras has not set it, as in layers without weights, or
+    two layers have the same, the path is the names of the parents and the layer.
+    """
+    # Keras leaves out the name of the outermost model if it is functional.
+    top = "" if hasattr(model, "operations") else model.path or model.name
+    below = list(_below(model, top, top, {id(model)}))
+    counts = collections.Counter(path for path, _, _ in below)
+    found = {}
+    for path, names, layer in below:
+        name = path if counts[path] == 1 else names
+        numbered = (f"{name}_{n}" for n in itertools.count(1))
+        names_to_try = itertools.chain([name], numbered)
+        found[next(n for n in names_to_try if n not in found)] = layer
+    return found
+
+
+def _below(parent, path, names, seen):
+    """Yield path, joined names and layer for all layers that are not in `seen`."""
+    for layer in _keras.sublayers(parent):
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            own = layer.path or f"{path}/{layer.name}".lstrip("/")
+            joined = f"{names}/{layer.name}".lstrip("/")
+            yield own, joined, layer
+            yield from _below(layer, own, joined, seen)
+
+
+def _axis(layer, before):
+    """Return the axis of a layer's units; `before` is the axis of the layer before."""
+    if isinstance(layer, keras.layers.TimeDistributed):
+        inner = watched_layers(layer)
+        axis = inner[-1].axis if inner else -1
+        return axis + 1 if axis > 0 else axis
+    if isinstance(layer, keras.layers.Bidirectional):
+        return _axis(layer.forward_layer, before)
+    if isinstance(layer, keras.layers.RNN):
+        axis = _axis(layer.cell, -1)
+        return axis + 1 if axis > 0 and layer.return_sequences else axis
+    if data_format := getattr(layer, "data_format", None):
+        return 1 if data_format == "channels_first" else -1
+    axis = getattr(layer, "axis", before)
+    return axis if is_bare(layer) and isinstance(axis, int) else -1
+
+
+def activation_of(layer):
+    """Return the name of the activation that a layer's output went through, or None.
+
+    A layer that contains other layers has none; call this for each inner layer.
+    """
+    if runs_in_scan(layer):
+        return _of_the_inner(layer)
+    if isinstance(layer, keras.layers.ReLU) and layer.negative_slope:
+        return "leaky_relu"
+    known = _registered(layer, {**BARE, **WHOLE})
+    if known:
+        return known
+    if not hasattr(layer, "activation") or _others(layer):
+        return None
+    return _name(layer.activation)
+
+
+def is_bare(layer):
+    """Return whether a layer only applies an activation to its inputs."""
+    return bool(_names(layer) & set(BARE))
+
+
+def runs_in_scan(layer):
+    """Return whether a layer runs its inner layers in a loop over time steps."""
+    kinds = "Bidirectional", "RNN", "StackedRNNCells", "TimeDistributed"
+    return isinstance(layer, tuple(getattr(keras.layers, kind) for kind in kinds))
+
+
+def _of_the_inner(layer):
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return last_activation(layer.layer)
+    if isinstance(layer, keras.layers.Bidirectional):
+        return activation_of(layer.forward_layer)
+    stacked = isinstance(layer, keras.layers.StackedRNNCells)
+    cell = layer.cells[-1] if stacked else layer.cell
+    if runs_in_scan(cell):
+        return activation_of(cell)
+    if isinstance(cell, keras.layers.SimpleRNNCell):
+        return _name(cell.activation)
+    # Other cells may use their activations in any way, so use the name of the cell.
+    return _registered(cell, WHOLE) or type(cell).__name__.lower()
+
+
+def last_activation(layer):
+    """Return the activation of a layer, or of the last layer inside it."""
+    while activation_of(layer) is None and _keras.sublayers(layer):
+        layer = _keras.sublayers(layer)[-1]
+    return activation_of(layer)
+
+
+def _names(layer):
+    return {keras.saving.get_registered_name(cls) for cls in type(layer).__mro__}
+
+
+def _registered(layer, table):
+    names = map(keras.saving.get_registered_name, type(layer).__mro__)
+    return next((table[name] for name in names if table.get(name)), None)
+
+
+def _others(layer):
+    """Return the layers inside a layer, without its activation."""
+    within = _keras.sublayers(layer)
+    return [inner for inner in within if inner is not layer.activation]
+
+
+def _name(activation):
+    if activation is None:
+        return "linear"
+    if isinstance(activation, keras.layers.Layer):
+        return last_activation(activation) or type(activation).__name__.lower()
+    if not isinstance(activation, str) and not callable(activation):
+        return None
+    named = isinstance(activation, str)
+    name = activation if named else getattr(activation, "__name__", "custom")
+    return ALIASES.get(name.lower(), name.lower())
+
+
+def select(paths, include, name="layers"):
+    """Return the paths that match any of the regular expressions `include`."""
+    paths = list(paths)
+    if include is None:
+        return paths
+    given = patterns(include, name)
+    chosen = {path for pattern in given for path in _found(paths, pattern, name)}
+    return [path for path in paths if path in chosen]
+
+
+def patterns(include, name="layers"):
+    """Return `include` as a list; raise unless it is one or more valid patterns."""
+    given = [include] if isinstance(include, str) else include
+    listed = isinstance(given, (list, tuple)) and len(given) > 0
+    if not listed or not all(isinstance(pattern, str) for pattern in given):
+        rule = f"`{name}` must be a regular expression, or a list with at least one."
+        fail(rule, **{name: include})
+    for pattern in given:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            rule = f"`{name}` must be a valid regular expression: {error}."
+            fail(rule, **{name: pattern})
+    return list(given)
+
+
+def _found(paths, pattern, name):
+    found = [path for path in paths if re.search(pattern, path)]
+    if not found:
+        near = difflib.get_close_matches(pattern, paths, cutoff=0.4) or paths[:10]
+        hint = f"Did you mean one of {', '.join(map(repr, near))}?" if near else ""
+        fail(f"`{name}` matches no path. {hint}".strip(), **{name: pattern})
+    return found

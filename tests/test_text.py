@@ -1,0 +1,96 @@
+"""Names and numbers as readers see them."""
+
+import math
+
+import pytest
+
+from kcomponents import _text
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        (0.00123456, "0.00123"),
+        (1e-9, "1e-9"),
+        (6.02e23, "6.02e23"),
+        (84285.4, "84,285"),
+        (21450, "21,450"),
+        (1.0, "1"),
+        (math.nan, "NaN"),
+        (-math.inf, "-infinite"),
+        (None, "unknown"),
+        ("nan", "nan"),
+    ],
+)
+def test_numbers_are_short(value, shown):
+    assert _text.number(value) == shown
+
+
+def test_labels_leave_out_what_all_begin_with():
+    found = _text.labels(["net/a/kernel", "net/b/kernel"])
+    assert list(found.values()) == ["a/kernel", "b/kernel"]
+
+
+def test_labels_are_short_and_all_different():
+    paths = [f"net/{'x' * 30}_{n}_{'y' * 30}" for n in range(20)]
+    found = _text.labels(paths, 16)
+    assert len(set(found.values())) == 20
+    assert all(len(label) <= 16 and "…" in label for label in found.values())
+
+
+def test_the_label_of_one_layer_is_its_own_name():
+    assert _text.labels(["net/dense"]) == {"net/dense": "dense"}
+    assert _text.labels([""]) == {"": "?"}
+
+
+def test_wide_letters_count_as_wide():
+    assert len(_text.shorten("層" * 30, 16)) < 11
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_what_is_shortened_keeps_its_ends(width):
+    short = _text.shorten("abcdefghijkl", width)
+    assert len(short) == width and "…" in short
+    assert width < 3 or (short[0], short[-1]) == ("a", "l")
+
+
+def test_control_characters_do_not_pass():
+    assert _text.clean("a\x1b[2J\x00\ud800\u202eb\n\tc") == "a�[2J���b\n\tc"
+    assert _text.one_line(" a\n b\tc ") == "a b c"
+
+
+def test_values_that_go_together_become_one_text():
+    assert _text.choices(("relu", ("a", 1), 0.5)) == ["relu", "a with 1", "0.5"]
+
+
+@pytest.mark.parametrize(
+    "value, is_number, is_finite",
+    [
+        (0, True, True),
+        (-2.5, True, True),
+        (9e99, True, True),
+        (1e100, True, False),
+        (-1e100, True, False),
+        (math.inf, True, False),
+        (math.nan, True, False),
+        (True, False, False),
+        (None, False, False),
+        ("1", False, False),
+    ],
+)
+def test_a_number_is_finite_if_it_can_be_plotted(value, is_number, is_finite):
+    assert _text.is_number(value) == is_number
+    assert _text.is_finite(value) == is_finite
+
+
+@pytest.mark.parametrize(
+    "number, noun, text",
+    [(1, "seed", "1 seed"), (0, "seed", "0 seeds"), (1234, "class", "1,234 classes")],
+)
+def test_a_quantity_has_the_plural_of_its_noun(number, noun, text):
+    assert _text.quantity(number, noun) == text
+
+
+def test_a_listing_ends_after_five_items():
+    assert _text.listing([0, 1.5, "a"]) == "0, 1.5, a"
+    assert _text.listing(range(6)) == "0, 1, 2, 3, 4, ..."
