@@ -8,7 +8,7 @@ this package that a saved model contains.
 import importlib
 from typing import TYPE_CHECKING
 
-from kcomponents import _registration
+from kcomponents import _console, _registration  # noqa: F401 (filters the logger)
 from kcomponents._version import __version__ as __version__
 
 if TYPE_CHECKING:

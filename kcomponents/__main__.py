@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from kcomponents._command_parser import command_parser
+from kcomponents._console import show, show_error
 
 # Suffixes of the files that `--output` may name.
 PAGES, JSON = ("", ".html", ".htm"), ("", ".json")
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = str(error).strip() or type(error).__name__
         if arguments.command == "report":
             message = " ".join(message.split())
-        _write(f"kcomponents {arguments.command}: {message}\n", sys.stderr)
+        show_error(f"kcomponents {arguments.command}: {message}")
         return 2
     return 0
 
@@ -109,11 +110,12 @@ def _report(arguments):
     if arguments.output and not arguments.json:
         _page(records, arguments.output)
         return
-    text = (_json if arguments.json else _text)(records) + "\n"
+    text = (_json if arguments.json else _text)(records)
     if arguments.output:
-        write_whole(arguments.output, text)
+        write_whole(arguments.output, f"{text}\n")
     else:
-        _write(text, sys.stdout)
+        # The texts of reports are clean, apart from the colors on a terminal.
+        show(text, colors=not arguments.json)
 
 
 def _names(paths):
@@ -145,17 +147,13 @@ def _json(records):
 
 def _text(records):
     from kcomponents import report
+    from kcomponents._text import one_line
 
     if len(records) == 1:
         return report.to_text(None, *records.values())
     texts = {name: report.to_text(None, record) for name, record in records.items()}
-    return "\n\n\n".join(f"== {name} ==\n\n{text}" for name, text in texts.items())
-
-
-def _write(text, stream):
-    # Characters that the console cannot encode are shown as "?".
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
+    parts = (f"== {one_line(name)} ==\n\n{text}" for name, text in texts.items())
+    return "\n\n\n".join(parts)
 
 
 if __name__ == "__main__":

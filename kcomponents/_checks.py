@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from kcomponents._text import clean
+
 # The most characters shown of a value, or of a rule that contains one.
 LONGEST = 2000
 
@@ -15,7 +17,8 @@ def fail(rule: str, /, **received: Any) -> NoReturn:
     """Raise a ValueError that states the rule and shows what was received."""
     texts = ((_short(name), _short(_text(value))) for name, value in received.items())
     shown = ", ".join(f"{name}={text}" for name, text in texts)
-    raise ValueError(f"{_short(rule)} Received: {shown}")
+    # A rule may contain a name from elsewhere, and the error may be printed.
+    raise ValueError(clean(f"{_short(rule)} Received: {shown}"))
 
 
 def _text(value):

@@ -2,6 +2,7 @@
 
 import argparse
 
+from kcomponents._console import show_error
 from kcomponents._version import __version__
 
 DESCRIPTION = "Diagnose Keras training runs, and search hyperparameters."
@@ -48,9 +49,19 @@ and 1 if `verify` finds a problem.
 DEFAULT = " (default: %(default)s)"
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors, which contain the arguments, are fit for a terminal."""
+
+    def exit(self, status=0, message=None):
+        """Print the message, and exit."""
+        if message:
+            show_error(message.removesuffix("\n"))
+        super().exit(status)
+
+
 def command_parser():
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser("kcomponents", description=DESCRIPTION)
+    parser = Parser("kcomponents", description=DESCRIPTION)
     shown = f"kcomponents {__version__}"
     parser.add_argument("--version", action="version", version=shown)
     commands = parser.add_subparsers(

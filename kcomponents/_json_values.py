@@ -12,6 +12,8 @@ from kcomponents._checks import fail
 NOT_FINITE = ("nan", "inf", "-inf")
 # The most levels of nested lists and dicts; Python's own limit is ten times higher.
 DEEPEST = 100
+# JSON in a file has a few levels around such values.
+DEEPEST_JSON = DEEPEST + 10
 
 
 def count(name: str, value: Any) -> int:
@@ -72,23 +74,37 @@ def to_json(value: Any) -> str:
 
     Strings such as `"nan"` get a leading `'`; `from_json` reverses both.
     """
-    return json.dumps(_encode(value), allow_nan=False)
+    return json.dumps(_encode(value, 0), allow_nan=False)
 
 
 def from_json(text: str) -> Any:
-    """Return the plain values from a text that `to_json` returned."""
+    """Return the plain values from a text that `to_json` returned.
+
+    Raises:
+        ValueError: If it is not JSON, is nested too deep, or has a key twice.
+    """
     try:
-        return _decode(json.loads(text))
+        return _decode(json.loads(text, object_pairs_hook=_unique), 0)
     except RecursionError:
         # Only a file from elsewhere is nested this deep.
         fail(f"Lists and dicts must not be nested more than {DEEPEST} deep.", text=text)
 
 
-def _encode(value):
+def _unique(pairs):
+    """Return a dict; raise if a key is there twice, because one value would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        fail("A dict must have each key once.", keys=[key for key, _ in pairs])
+    return found
+
+
+def _encode(value, depth):
+    if isinstance(value, dict | list) and depth > DEEPEST_JSON:
+        _check_depth("value", depth)
     if isinstance(value, dict):
-        return {key: _encode(part) for key, part in value.items()}
+        return {key: _encode(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list):
-        return [_encode(part) for part in value]
+        return [_encode(part, depth + 1) for part in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str) and value.lstrip("'") in NOT_FINITE:
@@ -96,11 +112,13 @@ def _encode(value):
     return value
 
 
-def _decode(value):
+def _decode(value, depth):
+    if isinstance(value, dict | list) and depth > DEEPEST_JSON:
+        _check_depth("value", depth)
     if isinstance(value, dict):
-        return {key: _decode(part) for key, part in value.items()}
+        return {key: _decode(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list):
-        return [_decode(part) for part in value]
+        return [_decode(part, depth + 1) for part in value]
     if isinstance(value, str) and value.lstrip("'") in NOT_FINITE:
         return float(value) if value in NOT_FINITE else value[1:]
     return value

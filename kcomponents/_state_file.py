@@ -7,10 +7,11 @@ as JSON. `Generations` keeps the last state and the one before.
 import contextlib
 import errno
 import lzma
+import math
 import os
+import re
 import struct
 import tempfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,13 +20,27 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcomponents import _console
 from kcomponents._checks import fail
-from kcomponents._files import Path, remove_torn, whole_file
+from kcomponents._files import (
+    Path,
+    beside,
+    full_path,
+    open_file,
+    remove_torn,
+    target_of,
+    whole_file,
+)
 from kcomponents._json_values import from_json, to_json
 
 FORMAT = 1
 HEADER = "kcomponents.json"
 ARRAY = "__array__"
+# What numpy writes before an array of numbers, apart from the magic bytes.
+ARRAY_HEADER = re.compile(
+    rb"{'descr': '([<>|][biufcmM][0-9]+(?:\[[0-9]*[a-z]+\])?)', "
+    rb"'fortran_order': (?:True|False), 'shape': \(([0-9, ]*)\), } *\n"
+)
 # All exceptions that reading a damaged file may raise.
 BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
@@ -38,7 +53,7 @@ class DamagedFileError(ValueError):
     """A file is incomplete, damaged, or not a state file of the expected kind."""
 
 
-def write_state(path: Path, kind: str, state: Any) -> None:
+def write_state(path: Path, kind: str, state: Any, previous: str | None = None) -> None:
     """Write dicts and lists of plain values, arrays, tensors and variables to a file.
 
     The file is written completely or not at all. Tensors are copied to the host one at
@@ -48,10 +63,16 @@ def write_state(path: Path, kind: str, state: Any) -> None:
         path: Path of the file, in an existing folder.
         kind: String that describes its content, which `read_state` compares.
         state: Dicts with string keys, lists, plain values, arrays, tensors, variables.
+        previous: Path that an existing file is moved to. Defaults to `None`: it is
+            deleted.
+
+    Raises:
+        ValueError: If the state has other values.
+        OSError: If the file cannot be written.
     """
     arrays, dtypes = [], []
     header = {"format": FORMAT, "kind": kind, "state": _extract(state, arrays)}
-    with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with whole_file(path, previous) as file, zipfile.ZipFile(file, "w") as archive:
         for index, array in enumerate(arrays):
             array = np.asarray(keras.ops.convert_to_numpy(array))
             dtypes.append(array.dtype.name)
@@ -74,47 +95,110 @@ def read_state(path: Path, kind: str, parts: dict[str, Any] | None = None) -> An
     """
     with open_state(path, kind) as (state, arrays), _refuse_damage(path, kind):
         state = _insert(state, arrays)
-        if not all(isinstance(state[n], t) for n, t in (parts or {}).items()):
-            raise ValueError("A part has the wrong type.")
+        _check_parts(state, parts)
         return state
 
 
 @contextlib.contextmanager
-def open_state(path: Path, kind: str) -> Iterator[tuple[Any, "_Arrays"]]:
+def open_state(
+    path: Path, kind: str, parts: dict[str, Any] | None = None
+) -> Iterator[tuple[Any, "_Arrays"]]:
     """Return a context with the state in a file and its arrays, read one at a time.
 
-    The checksums of the whole file are verified first.
+    The sizes and the checksums of the whole file are verified first. Nothing in it is
+    compressed, so reading it needs no more memory than its size. The arguments are
+    those of `read_state`.
 
     Raises:
-        DamagedFileError: If the file is incomplete or of another kind.
+        FileNotFoundError: If there is no such file.
+        DamagedFileError: If the file is incomplete or of another kind, or lacks a part.
     """
-    with _refuse_damage(path, kind), zipfile.ZipFile(path) as archive:
-        torn = archive.testzip()
-        header = from_json(archive.read(HEADER).decode())
-        if torn or (header["format"], header["kind"]) != (FORMAT, kind):
-            raise ValueError("A part is damaged, or the kind differs.")
-        state, dtypes = header["state"], header["dtypes"]
-    with zipfile.ZipFile(path) as archive:
+    path = full_path("path", path)
+    with contextlib.ExitStack() as opened:
+        with _refuse_damage(path, kind):
+            file = opened.enter_context(open_file(path))
+            archive = opened.enter_context(zipfile.ZipFile(file))
+            _check_sizes(archive, os.fstat(file.fileno()).st_size)
+            torn = archive.testzip()
+            header = from_json(archive.read(HEADER).decode())
+            if torn or (header["format"], header["kind"]) != (FORMAT, kind):
+                raise ValueError("A part is damaged, or the kind differs.")
+            state, dtypes = header["state"], header["dtypes"]
+            _check_arrays(archive, state, dtypes)
+            _check_parts(state, parts)
         yield state, _Arrays(archive, dtypes, (path, kind))
+
+
+def _check_sizes(archive, size):
+    """Raise unless the parts, read one after the other, are no larger than the file."""
+    parts = archive.infolist()
+    stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+    if not stored or sum(part.file_size for part in parts) > size:
+        raise ValueError("A part is larger than the file, or compressed.")
+
+
+def _check_arrays(archive, state, dtypes):
+    """Raise unless the file has just the arrays of the state, each once and whole."""
+    if not isinstance(dtypes, list):
+        raise ValueError("The types of the arrays are missing.")
+    names = [f"{index}.npy" for index in range(len(dtypes))]
+    indices = sorted(_indices(state))
+    if sorted(archive.namelist()) != sorted([*names, HEADER]):
+        raise ValueError("A part is missing, or there is another one.")
+    if indices != list(range(len(dtypes))) or any(type(i) is not int for i in indices):
+        raise ValueError("An array is missing in the state, or is there twice.")
+    for name, dtype in zip(names, dtypes, strict=True):
+        with archive.open(name) as member:
+            _check_array(member, archive.getinfo(name).file_size, dtype)
+
+
+def _check_parts(state, parts):
+    """Raise unless a state has each part, of the right type."""
+    if not all(isinstance(state[n], t) for n, t in (parts or {}).items()):
+        raise ValueError("A part has the wrong type.")
+
+
+def _check_array(member, size, dtype):
+    """Raise unless a part is an array of numbers of this size and type."""
+    major, _ = np.lib.format.read_magic(member)
+    length = {1: "<H", 2: "<I"}[major]
+    (length,) = struct.unpack(length, member.read(struct.calcsize(length)))
+    found = ARRAY_HEADER.fullmatch(member.read(min(length, size)))
+    stored = np.dtype(found[1].decode())
+    shape = [int(side) for side in found[2].split(b",") if side.strip()]
+    if math.prod(shape) * stored.itemsize != size - member.tell():
+        raise ValueError("An array has another size than its header states.")
+    if stored.name != dtype:
+        # An identifier, so that numpy does not parse the name as code.
+        known = isinstance(dtype, str) and dtype.isidentifier()
+        named = np.dtype(dtype) if known else stored
+        saved_as = np.dtype(f"u{named.itemsize}") if named.isbuiltin == 2 else None
+        if stored != saved_as:
+            raise ValueError("An array has another type than the state has.")
 
 
 class Generations:
     """The last two states at a path, of which one is always complete.
 
     A new state is written to a temporary file; then the last file is renamed to the
-    previous one, and the temporary file to the last one.
+    previous one, and the temporary file to the last one. If the path is a link, all of
+    them are beside the file that it leads to, and the link stays.
 
     Args:
-        path: Path of the last state. The previous one is at `f"{path}.previous"`.
+        path: Path of the last state. The name of the previous one ends in `.previous`.
         kind: String that describes the content of the file.
         parts: Dict of the name of each part that must be in the file → its type.
             Defaults to `None`, no check.
     """
 
     def __init__(self, path: Path, kind: str, parts: dict[str, Any] | None = None):
-        self.path, self.kind = os.path.abspath(os.fspath(path)), kind
-        self.parts = parts
-        self.paths = [self.path, f"{self.path}.previous"]
+        self.path, self.kind, self.parts = full_path("path", path), kind, parts
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the last state and of the previous one, which are no links."""
+        target = target_of(self.path)
+        return [target, beside(target, ".previous")]
 
     def read(self) -> Iterator[Any]:
         """Yield the readable states, last one first, and rename a damaged file.
@@ -122,7 +206,7 @@ class Generations:
         Raises:
             DamagedFileError: If there are files but none is readable. They are kept.
         """
-        remove_torn(f"{self.path}.new")
+        remove_torn(self.path)
         damaged, found = [], False
         for path in self.paths:
             if not os.path.exists(path):
@@ -141,9 +225,9 @@ class Generations:
 
     def _rename(self, damaged):
         for path, _ in damaged:
-            renamed = _unused(f"{path}.damaged")
+            renamed = _unused(path)
             os.replace(path, renamed)
-            warnings.warn(
+            _console.warn(
                 f"{path!r} is damaged or of another kind. It was renamed to "
                 f"{renamed!r}, and the previous state is used.",
                 RuntimeWarning,
@@ -153,29 +237,29 @@ class Generations:
     def check(self) -> None:
         """Check that existing files are readable and that new ones can be written.
 
+        What a killed process left of an incomplete file is removed.
+
         Raises:
             DamagedFileError: If a file is damaged or of another kind.
             OSError: If no file can be written to the folder.
         """
+        remove_torn(self.path)
         for path in filter(os.path.exists, self.paths):
-            with open_state(path, self.kind):
+            with open_state(path, self.kind, self.parts):
                 pass
-        check_writable(os.path.dirname(self.path))
+        check_writable(os.path.dirname(self.paths[0]))
 
     def write(self, state: Any) -> None:
-        """Save a state as the last one; if that fails, the files are not changed."""
-        new, (last, previous) = f"{self.path}.new", self.paths
-        write_state(new, self.kind, state)
-        if os.path.exists(last):
-            os.replace(last, previous)
-        os.replace(new, last)
+        """Save a state as the last one; if that fails, the last state is kept."""
+        last, previous = self.paths
+        write_state(last, self.kind, state, previous)
 
     def write_or_warn(self, state: Any) -> None:
         """Save a state as the last one; if that fails, warn and keep the files."""
         try:
             self.write(state)
         except OSError as error:
-            warnings.warn(
+            _console.warn(
                 f"Could not write {self.kind} to {self.path!r}; the last state saved "
                 f"there is kept: {error}",
                 RuntimeWarning,
@@ -190,10 +274,19 @@ class Generations:
 
 
 def check_writable(folder: Path) -> None:
-    """Create a folder if needed and check that files can be written to it."""
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    """Create a folder if needed and check that files can be written to it.
+
+    Raises:
+        OSError: If no file can be written to the folder.
+    """
+    folder = full_path("folder", folder, "folder")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        sentence = f"No file can be written to this folder ({error.strerror})"
+        raise type(error)(error.errno, sentence, folder) from error
 
 
 @contextlib.contextmanager
@@ -202,9 +295,10 @@ def _refuse_damage(path, kind):
     try:
         yield
     except (*BROKEN, OSError) as error:
-        # A damaged offset raises EINVAL or an `OSError` without a number. All other
-        # numbers are errors of the disk.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        # A damaged offset raises EINVAL or an `OSError` without a number, and so does
+        # a folder. All other numbers are errors of the disk.
+        of_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+        if of_disk or isinstance(error, FileNotFoundError):
             raise
         raise DamagedFileError(
             f"The file must hold {kind}, saved by kcomponents. This file is damaged or "
@@ -221,20 +315,27 @@ class _Arrays:
 
     def __getitem__(self, index):
         with _refuse_damage(*self._place), self._archive.open(f"{index}.npy") as member:
-            bits = np.lib.format.read_array(member, allow_pickle=False)
-            return bits.view(np.dtype(self._dtypes[index]))
+            bits, name = np.lib.format.read_array(member), self._dtypes[index]
+            # Backends take only arrays in the byte order of the machine.
+            bits = bits.astype(bits.dtype.newbyteorder("="), copy=False)
+            return bits if bits.dtype.name == name else bits.view(np.dtype(name))
 
 
 def _bits(array):
     """Return an array as a dtype that numpy can save: bfloat16 as integers."""
-    return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
+    if array.dtype.isbuiltin == 2:
+        return array.view(f"u{array.itemsize}")
+    if array.dtype.kind not in "biufcmM":
+        fail("Arrays of a state must have numbers.", dtype=array.dtype)
+    return array
 
 
 def _extract(value, arrays):
     """Move the arrays of a value to a list, and replace them by their indices."""
     if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            fail("A state must have strings as keys.", keys=list(value))
+        if not all(isinstance(key, str) and key != ARRAY for key in value):
+            rule = f"A state must have strings as keys, and none of them {ARRAY!r}."
+            fail(rule, keys=list(value))
         return {key: _extract(part, arrays) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_extract(part, arrays) for part in value]
@@ -246,6 +347,17 @@ def _extract(value, arrays):
         arrays.append(value)
         return {ARRAY: len(arrays) - 1}
     return value
+
+
+def _indices(value):
+    """Yield the index of each array that a state has."""
+    if isinstance(value, dict):
+        if set(value) == {ARRAY}:
+            yield value[ARRAY]
+            return
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from _indices(part)
 
 
 def _insert(value, arrays):
@@ -260,9 +372,9 @@ def _insert(value, arrays):
 
 
 def _unused(path):
-    """Return this path, or the first of `path-2`, `path-3`, ... that does not exist."""
-    count, unused = 1, path
-    while os.path.exists(unused):
+    """Return the path with the first unused ending of `.damaged`, `.damaged-2`, ..."""
+    count, unused = 1, beside(path, ".damaged")
+    while os.path.lexists(unused):
         count += 1
-        unused = f"{path}-{count}"
+        unused = beside(path, f".damaged-{count}")
     return unused

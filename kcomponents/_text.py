@@ -5,8 +5,13 @@ import re
 import unicodedata
 
 REPLACEMENT = "\ufffd"
-# Characters that reverse the direction of the text after them.
-DIRECTION = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Characters that command a terminal (C0 and C1 controls, such as escape), break lines,
+# change the direction of the text after them, or cannot be encoded (surrogates).
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]"
+)
+# Colors as this package sets them.
+COLOR = re.compile("(\x1b\\[[0-9;]{1,9}m)")
 # Findings whose titles are not their labels with a capital letter.
 TITLES = {"dead_relu": "Dead ReLU", "loss_nan": "Loss is NaN"}
 # The most items of a listing.
@@ -18,21 +23,25 @@ HUGE = 1e100
 # Safe and short text.
 
 
-def clean(text, keep="\n\t"):
-    """Return text without control, surrogate and direction characters."""
-    return "".join(
-        REPLACEMENT if _is_unsafe(character, keep) else character
-        for character in str(text)
-    )
+def clean(text, keep="\n\t", colors=False):
+    """Return text that is fit for a terminal, a log, a table or a page.
 
-
-def _is_unsafe(character, keep):
-    control = unicodedata.category(character) in ("Cc", "Cs")
-    return character not in keep and (control or character in DIRECTION)
+    Args:
+        text: Any value, shown as `str` does.
+        keep: String of control characters to keep. Defaults to line feed and tab.
+        colors: Boolean, whether to keep the escape sequences of colors, for a text
+            whose other parts are clean already. Defaults to `False`.
+    """
+    if colors:
+        # Every second part is a color.
+        parts = COLOR.split(str(text))
+        parts[::2] = [clean(part, keep) for part in parts[::2]]
+        return "".join(parts)
+    return UNSAFE.sub(lambda m: m[0] if m[0] in keep else REPLACEMENT, str(text))
 
 
 def one_line(text):
-    """Return text in one line, safe for a console."""
+    """Return text in one line, fit for a terminal or a log."""
     return clean(" ".join(str(text).split()), keep="")
 
 

@@ -5,7 +5,14 @@ import os
 from typing import Any
 
 from kcomponents._checks import boolean, fail
-from kcomponents._files import append_line, read_text, write_whole
+from kcomponents._files import (
+    Path,
+    append_line,
+    optional_path,
+    read_lines,
+    remove_torn,
+    write_whole,
+)
 from kcomponents._json_values import (
     count,
     floats,
@@ -80,8 +87,8 @@ class Record:
         structure: Dict of facts about the model and how it was compiled, made of plain
             values. Assigning the attribute rewrites the file; changing the dict in
             place does not. Defaults to `None`, for no facts.
-        path: Path of the file to write. An existing file is replaced. Defaults to
-            `None`, for no file.
+        path: Path of the file to write. An existing file is replaced, and its
+            permissions are kept. Defaults to `None`, for no file.
         append: Bool, whether to keep the readings and logs of an existing file, and
             its structure if none is given. Defaults to `False`.
 
@@ -107,14 +114,16 @@ class Record:
     def __init__(
         self,
         structure: dict[str, Any] | None = None,
-        path: str | os.PathLike[str] | None = None,
+        path: Path | None = None,
         *,
         append: bool = False,
     ):
         self.readings: list[Reading] = []
         self.logs: list[dict[str, float | list]] = []
         # Absolute, in case the program changes its working directory.
-        self.path = None if path is None else os.path.abspath(path)
+        self.path = optional_path("path", path)
+        if self.path:
+            remove_torn(self.path)
         if boolean("append", append) and self.path and os.path.exists(self.path):
             old = Record.load(self.path)
             self.readings, self.logs = old.readings, old.logs
@@ -207,7 +216,7 @@ class Record:
             case _:
                 fail("An entry must have a `reading` or `logs`.", entry=entry)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: Path) -> None:
         """Write the whole record to a file; if that fails, the file is unchanged.
 
         Args:
@@ -220,7 +229,7 @@ class Record:
         write_whole(path, "".join(to_json(line) + "\n" for line in lines))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Record":
+    def load(cls, path: Path) -> "Record":
         """Return the record from a file; later additions are not written to it.
 
         If a killed process left an incomplete last line, that line is skipped.
@@ -233,15 +242,14 @@ class Record:
             ValueError: If the file is not a record, a line cannot be read, or the
                 record has another version.
         """
-        lines = read_text(path).split("\n")[:-1]
-        if not lines:
-            rule = "This file is empty or truncated; it is not a training record."
-            fail(rule, path=os.fspath(path))
-        record = cls()
-        for number, line in enumerate(lines, 1):
+        record, number = cls(), 0
+        for number, line in enumerate(read_lines(path), 1):
             try:
                 record._add_entry(from_json(line), first=number == 1)
             except ValueError as error:
-                where = f"Line {number} of {os.fspath(path)!r} cannot be read"
+                where = f"Line {number} of {os.fsdecode(path)!r} cannot be read"
                 raise ValueError(f"{where}: {error}") from error
+        if not number:
+            rule = "This file is empty or truncated; it is not a training record."
+            fail(rule, path=os.fsdecode(path))
         return record

@@ -14,12 +14,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kcomponents import _checks, _files, _json_values, record
+from kcomponents import _checks, _files, _json_values, _text, record
 from kcomponents import record as record_module
 from kcomponents.record import Reading, Record
 
 NAN, INF = float("nan"), float("inf")
-MODULES = [record, record_module, _json_values, _files, _checks]
+MODULES = [record, record_module, _json_values, _files, _checks, _text]
 # Loads the record alone: neither Keras nor a backend can be imported.
 ALONE = f"""
 import sys, types
@@ -183,6 +183,43 @@ def test_each_thing_added_is_in_the_file_at_once(tmp_path):
     made.add_logs(0, {"loss": 1})
     assert same(Record.load(tmp_path / "a"), made)
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_private_record_stays_private(tmp_path):
+    made = filled(tmp_path / "a")
+    os.chmod(tmp_path / "a", 0o600)
+    made.structure = {"loss": "mae"}
+    made.add(reading(9))
+    Record(path=tmp_path / "a", append=True).save(tmp_path / "a")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", [os.fsencode, str])
+def test_the_path_of_a_record_may_be_bytes_or_text(tmp_path, kind):
+    path = kind(tmp_path / "ä")
+    made = filled(path)
+    made.save(path)
+    assert made.path == str(tmp_path / "ä") and same(Record.load(path), made)
+    for wrong in ("", b"", 3, "a\0b"):
+        with pytest.raises(ValueError, match="`path` must be the path of a file"):
+            Record(path=wrong)
+
+
+def test_a_record_through_a_link_leaves_the_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "a").symlink_to("disk/b")
+    made = filled(tmp_path / "a")
+    assert (tmp_path / "a").is_symlink() and same(Record.load(tmp_path / "a"), made)
+    assert os.listdir(tmp_path / "disk") == ["b"]
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_a_record_that_an_editor_saved_is_read(tmp_path, ending, start):
+    made = filled(tmp_path / "a")
+    text = start + (tmp_path / "a").read_text().replace("\n", ending)
+    (tmp_path / "a").write_bytes(text.encode())
+    assert same(Record.load(tmp_path / "a"), made)
 
 
 def test_an_existing_file_is_replaced_without_append(tmp_path):

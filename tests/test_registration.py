@@ -115,7 +115,8 @@ print(json.dumps([modules, "keras" in sys.modules, "numpy" in sys.modules]))
 
 def test_import_kcomponents_loads_no_part_and_no_keras():
     modules, has_keras, has_numpy = run(IMPORTS.format("import kcomponents"))
-    assert modules == ["kcomponents._registration", "kcomponents._version"]
+    plain = ["_console", "_registration", "_text", "_version"]
+    assert modules == [f"kcomponents.{name}" for name in plain]
     assert not has_keras and not has_numpy
 
 

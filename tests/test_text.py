@@ -59,6 +59,27 @@ def test_control_characters_do_not_pass():
     assert _text.one_line(" a\n b\tc ") == "a b c"
 
 
+@pytest.mark.parametrize(
+    "unsafe",
+    ["\x00", "\x1b", "\x7f", "\x9b", "\u061c", "\u202e", "\u2028", "\u2066", "\udcff"],
+    ids=ascii,
+)
+def test_a_character_that_commands_a_terminal_is_replaced(unsafe):
+    assert _text.clean(f"a{unsafe}b") == "a\ufffdb"
+    assert _text.one_line(f"a{unsafe}b") in ("a\ufffdb", "a b")
+
+
+def test_letters_of_all_languages_are_kept():
+    text = "é Ω ש 語 क्षि 👩\u200d💻 \u00a0 \ufeff"
+    assert _text.clean(text) == text
+
+
+def test_colors_are_kept_where_the_text_is_ours():
+    text = "\x1b[1mbold\x1b[0m \x1b[2J\x1b]0;a\x07 \x1b[31"
+    kept = _text.clean(text, colors=True)
+    assert kept == "\x1b[1mbold\x1b[0m \ufffd[2J\ufffd]0;a\ufffd \ufffd[31"
+
+
 def test_values_that_go_together_become_one_text():
     assert _text.choices(("relu", ("a", 1), 0.5)) == ["relu", "a with 1", "0.5"]
 

@@ -5,7 +5,7 @@ import importlib.resources
 import re
 
 from kcomponents import _text
-from kcomponents._files import write_whole
+from kcomponents._files import optional_path, write_whole
 from kcomponents._optional import require
 
 # Verdict or grade → grade, shown by a sign and a color; all others are "bad".
@@ -22,6 +22,7 @@ def page(package, template, path, **values):
         path: Path of the HTML file to write, or `None`.
         **values: Values of the template's variables.
     """
+    path = optional_path("path", path)
     text = _environment(package).get_template(template).render(**values)
     # JSON may hold lone surrogates, which UTF-8 cannot encode.
     text = text.encode("utf-8", "replace").decode()

@@ -5,12 +5,22 @@ import os
 import sys
 
 from kcomponents._checks import fail
+from kcomponents._console import show, show_error
+from kcomponents._files import write_whole
 from kcomponents._optional import keras_tuner
+from kcomponents._text import one_line
 from kcomponents.tuning import Search
+from kcomponents.tuning._engine.settings import Settings
 from kcomponents.tuning._engine.stop import Stop
 from kcomponents.tuning._results import console
 from kcomponents.tuning._results.page import to_html
-from kcomponents.tuning._storage.project import open_store, problems, results_in
+from kcomponents.tuning._storage.backend import refuse_damage
+from kcomponents.tuning._storage.project import (
+    ProjectFolder,
+    open_store,
+    problems,
+    results_in,
+)
 from kcomponents.tuning.describe import describe
 from kcomponents.tuning.validate import validate as validated
 
@@ -47,10 +57,10 @@ def run(arguments):
             command=arguments.command_line,
         )
     except KeyboardInterrupt:
-        print("Stopped by Ctrl-C. Run the same command to resume.", file=sys.stderr)
+        show_error("Stopped by Ctrl-C. Run the same command to resume.")
         status = 130
     page = search.report(arguments.output)
-    print(f"{console.summary(search.results)}\n\nReport: {page}")
+    show(f"{console.summary(search.results)}\n\nReport: {one_line(page)}")
     return status
 
 
@@ -58,7 +68,7 @@ def validate(arguments):
     """Build and train every branch of a model once, and print its search space."""
     build = _load(arguments.file).build
     validated(build)
-    print(f"{describe(build)}\n\nEvery branch builds and trains.")
+    show(f"{describe(build)}\n\nEvery branch builds and trains.")
     return 0
 
 
@@ -67,10 +77,14 @@ def worker(arguments):
     module = _load(arguments.file)
     place = arguments.store or os.path.join(arguments.directory, arguments.name)
     store = open_store(place, arguments.name)
-    settings = store.facts.get("settings")
-    if settings is None:
+    facts = store.facts
+    if not {"settings", "objective", "epochs"} <= facts.keys():
         fail("This search has not started. Use `run` first.", store=store.address)
-    objective = keras_tuner.Objective(**store.facts["objective"])
+    objective, settings = keras_tuner.Objective(**facts["objective"]), facts["settings"]
+    # Others may have written to the store: no other argument of `Search` comes from it.
+    if unknown := settings.keys() - Settings.__annotations__:
+        rule = "The settings of this search are not those of a search."
+        fail(f"{rule} Use the same version of kcomponents.", settings=sorted(unknown))
     settings |= {"workers": None, "engine": "local", "store": store.place}
     search = Search(
         module.build,
@@ -79,7 +93,7 @@ def worker(arguments):
         directory=arguments.directory,
         **settings,
     )
-    args, kwargs = search.prepare(data=module.data, epochs=store.facts["epochs"])
+    args, kwargs = search.prepare(data=module.data, epochs=facts["epochs"])
     stop = Stop(store, search.settings.max_hours)
     with stop.on_signals():
         search.run_trials(args, kwargs, stop, arguments.trials)
@@ -88,8 +102,11 @@ def worker(arguments):
 
 def status(arguments):
     """Print the progress and the best trials of a search."""
-    results = results_in(open_store(arguments.place, arguments.name))
-    print(f"{console.line(results)}\n\n{console.summary(results)}")
+    store = open_store(arguments.place, arguments.name)
+    with refuse_damage(store.place):
+        results = results_in(store)
+        text = f"{console.line(results)}\n\n{console.summary(results)}"
+    show(text)
     return 0
 
 
@@ -99,9 +116,11 @@ def report(arguments):
     is_folder = os.path.isdir(arguments.place)
     folder = arguments.place if is_folder else os.path.dirname(store.place)
     folder = "." if "://" in store.place else folder
-    path = arguments.output or os.path.join(folder, "report.html")
-    to_html(results_in(store), path)
-    print(f"Report: {path}")
+    with refuse_damage(store.place):
+        page = to_html(results_in(store))
+    path = arguments.output or ProjectFolder(folder).own_file("report.html")
+    write_whole(path, page)
+    show(f"Report: {one_line(path)}")
     return 0
 
 
@@ -109,15 +128,17 @@ def verify(arguments):
     """Check the store of a search; return 1 if there is a problem."""
     folder = arguments.place if os.path.isdir(arguments.place) else None
     store = open_store(arguments.place, arguments.name)
-    lines = problems(store, folder)
-    print("\n".join(lines) or f"No problems found. {console.line(results_in(store))}")
+    with refuse_damage(store.place):
+        lines = [one_line(problem) for problem in problems(store, folder)]
+        good = f"No problems found. {console.line(results_in(store))}"
+    show("\n".join(lines) or good)
     return 1 if lines else 0
 
 
 def stop(arguments):
     """Stop all workers of a search after their current epoch."""
     open_store(arguments.place, arguments.name).set_fact("stop", True)
-    print("Workers stop after their current epoch. Resume the search with `run`.")
+    show("Workers stop after their current epoch. Resume the search with `run`.")
     return 0
 
 

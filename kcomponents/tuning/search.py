@@ -219,9 +219,11 @@ class Search(StoreTuner):
             kwargs = {"data": data, **kwargs}
         for_workers = args, kwargs
         args, kwargs = self.prepare(*args, command=command, **kwargs)
-        self.engine.start()
-        reason = self._run(args, kwargs, for_workers, verbose)
-        self._write_files()
+        with self.presence:
+            self.presence.delete_leftovers()
+            self.engine.start()
+            reason = self._run(args, kwargs, for_workers, verbose)
+            self._write_files()
         if reason == f"it got {signal.SIGINT.name}":
             raise KeyboardInterrupt
         if reason == f"it got {signal.SIGTERM.name}":
@@ -250,10 +252,11 @@ class Search(StoreTuner):
         return stop.reason
 
     def _write_files(self):
-        """Write the table of trials and the best model; delete data sent to workers."""
+        """Write the table of trials and the best model; delete what is left over."""
         folder = ProjectFolder(self.project_dir)
         folder.write_table(self.results)
-        folder.delete_worker_data()
+        self.best_weights.delete_others()
+        self.presence.delete_leftovers()
         for best in self.oracle.get_best_trials(1):
             folder.save_best(functools.partial(self.load_model, best))
 
@@ -266,6 +269,6 @@ class Search(StoreTuner):
             path: Path of the report. Defaults to `None`: `report.html` in the project's
                 folder.
         """
-        path = path or os.path.join(self.project_dir, "report.html")
+        path = path or ProjectFolder(self.project_dir).own_file("report.html")
         to_html(self.results, path)
         return path

@@ -138,6 +138,7 @@ def held_by(pair):
     return {name: made[kind] for name, kind in kinds.items() if kind in made}
 
 
+@pytest.mark.filterwarnings("ignore:All pieces of a maxout unit")
 @pytest.mark.parametrize("pair", [p for p in CLASSES if p[0] is layers], ids=ids)
 def test_a_layer_is_loaded_in_safe_mode_with_all_it_holds(pair, tmp_path):
     held = held_by(pair)

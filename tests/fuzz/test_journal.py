@@ -3,8 +3,10 @@
 import contextlib
 import io
 import pathlib
+import random
 import shutil
 
+import keras
 import keras_tuner
 import pytest
 from hypothesis import given
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from kcomponents.__main__ import main
 from kcomponents.tuning._storage.project import open_store, results_in
 from kcomponents.tuning._storage.store import Store
-from tests.fuzz.hostile import MARKUP, text, tries
+from tests.fuzz import journals
+from tests.fuzz.hostile import MARKUP, MORE, text, tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged
 from tests.fuzz.test_reports import check_page
@@ -118,3 +121,36 @@ def test_a_search_of_any_name_has_a_page_or_is_refused(name, message):
     if page.exists():
         check_page(page.read_text("utf-8"), "b")
         page.unlink()
+
+
+@pytest.fixture(scope="module")
+def attack(tmp_path_factory):
+    """Return all cases of the attack, and a function that tries one of them."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("A journal knows no backend; PyTorch compiles nothing.")
+    with journals.prepared(tmp_path_factory.mktemp("attack")) as (sandbox, template):
+        every = dict(journals.cases(sandbox))
+
+        def attempt(name, actions):
+            with contextlib.chdir(sandbox):
+                ends = journals.run_case(sandbox, template, every[name], actions)
+            assert set(ends.values()) <= {"result", "refused"}, ends
+            return ends
+
+        yield every, attempt
+
+
+@pytest.mark.parametrize("text", ["3/../../../victim", "9/../../../victim", ".."])
+def test_a_resumed_search_refuses_a_slot_that_leads_out_of_the_project(attack, text):
+    _, attempt = attack
+    name = f"new row user_attrs/slot = {text!r}"
+    assert attempt(name, journals.ACTIONS) == dict.fromkeys(journals.ACTIONS, "refused")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_search_of_a_tampered_journal_changes_nothing_outside(attack, seed):
+    every, attempt = attack
+    drawn = random.Random(seed).sample(sorted(every), int(MORE or 30))
+    for number, name in enumerate(drawn):
+        # To resume takes a training.
+        attempt(name, journals.ACTIONS if number % 10 == 0 else ("status", "table"))

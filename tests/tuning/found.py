@@ -1,4 +1,4 @@
-"""What came of a search whose processes were killed, as a row of a table."""
+"""What was found in a search whose processes were killed, as a row of a table."""
 
 import dataclasses
 import statistics
@@ -6,13 +6,28 @@ import statistics
 
 @dataclasses.dataclass
 class Found:
-    """What came of a search under kills."""
+    """What was found in a search under kills.
+
+    Args:
+        store: String, the kind of store.
+        starters, workers: Integers, how many of them were killed.
+        within: Integer, kills of workers that had a trial.
+        given_up: Integer, how often the search ended with an error and was resumed.
+        points: String, how many of the kill points were used.
+        wrong: List of strings, one for each problem.
+        recoveries: List of floats, seconds until a trial had another worker.
+        wanted, ended, twice: Integers, trials that there must be, that have ended, and
+            that have ended more than once.
+        attempts: Integer, largest number of attempts of a trial.
+        seconds: Float, how long all took.
+    """
 
     store: str
     starters: int = 0
     workers: int = 0
     within: int = 0
     given_up: int = 0
+    points: str = ""
     wrong: list = dataclasses.field(default_factory=list)
     recoveries: list = dataclasses.field(default_factory=list)
     wanted: int = 0
@@ -23,11 +38,11 @@ class Found:
 
     @property
     def lost(self):
-        """How many trials are wanting."""
+        """How many trials are missing."""
         return self.wanted - self.ended
 
     def row(self):
-        """Return what a table shows, name → text."""
+        """Return the cells of a table: name → text."""
         took = self.recoveries
         middle = f"{statistics.median(took):.1f}" if took else "-"
         longest = f"{max(took):.1f}" if took else "-"
@@ -36,8 +51,9 @@ class Found:
             "kills": f"{self.starters + self.workers}",
             "of the starter": f"{self.starters}",
             "within a trial": f"{self.within}",
-            "given up, begun again": f"{self.given_up}",
-            "store damaged": f"{len(self.wrong)}",
+            "kill points used": self.points,
+            "given up and resumed": f"{self.given_up}",
+            "problems": f"{len(self.wrong)}",
             "trials wanted": f"{self.wanted}",
             "ended": f"{self.ended}",
             "twice": f"{self.twice}",

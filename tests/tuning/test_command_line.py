@@ -6,6 +6,7 @@ import keras
 import pytest
 
 from kcomponents.__main__ import main
+from kcomponents.tuning._storage.project import open_store
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch",
@@ -66,6 +67,17 @@ def test_every_branch_is_built_and_the_space_is_shown(file, tmp_path, capsys):
     )
     assert search("validate", file) == 2
     assert "{'key': 'b'}" in capsys.readouterr().err
+
+
+def test_worker_takes_no_other_argument_of_a_search_from_the_store(file, capsys):
+    assert search("run", file, *FEW) == 0
+    store = open_store("runs/searched_by_a_test")
+    store.set_fact("settings", {**store.facts["settings"], "overwrite": True})
+    count = len(store.trials())
+    capsys.readouterr()
+    assert search("worker", file) == 2
+    assert "settings=['overwrite']" in capsys.readouterr().err
+    assert len(open_store("runs/searched_by_a_test").trials()) == count
 
 
 def test_stop_ends_workers_and_run_goes_on(file, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import hashlib
 import time
 
+from kcomponents._text import clean
 from kcomponents.tuning._engine.outcome import same_crash_in_a_row
 from kcomponents.tuning._engine.suggest import (
     make_pruner,
@@ -114,7 +115,7 @@ class Engine:
         limit = self.settings.max_consecutive_failed_trials
         if message := same_crash_in_a_row(self.store.trials(), limit):
             problem = f"The search stopped: the last {limit} trials had the same error."
-            raise RuntimeError(f"{problem} Fix it and run again.\n{message}")
+            raise RuntimeError(f"{problem} Fix it and run again.\n{clean(message)}")
 
 
 def _seed_of(search_seed, slot):

@@ -1,6 +1,8 @@
 """StoreTuner: a tuner of keras-tuner whose trials are in a store."""
 
+import contextlib
 import inspect
+import io
 import os
 from typing import Any
 
@@ -9,6 +11,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 
 from kcomponents._checks import fail
+from kcomponents._console import show
 from kcomponents.tuning._engine.oracle import StoreOracle
 from kcomponents.tuning._engine.settings import OF_ORACLE
 from kcomponents.tuning._engine.trial_doctor import ModelRecorders
@@ -17,6 +20,7 @@ from kcomponents.tuning._engine.trials import Engine
 from kcomponents.tuning._reuse.model_cache import TrialModels
 from kcomponents.tuning._space_walk import activation_of
 from kcomponents.tuning._storage.identity import Identity
+from kcomponents.tuning._storage.presence import Presence
 from kcomponents.tuning._storage.project import JOURNAL
 from kcomponents.tuning._storage.store import Store
 from kcomponents.tuning._storage.weights import BestWeights
@@ -47,6 +51,7 @@ class StoreTuner(keras_tuner.Tuner):
         self.best_weights = BestWeights(
             self.store, self.project_dir, settings.keep_models, maximize
         )
+        self.presence = Presence(self.project_dir)
         self.models, self.recorders = TrialModels(settings.reuse), ModelRecorders()
 
     def _open_store(self, overwrite):
@@ -91,15 +96,16 @@ class StoreTuner(keras_tuner.Tuner):
                 and trial. Defaults to `None`.
         """
         kwargs, count = {"verbose": 0, **kwargs}, 0
-        while limit is None or count < limit:
-            trial = self.engine.next_trial(stop)
-            if trial is None:
-                break
-            TrialRun(self, trial, stop, show_progress).run(args, kwargs)
-            self.engine.check_crashes()
-            count += 1
-            if show_progress is not None:
-                show_progress()
+        with self.presence:
+            while limit is None or count < limit:
+                trial = self.engine.next_trial(stop)
+                if trial is None:
+                    break
+                TrialRun(self, trial, stop, show_progress).run(args, kwargs)
+                self.engine.check_crashes()
+                count += 1
+                if show_progress is not None:
+                    show_progress()
         return count
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> list[Any]:
@@ -129,6 +135,14 @@ class StoreTuner(keras_tuner.Tuner):
             raise keras_tuner.errors.FailedTrialError(f"{rule} Received: size={size}")
         return model
 
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Print the best trials, as keras-tuner does."""
+        _show_printed(super().results_summary, num_trials)
+
+    def search_space_summary(self, extended: bool = False) -> None:
+        """Print the hyperparameters, as keras-tuner does."""
+        _show_printed(super().search_space_summary, extended)
+
     def load_model(self, trial: Trial) -> keras.Model:
         """Return the model of a trial with the weights of its best epoch."""
         model = self._build_hypermodel(trial.hyperparameters)
@@ -140,6 +154,13 @@ class StoreTuner(keras_tuner.Tuner):
 
     def reload(self) -> None:
         """Do nothing: trials are read from the store when they are needed."""
+
+
+def _show_printed(function, *args):
+    """Call a function, and show what it prints, which may contain names of others."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        function(*args)
+    show(printed.getvalue().removesuffix("\n"))
 
 
 def fit_arguments(args, kwargs):

@@ -1,17 +1,15 @@
 """A search on the console: a progress line, a live table, and a summary."""
 
-import logging
 import sys
 import textwrap
 import time
 
+from kcomponents._console import logger, show
 from kcomponents._optional import require
 from kcomponents._text import one_line, shorten
 from kcomponents.tuning._results import wording as words
 from kcomponents.tuning._results.results import SearchResults
 from kcomponents.tuning._results.tables import pairs
-
-logger = logging.getLogger("kcomponents")
 
 WIDTH = 80
 # The most characters of a configuration's name in the summary.
@@ -62,7 +60,7 @@ class Progress:
         elif self.verbose == "auto":
             logger.info("%s", line(results))
         else:
-            print(line(results), flush=True)
+            show(line(results))
 
 
 # The line.
@@ -127,7 +125,7 @@ def table(results):
     Raises:
         ImportError: If rich is not installed.
     """
-    search, text = SearchResults(**results), require("rich.text").Text
+    search, text = SearchResults(**results), _rich_text
     cut = {"no_wrap": True, "overflow": "ellipsis"}
     parts = [
         text(one_line(search.name), style="bold", **cut),
@@ -141,6 +139,10 @@ def table(results):
     if search.trials:
         parts.append(_last_trials(search, text, cut))
     return require("rich.console").Group(*parts)
+
+
+def _rich_text(content, **options):
+    return require("rich.text").Text(one_line(content), **options)
 
 
 def _bar(results):

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from kcomponents._checks import fail
 from kcomponents._files import cut_torn_line
 from kcomponents._optional import require
+from kcomponents._text import clean
 
 logger = logging.getLogger("kcomponents")
 
@@ -24,6 +25,8 @@ DAMAGED = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
     *(TypeError, ValueError),
 )
+# The most characters of such an error that are shown.
+LONGEST = 1000
 # With these, a broken connection is noticed after half a minute, not after hours.
 POSTGRESQL = {
     "connect_timeout": 10,
@@ -68,10 +71,28 @@ def without_password(place):
     return require("sqlalchemy").make_url(place).render_as_string(hide_password=True)
 
 
-def damage_error(place, error):
-    """Return the error to raise for a store that no search has written."""
-    rule = f"The store is not a search journal, or it is damaged ({error!r})"
-    return ValueError(f"{rule}. Received: store={place!r}")
+class DamagedStoreError(ValueError):
+    """Raised for a store whose content no search has written."""
+
+
+@contextlib.contextmanager
+def refuse_damage(place: str) -> Iterator[None]:
+    """Turn errors while a store is read into one error that names the store.
+
+    Args:
+        place: Path or URL of the store; its password is not shown.
+    """
+    try:
+        yield
+    except DamagedStoreError:
+        raise
+    except DAMAGED as error:
+        plain = type(error) is ValueError
+        cause = clean(str(error) if plain else repr(error), keep="")
+        cause = cause if len(cause) <= LONGEST else f"{cause[:LONGEST]} ..."
+        rule = f"The store is not a search journal, or it is damaged ({cause})"
+        shown = without_password(place)
+        raise DamagedStoreError(f"{rule}. Received: store={shown!r}") from error
 
 
 # Journal
@@ -109,16 +130,22 @@ class Journal(JournalFileBackend):
 
 def _open_journal(path):
     folder = os.path.dirname(os.path.abspath(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        # To open a pipe could wait forever.
+        fail("The store must be a writable file (it is not a file).", store=path)
+    if os.path.islink(f"{path}.lock"):
+        # Some versions of filelock would empty what it points to.
+        rule = "The lock of a search journal must not be a link. Remove the link."
+        fail(rule, lock=f"{path}.lock")
     try:
-        os.makedirs(folder, exist_ok=True)
-        backend = Journal(path)
-        with open(path, "ab"):
-            return optuna.storages.JournalStorage(backend)
+        with refuse_damage(path):
+            os.makedirs(folder, exist_ok=True)
+            backend = Journal(path)
+            with open(path, "ab"):
+                return optuna.storages.JournalStorage(backend)
     except OSError as error:
         rule = f"The store must be a writable file ({error.strerror})"
         raise ValueError(f"{rule}. Received: store={path!r}") from error
-    except DAMAGED as error:
-        raise damage_error(path, error) from error
 
 
 # Database

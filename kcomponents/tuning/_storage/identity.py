@@ -12,6 +12,7 @@ import random
 import keras
 import numpy as np
 
+from kcomponents._text import clean
 from kcomponents._version import __version__
 
 # Larger arrays, in bytes, are hashed by evenly spaced rows.
@@ -83,18 +84,22 @@ class Identity:
 
     def _facts(self, fingerprint, kwargs, command):
         objective = self.oracle.objective
-        facts = {
-            "fingerprint": fingerprint,
-            "settings": self.settings.as_dict(),
+        facts = {} if command is None else {"command": command}
+        # One by one they are stored. The fingerprint is last: without it, a search that
+        # was killed meanwhile can begin again. It needs the seed, which is a setting,
+        # and a worker that finds settings needs all of the rest.
+        return {
+            **facts,
             "objective": {"name": objective.name, "direction": objective.direction},
             "epochs": int(kwargs.get("epochs", 1)),
             "versions": versions(),
             "space": self.oracle.get_space().get_config(),
+            "settings": self.settings.as_dict(),
+            "fingerprint": fingerprint,
         }
-        return facts if command is None else {**facts, "command": command}
 
     def _refuse(self, lines):
-        shown = "\n".join(lines)
+        shown = "\n".join(clean(line, keep="\t") for line in lines)
         address, name = self.store.address, self.store.name
         raise ValueError(
             f"A different search already exists in this store:\n{shown}\n"

@@ -83,11 +83,14 @@ class Reaper:
                 self.reclaim(trial)
         self._signs = signs
 
-    def reclaim_from(self, process):
-        """Take back the trials of a process on this machine that has ended."""
-        prefix = f"{socket.gethostname()}:{process}:"
+    def reclaim_from(self, name):
+        """Take back the trials of a worker that has ended.
+
+        Args:
+            name: String, the name that was given to `new_owner`.
+        """
         for trial in running_trials(self.store):
-            if str(trial.user_attrs.get("owner")).startswith(prefix):
+            if is_owner(trial, name):
                 self.reclaim(trial)
 
     def reclaim(self, trial):
@@ -104,15 +107,34 @@ class Reaper:
         else:
             self.store.note(
                 trial,
+                # An earlier worker may have been lost after it noted a score.
+                score=None,
                 reason="worker_lost",
                 message=f"The trial lost its worker {count} times, last {owner}.",
             )
             self.store.finish(trial, "fail")
 
 
-def new_owner():
-    """Return a unique name for a worker: host, process id and a random part."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+def new_name():
+    """Return a name for a worker that no other worker has."""
+    return uuid.uuid4().hex[:16]
+
+
+def new_owner(name=None):
+    """Return the owner of trials that this process runs, for people to find it.
+
+    Hosts and process numbers may be the same in several containers, so only the name
+    decides which worker it is.
+
+    Args:
+        name: String, from `new_name`. Defaults to `None`, a new one.
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{name or new_name()}"
+
+
+def is_owner(trial, name):
+    """Return whether the worker with this name has the trial, or had it at its end."""
+    return str(trial.user_attrs.get("owner")).endswith(f":{name}")
 
 
 def running_trials(store):

@@ -1,24 +1,24 @@
 """The folder of a search: open an existing search, write its files, check them."""
 
 import collections
-import glob
 import logging
 import os
-import shutil
 
 import keras_tuner
-import psutil
 
 from kcomponents._checks import fail
-from kcomponents._files import write_whole
+from kcomponents._files import whole_path, write_whole
+from kcomponents._text import one_line, shorten
 from kcomponents.tuning._results.csv_table import to_csv
 from kcomponents.tuning._results.results import results_of
-from kcomponents.tuning._storage.backend import DAMAGED, damage_error, open_storage
+from kcomponents.tuning._storage.backend import open_storage, refuse_damage
 from kcomponents.tuning._storage.store import Store
-from kcomponents.tuning._storage.weights import WEIGHTS, read_weights
+from kcomponents.tuning._storage.weights import WEIGHTS, read_weights, weights_folder
 
 logger = logging.getLogger("kcomponents")
 JOURNAL = "journal.log"
+# The most characters shown of the name of another search.
+MOST_LETTERS = 80
 
 
 # Open an existing search
@@ -36,11 +36,21 @@ def open_store(place, name=None):
         place = os.path.join(place, JOURNAL) if os.path.isdir(place) else place
         if not os.path.exists(place):
             fail("There is no search journal at this path.", store=place)
-    names = [study.study_name for study in open_storage(place).get_all_studies()]
+    names = study_names(place)
     if name is None and len(names) != 1:
-        shown = ", ".join(names) or "none"
+        shown = ", ".join(shorten(one_line(each), MOST_LETTERS) for each in names)
+        shown = shown or "none"
         fail(f"Choose a search by its name (--name): {shown}.", store=place)
     return Store(place, names[0] if name is None else name)
+
+
+def study_names(place):
+    """Return the names of all searches in a store."""
+    with refuse_damage(place):
+        names = [study.study_name for study in open_storage(place).get_all_studies()]
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("The name of a search must be a string.")
+    return names
 
 
 def space_of(store):
@@ -48,19 +58,15 @@ def space_of(store):
     config = store.facts.get("space")
     if config is None:
         fail("Another program created this search.", store=store.address)
-    try:
+    with refuse_damage(store.place):
         return keras_tuner.HyperParameters.from_config(config)
-    except DAMAGED as error:
-        raise damage_error(store.address, error) from error
 
 
 def results_in(store):
     """Return the results that are in the store."""
     space = space_of(store)
-    try:
+    with refuse_damage(store.place):
         return results_of(store, space)
-    except DAMAGED as error:
-        raise damage_error(store.address, error) from error
 
 
 # Write the files of a search
@@ -76,21 +82,24 @@ class ProjectFolder:
     def __init__(self, path):
         self.path = path
 
-    @property
-    def worker_data(self):
-        """Path of the folder for the arrays that this process sends to its workers."""
-        return os.path.join(self.path, f"data-{os.getpid()}")
-
     def write_table(self, results):
         """Write the table of trials, `results.csv`."""
-        write_whole(os.path.join(self.path, "results.csv"), to_csv(results))
+        write_whole(self.own_file("results.csv"), to_csv(results))
 
-    def delete_worker_data(self):
-        """Delete the arrays that this process, or a killed one, sent to workers."""
-        for name in glob.glob("data-*", root_dir=self.path):
-            process = int(name.split("-")[1])
-            if process == os.getpid() or not psutil.pid_exists(process):
-                shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
+    def own_file(self, *names):
+        """Return the path of a file that the search writes; remove a link there.
+
+        Others may write to a shared folder: what their link points to must not change.
+
+        Args:
+            *names: Strings, names of a folder in a folder, and of the file.
+        """
+        path = self.path
+        for name in names:
+            path = os.path.join(path, name)
+            if os.path.islink(path):
+                os.remove(path)
+        return path
 
     def save_best(self, load):
         """Save the best model, as `best.keras`; log a warning if that fails.
@@ -111,13 +120,8 @@ class ProjectFolder:
             # Keras cannot load an optimizer that was saved before it was built.
             model.optimizer.build(model.trainable_variables)
         # Keras requires the suffix `.keras`.
-        temporary = os.path.join(self.path, f".{os.getpid()}.best.keras")
-        try:
+        with whole_path(self.own_file("best.keras"), ending=".keras") as temporary:
             model.save(temporary)
-            os.replace(temporary, os.path.join(self.path, "best.keras"))
-        finally:
-            if os.path.exists(temporary):
-                os.remove(temporary)
 
 
 # Check the store and the files of a search
@@ -158,10 +162,12 @@ def _unreadable_weights(trials, folder):
     """Return one line for each weights file that cannot be read."""
     lines = []
     for trial in trials if folder is not None else ():
-        path = os.path.join(folder, f"trial_{trial['id']}", WEIGHTS)
-        if not os.path.exists(path):
+        path = os.path.join(weights_folder(folder, trial["id"]), WEIGHTS)
+        if not os.path.lexists(path):
             continue
         try:
+            if not os.path.isfile(path):
+                fail("The weights must be a file.", path=path)
             read_weights(path)
         except Exception as error:
             lines.append(f"The weights of trial {trial['id']} are damaged: {error}")

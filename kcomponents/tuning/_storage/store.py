@@ -2,21 +2,24 @@
 
 Each trial has a slot, such as the eighth of twenty. Any process adds the slots that are
 missing; if two processes add the same one, the first counts. The storage guarantees
-that one worker takes a trial, and that a trial ends once.
+that one worker takes a trial, and that a trial ends once. What it returns has been
+checked in `entries`, as others may have written to the storage.
 """
 
 import contextlib
-import copy
 
 import optuna
 
 from kcomponents._checks import fail
+from kcomponents._json_values import plain
 from kcomponents.tuning._storage.backend import (
     open_storage,
     quiet,
+    refuse_damage,
     retry_during_outage,
     without_password,
 )
+from kcomponents.tuning._storage.entries import check_facts, check_trial
 
 
 class Store:
@@ -32,7 +35,8 @@ class Store:
         self.place, self.name = str(place), name
         self.storage = open_storage(self.place)
         self.study = self._study_id(name, direction)
-        self._ids = {}
+        # Trial number → its ID; and the last frozen trial that was checked.
+        self._ids, self._checked = {}, {}
 
     def _study_id(self, name, direction):
         if direction is None:
@@ -61,8 +65,11 @@ class Store:
     @property
     def facts(self):
         """A dict of facts about the whole search."""
-        # A copy, so that a caller may change it.
-        return copy.deepcopy(self._call("get_study_user_attrs", self.study))
+        with refuse_damage(self.place):
+            # A copy, so that a caller may change it.
+            facts = plain(self._call("get_study_user_attrs", self.study))
+            check_facts(facts)
+        return facts
 
     def set_fact(self, name, value):
         """Set a fact about the whole search."""
@@ -74,12 +81,21 @@ class Store:
 
     def trials(self):
         """Return Optuna's frozen trials, the first one of each slot."""
-        every = self._call("get_all_trials", self.study, deepcopy=False)
+        with refuse_damage(self.place):
+            every = self._call("get_all_trials", self.study, deepcopy=False)
+            for trial in every:
+                self._check(trial)
         first = {}
         for trial in sorted(every, key=lambda trial: trial.number):
             # Trials that other programs added with Optuna have no slot.
             first.setdefault(trial.user_attrs.get("slot", trial.number), trial)
         return [trial for trial in first.values() if "slot" in trial.user_attrs]
+
+    def _check(self, trial):
+        # A trial that changes is another object in Optuna's storages.
+        if self._checked.get(trial.number) is not trial:
+            check_trial(trial)
+            self._checked[trial.number] = trial
 
     def add(self, slots):
         """Add the missing slots of a dict: slot → attributes of its trial."""
@@ -110,7 +126,10 @@ class Store:
 
     def read(self, trial):
         """Return the current state of the trial."""
-        return self._call("get_trial", self._id(trial))
+        with refuse_damage(self.place):
+            found = self._call("get_trial", self._id(trial))
+            check_trial(found)
+        return found
 
     def owns(self, trial, owner):
         """Return whether this owner is running the trial."""

@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 
-import keras
-import numpy as np
-
 from kcomponents._checks import fail
-from kcomponents._files import whole_file, write_whole
+from kcomponents._files import open_file, write_whole
+from kcomponents._json_values import from_json
+from kcomponents._state_file import read_state, write_state
+from kcomponents.tuning._storage.entries import is_slot
 
 WEIGHTS, SHAPES = "weights.npz", "build_config.json"
+KIND = "the weights of a trial"
 
 
 class BestWeights:
@@ -40,34 +41,43 @@ class BestWeights:
         file, and from another epoch than the weights.
         """
         folder = self._folder(slot)
+        paths = [os.path.join(folder, name) for name in (SHAPES, WEIGHTS)]
+        for path in (folder, *paths):
+            _refuse_link(path)
         os.makedirs(folder, exist_ok=True)
-        shapes = json.dumps(model.get_build_config(), default=str)
-        write_whole(os.path.join(folder, SHAPES), shapes)
-        with whole_file(os.path.join(folder, WEIGHTS)) as file:
-            np.savez(file, *map(keras.ops.convert_to_numpy, weights))
+        write_whole(paths[0], json.dumps(model.get_build_config(), default=str))
+        write_state(paths[1], KIND, list(weights))
 
     def load(self, model, slot):
         """Load the weights of a trial into a new model."""
         folder = self._folder(slot)
         path = os.path.join(folder, WEIGHTS)
-        if not os.path.exists(path):
+        if not os.path.isfile(path):
             rule = "This folder has no weights of this trial: only the best trials'"
             hint = "weights are kept, on the machine that trained them (`keep_models`)."
             fail(f"{rule} {hint}", path=path)
         if not model.built:
-            with open(os.path.join(folder, SHAPES), encoding="utf-8") as file:
-                model.build_from_config(json.load(file))
+            model.build_from_config(_read_shapes(os.path.join(folder, SHAPES)))
         model.set_weights(read_weights(path))
 
     def delete_others(self):
-        """Delete the weights of trials that are no longer among the best."""
+        """Delete the weights of ended trials that are not among the best.
+
+        A trial that failed has some if an earlier worker was lost after it saved them.
+        """
         trials = self._scored_trials()
         trials.sort(key=lambda t: t.user_attrs["score"], reverse=self.maximize)
-        for trial in trials[self.count :]:
-            shutil.rmtree(self._folder(trial.user_attrs["slot"]), ignore_errors=True)
+        best = {trial.number for trial in trials[: self.count]}
+        for trial in self.store.trials():
+            if trial.number in best or not trial.state.is_finished():
+                continue
+            folder = self._folder(trial.user_attrs["slot"])
+            # What a link points to belongs to someone else.
+            if not os.path.islink(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _folder(self, slot):
-        return os.path.join(self.project, f"trial_{slot}")
+        return weights_folder(self.project, slot)
 
     def _scored_trials(self):
         return [
@@ -78,8 +88,41 @@ class BestWeights:
         ]
 
 
+def weights_folder(project, slot):
+    """Return the path of the folder with a trial's weights.
+
+    Args:
+        project: Path of the project's folder.
+        slot: String, the name of the trial.
+
+    Raises:
+        ValueError: If the slot is not a name, so that the path could lead elsewhere.
+    """
+    if not is_slot(slot):
+        fail("The slot of a trial must be a name such as '7' or 'full-7'.", slot=slot)
+    return os.path.join(project, f"trial_{slot}")
+
+
+def _refuse_link(path):
+    if os.path.islink(path):
+        rule = "Weights are not written through a link, which may lead anywhere."
+        fail(f"{rule} Remove the link.", path=path)
+
+
 def read_weights(path):
-    """Return the weights in a file, a list of arrays."""
-    # `np.load` alone leaves a damaged file open.
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return [arrays[name] for name in arrays.files]
+    """Return the weights in a file, a list of arrays.
+
+    Raises:
+        DamagedFileError: If the file is incomplete or of another kind.
+    """
+    return read_state(path, KIND)
+
+
+def _read_shapes(path):
+    """Return the shapes to build a model with."""
+    with open_file(path) as file:
+        try:
+            return from_json(file.read().decode())
+        except ValueError as error:
+            rule = f"The file must have the shapes of a trial's model ({error})."
+            raise ValueError(f"{rule} Received: path={path!r}") from error

@@ -8,7 +8,6 @@ import numpy as np
 from kcomponents._files import whole_file
 from kcomponents._optional import require
 from kcomponents.tuning._engine.tuner import StoreTuner, fit_arguments
-from kcomponents.tuning._storage.project import ProjectFolder
 
 # Arrays of at least this many bytes are sent as memory-mapped files.
 LARGE = 2**20
@@ -20,8 +19,7 @@ def to_bytes(search, args, kwargs):
     Raises:
         ValueError: If the model or the data cannot be sent.
     """
-    folder = ProjectFolder(search.project_dir).worker_data
-    os.makedirs(folder, exist_ok=True)
+    folder = search.presence.make_folder()
     directory, place = os.path.abspath(search.directory), search.store.place
     payload = {
         # Workers need the same subclass of `Search`.

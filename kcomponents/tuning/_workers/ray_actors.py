@@ -12,7 +12,9 @@ import keras
 from kcomponents import _backends
 from kcomponents._checks import fail
 from kcomponents._optional import require
+from kcomponents._text import clean
 from kcomponents.tuning._engine.stop import Stop
+from kcomponents.tuning._storage.lease import is_owner, new_name, new_owner
 from kcomponents.tuning._workers.environment import environment, share_of
 from kcomponents.tuning._workers.payload import from_bytes, to_bytes
 
@@ -59,14 +61,21 @@ class Worker:
     def __init__(self):
         self.stop, self.reason = None, None
 
-    def work(self, content, place):
-        """Run trials until none is left, or `trials_per_process` are done."""
+    def work(self, content, place, name):
+        """Run trials until none is left, or `trials_per_process` are done.
+
+        Args:
+            content: Bytes, from `payload.to_bytes`.
+            place: Path of the journal, or URL of the database.
+            name: String, by which the search knows the trials of this actor.
+        """
         if "://" not in place and not os.path.exists(place):
             rule = "Every node must reach the store. Set `directory` to a folder that"
             fail(f"{rule} all nodes share, or `store` to a database.", store=place)
         if "KCOMPONENTS_GPU_FRACTION" in os.environ:
             _backends.limit_memory(float(os.environ["KCOMPONENTS_GPU_FRACTION"]))
         search, args, kwargs = from_bytes(content)
+        search.engine.owner = new_owner(name)
         self.stop = Stop(search.store, search.settings.max_hours)
         self.stop.reason = self.reason
         limit = search.settings.trials_per_process
@@ -112,7 +121,7 @@ class Actors:
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": _variables(self.count, share, cores)},
         )
-        # Ray's reference to an actor's call → the actor, trials finished before it.
+        # Ray's reference to an actor's call → the actor and its name.
         self._alive = {}
 
     def run(self, stop, show_progress):
@@ -134,24 +143,33 @@ class Actors:
         actor = self.actor_class.remote()
         place = self.search.store.place
         place = place if "://" in place else os.path.abspath(place)
-        work = actor.work.remote(self.content, place)
-        self._alive[work] = actor, self._finished_count()
-
-    def _finished_count(self):
-        return sum(trial.state.is_finished() for trial in self.search.store.trials())
+        name = new_name()
+        work = actor.work.remote(self.content, place, name)
+        self._alive[work] = actor, name
 
     def _remove(self, work):
         """Remove an actor that is done or was restarted too often."""
-        actor, finished = self._alive.pop(work)
+        actor, name = self._alive.pop(work)
         try:
             self.ray.get(work)
         except self.ray.exceptions.RayActorError as error:
-            if self._finished_count() == finished:
-                raise RuntimeError(
-                    f"A Ray actor died {RESTARTS + 1} times without finishing a trial. "
-                    f"Ray's error:\n{error}"
-                ) from error
+            self._check_progress(name, error)
+        finally:
+            self.search.engine.reaper.reclaim_from(name)
         self.ray.kill(actor)
+
+    def _check_progress(self, name, error):
+        """Raise for an actor that died without having finished or taken a trial.
+
+        The trial that it had may be what kills actors: `max_retries` limits that.
+        """
+        if not any(is_owner(trial, name) for trial in self.search.store.trials()):
+            raise RuntimeError(
+                f"A Ray actor died {RESTARTS + 1} times without finishing a trial. "
+                "Probably the memory was full, or the backend crashed: use fewer "
+                "`workers`, less data, or nodes with more memory. Then run the search "
+                f"again to resume it.\nRay's error:\n{clean(error)}"
+            ) from error
 
     def _end(self):
         """Ask all actors to end, and wait until their current epochs are done."""

@@ -1,34 +1,69 @@
-"""Chaos: kills at random times lose no trial, and leave the store whole."""
+"""Chaos: a search whose processes are killed ends like one without kills."""
 
 import gc
+import json
 
 import keras
 import pytest
 
-from tests.tuning import postgresql
-from tests.tuning.kills import Chaos
+from tests.tuning import kill_points, postgresql
+from tests.tuning.kills import Chaos, differences
 
-# The store does not know the backend, and with this one processes begin fastest.
+# The store is the same on all backends, and processes start fastest with this one.
 only_one = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="the store is the same on all backends"
+    keras.backend.backend() != "jax", reason="the store is the same on all backends"
 )
 
 
 @only_one
-def test_killed_workers_and_starters_lose_no_trial(tmp_path):
-    found = Chaos(tmp_path, trials=3, seed=3, pause=(1.5, 3.0)).run(kills=4)
+def test_a_search_with_killed_processes_ends_like_one_without(tmp_path):
+    chaos = Chaos(tmp_path, trials=6, seed=1, kills=10)
+    found = chaos.run()
     assert found.wrong == []
-    assert (found.ended, found.twice) == (3, 0)
-    assert found.starters + found.workers > 0
+    assert (found.lost, found.twice) == (0, 0)
+    assert found.starters + found.workers == len(chaos.kills()) > 0
+    with open(tmp_path / "results.jsonl") as file:
+        lines = [json.loads(line) for line in file]
+    assert [line["kill"] for line in lines] == list(range(len(chaos.kills())))
+    assert {"changed", "damage"}.isdisjoint(line["outcome"] for line in lines)
 
 
 @only_one
-# Connections that wait in a pool of Optuna's, which has no way to close it.
+# Connections that wait in a pool of Optuna, which has no way to close it.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.skipif(postgresql.missing() is not None, reason=f"{postgresql.missing()}")
-def test_a_database_keeps_what_was_done_when_workers_are_killed(tmp_path):
+def test_a_database_keeps_the_trials_of_killed_processes(tmp_path):
     with postgresql.server() as url:
-        found = Chaos(tmp_path, trials=3, url=url, pause=(4.0, 6.0)).run(kills=1)
+        found = Chaos(tmp_path, trials=3, url=url, kills=3).run()
         gc.collect()
     assert found.wrong == []
-    assert (found.ended, found.twice) == (3, 0)
+    assert (found.lost, found.twice) == (0, 0)
+
+
+@only_one
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("trials", {}, "Trial 0 is lost."),
+        ("trials", {"0": {"score": 1}, "1": {}}, "Trial 1 is new."),
+        ("trials", {"0": {"score": 2}}, "score of trial 0: 1 became 2"),
+        ("best", "other", "best.keras has other weights."),
+        ("files", ["a", "b"], "Only one of the searches left b."),
+    ],
+)
+def test_each_difference_between_two_searches_is_found(name, value, line):
+    left = {"trials": {"0": {"score": 1}}, "best": "same", "files": ["a"]}
+    assert differences(left, left) == []
+    assert differences(left, {**left, name: value}) == [line]
+
+
+@only_one
+def test_a_kill_point_is_before_within_and_after_a_write():
+    points = kill_points.points_of({"write journal.log": 3, "lock journal.log": 1})
+    assert points == [
+        ("lock journal.log", "before"),
+        ("lock journal.log", "after"),
+        ("write journal.log", "before"),
+        ("write journal.log", "after"),
+        ("write journal.log", "half"),
+    ]

@@ -1,6 +1,8 @@
 """Workers: processes that share a search, each of which may die at any time."""
 
 import concurrent.futures
+import importlib
+import operator
 import os
 import signal
 import subprocess
@@ -8,12 +10,14 @@ import sys
 import threading
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 
 from kcomponents import tuning
 from kcomponents.__main__ import main
 from kcomponents.tuning._engine.stop import Stop
+from kcomponents.tuning._storage.store import Store
 from kcomponents.tuning._workers import processes as _processes
 from kcomponents.tuning._workers.environment import environment, share_of, visible_gpus
 from kcomponents.tuning._workers.payload import from_bytes, to_bytes
@@ -103,16 +107,111 @@ def test_workers_that_die_or_are_asked_to_end_lose_no_trial(
     assert first["KCOMPONENTS_GPU_FRACTION"] == "0.9"
 
 
-def test_workers_that_end_at_once_are_an_error_with_what_they_said(
-    tmp_path, processes, monkeypatch
+@pytest.fixture
+def ends(tmp_path, monkeypatch):
+    """Return a function that replaces workers by a shell script."""
+
+    def replace(script):
+        shell = tmp_path / "python"
+        shell.write_text(f"#!/bin/sh\n{script}\n")
+        shell.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(shell))
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("script", "ending", "advice"),
+    [
+        ("exit 1", "with exit code 1", "Fix the error in its log"),
+        ("exit 0", "with exit code 0", "does not call `sys.exit`"),
+        ("kill -KILL $$", "killed by SIGKILL", "the memory was full"),
+        ("kill -SEGV $$", "killed by SIGSEGV", "library crashed"),
+        ("kill -TERM $$", "killed by SIGTERM", "Another program"),
+        ("kill -40 $$", "killed by signal 40", "library crashed"),
+    ],
+)
+def test_workers_that_end_before_a_trial_end_the_search_with_an_error(
+    tmp_path, processes, ends, caplog, script, ending, advice
 ):
-    broken = tmp_path / "python"
-    broken.write_text("#!/bin/sh\necho 'No such library.' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(broken))
-    with pytest.raises(RuntimeError, match=r"(?s)5 workers in a row.*No such library"):
+    ends(f"echo 'No such \033[31mlibrary.' >&2; {script}")
+    with pytest.raises(RuntimeError, match="ended 3 times in a row") as caught:
         run(search_of(tmp_path, workers=1))
-    assert len(processes) == 5
+    assert len(processes) == 3
+    message = str(caught.value)
+    assert ending in message and advice in message and "\033" not in message
+    assert message.endswith(
+        "worker-0.log:\nNo such \N{REPLACEMENT CHARACTER}[31mlibrary."
+    )
+    # Each of the first two is announced, so that the wait is explained.
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert ending in caplog.text and "(2 of 2)" in caplog.text
+    assert os.listdir(tmp_path / "untitled_project" / "workers") == ["worker-0.log"]
+
+
+def test_an_error_shows_only_what_its_own_worker_printed(tmp_path, ends):
+    log = tmp_path / "untitled_project" / "workers" / "worker-0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("From an earlier search.\n")
+    ends("exit 1")
+    with pytest.raises(RuntimeError, match="(?s)log:\nIt printed nothing.$"):
+        run(search_of(tmp_path, workers=1))
+
+
+def test_all_workers_that_end_before_a_trial_end_the_search(tmp_path, processes, ends):
+    ends("exit 1")
+    with pytest.raises(RuntimeError, match="3 times in a row"):
+        run(search_of(tmp_path, workers=3))
+    assert 3 <= len(processes) <= 9
+
+
+def test_a_module_that_workers_cannot_import_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "model_that_is_gone.py"
+    path.write_text("from tests.tuning import small\n\n\ndef build(hp):\n")
+    with open(path, "a") as file:
+        file.write("    return small.build(hp)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(_processes, "LIMIT", 1)
+    search = search_of(tmp_path, importlib.import_module(path.stem).build, workers=1)
+    path.unlink()
+    with pytest.raises(RuntimeError) as caught:
+        run(search)
+    assert "No module named 'model_that_is_gone'" in str(caught.value)
+    assert "put it into the folder of the script" in str(caught.value)
+
+
+class Unreadable:
+    """A callback that this process can send, and no worker can read."""
+
+    def __reduce__(self):
+        return operator.truediv, (1, 0)
+
+
+def test_a_worker_that_cannot_read_the_search_shows_its_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(_processes, "LIMIT", 1)
+    search = search_of(tmp_path, workers=1)
+    with pytest.raises(RuntimeError, match="(?s)exit code 1.*division by zero"):
+        run(search, callbacks=[Unreadable()])
+
+
+class Deadly(keras_tuner.HyperModel):
+    """The small model, whose training kills its process."""
+
+    def build(self, hp):
+        return build(hp)
+
+    def fit(self, hp, model, *args, **kwargs):
+        # As a library does that calls `exit`, or a machine without memory.
+        os._exit(1) if hp["activation"] == "relu" else os.kill(os.getpid(), 9)
+
+
+def test_workers_that_end_in_a_trial_count_for_that_trial_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(_processes, "LIMIT", 1)
+    settings = {"max_trials": 2, "workers": 1, "max_retries": 0, "repeats": 0}
+    search = run(search_of(tmp_path, Deadly(), sampler="grid", **settings))
+    trials = search.results["trials"]
+    assert [trial["state"] for trial in trials] == ["failed"] * 2
+    assert {trial["reason"] for trial in trials} == {"worker_lost"}
 
 
 def test_a_search_that_is_asked_to_end_asks_its_workers(
@@ -161,6 +260,31 @@ def test_two_that_begin_one_search_at_once_make_no_trial_twice(tmp_path):
         assert [trial["id"] for trial in trials] == list("01234567")
         assert {trial["state"] for trial in trials} == {"completed"}
     assert sorted(seen) == list("01234567")
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_a_search_that_is_killed_while_it_stores_its_settings_starts_again(
+    tmp_path, monkeypatch, count
+):
+    def set_fact(store, name, value):
+        if len(stored) == count:
+            raise KeyboardInterrupt
+        stored.append(name)
+        before(store, name, value)
+
+    stored, before, fit = [], Store.set_fact, {"data": data, "epochs": 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "set_fact", set_fact)
+        with pytest.raises(KeyboardInterrupt):
+            search_of(tmp_path, seed=None).prepare(**fit)
+    # Nobody chose a seed, so that it must not be drawn anew.
+    again = search_of(tmp_path, seed=None)
+    facts = again.store.facts
+    again.prepare(**fit)
+    if "settings" in facts:
+        # With these, `search worker` starts, and it needs the others.
+        assert facts.keys() >= {"objective", "epochs", "space"}
+        assert again.settings.seed == facts["settings"]["seed"]
 
 
 def test_a_worker_ends_when_the_process_that_began_the_search_is_gone(tmp_path):
