@@ -19,14 +19,8 @@ ROOT = pathlib.Path(kcomponents.__file__).parent
 # own level or from above.
 LEVELS = [
     # The base, whose parts have private names, as only the package uses them.
-    {
-        "_activation_traits",
-        "_checks",
-        "_optional",
-        "_tensors",
-        "_text",
-        "_version",
-    },
+    {"_text", "_version"},
+    {"_activation_traits", "_checks", "_console", "_optional", "_tensors"},
     {
         "_backends",
         "_command_parser",
@@ -57,6 +51,16 @@ MAY_BE_MISSING = {"treatment"}
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
 PRIVATE_KERAS = "_keras"
+CONSOLE, LOGGER = "_console", "kcomponents"
+# Functions that print or log: of Python by their names, of modules by theirs.
+PRINTING = {"print", "breakpoint", "pprint", "print_msg"}
+PRINTING_OF = {
+    "logging": {"debug", "info", "warning", "error", "critical", "exception", "log"},
+    "sys": {"stdout", "stderr", "__stdout__", "__stderr__", "displayhook"},
+    "traceback": {"print_exc", "print_exception", "print_stack", "print_tb"},
+    "warnings": {"warn", "warn_explicit", "showwarning"},
+    "os": {"write"},
+}
 BACKEND_FOLDERS = {"_backends", "backends"}
 BACKENDS = {"tensorflow", "tf", "jax", "jnp", "torch"}
 # Private by their names only: `namedtuple` documents them.
@@ -132,6 +136,31 @@ class Module:
             else:
                 continue
             yield from (name for name in names if re.match("_[a-z]", str(name)))
+
+    def outputs(self):
+        """Yield each expression that prints, warns or logs by itself."""
+        # To ask a stream whether it is a terminal prints nothing.
+        asked = {
+            id(node.value)
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Attribute) and node.attr in {"isatty", "buffer"}
+        }
+        for node in ast.walk(self.tree):
+            name = ast.unparse(node) if isinstance(node, ast.Name) else ""
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                known = PRINTING_OF.get(node.value.id, PRINTING)
+                if node.attr in known and id(node) not in asked:
+                    yield ast.unparse(node)
+            elif name in PRINTING:
+                yield name
+            elif isinstance(node, ast.ImportFrom) and node.module in PRINTING_OF:
+                known = PRINTING_OF[node.module] | {"getLogger"}
+                yield from (part.name for part in node.names if part.name in known)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+                "getLogger"
+            ):
+                if ast.unparse(node).partition("(")[2] != f"{LOGGER!r})":
+                    yield ast.unparse(node)
 
     def definitions(self):
         """Yield the names that the file defines, or sets on an object of its own."""
@@ -232,6 +261,20 @@ def names_of_backends(root):
     ]
 
 
+def outputs_past_the_console(root):
+    """Return what prints, warns or logs without passing through `_console`.
+
+    The logger named as the package cleans its records by a filter, which the records of
+    other loggers do not pass.
+    """
+    return [
+        f"{module.name} uses {output}"
+        for module in modules(root)
+        if module.part not in {CONSOLE, STANDS_ALONE}
+        for output in module.outputs()
+    ]
+
+
 CHECKS = [
     parts_without_a_level,
     relative_imports,
@@ -239,6 +282,7 @@ CHECKS = [
     imports_of_private_names,
     private_names_of_keras,
     names_of_backends,
+    outputs_past_the_console,
 ]
 
 
@@ -409,3 +453,42 @@ def test_a_name_of_a_backend_is_found(made, source, word):
 )
 def test_names_of_backends_in_their_places_are_left_alone(made, name, source):
     assert names_of_backends(made(name, source)) == []
+
+
+@pytest.mark.parametrize(
+    "source, output",
+    [
+        ("print('a')", "print"),
+        ("show = print", "print"),
+        ("sys.stdout.write('a')", "sys.stdout"),
+        ("write('a', sys.stderr)", "sys.stderr"),
+        ("from sys import stdout", "stdout"),
+        ("warnings.warn('a')", "warnings.warn"),
+        ("from warnings import warn", "warn"),
+        ("logging.warning('a')", "logging.warning"),
+        ("logging.getLogger(__name__)", "logging.getLogger(__name__)"),
+        ("logging.getLogger()", "logging.getLogger()"),
+        ("from logging import getLogger", "getLogger"),
+        ("traceback.print_exc()", "traceback.print_exc"),
+        ("os.write(1, b'a')", "os.write"),
+        ("keras.print_msg('a')", "keras.print_msg"),
+    ],
+)
+def test_an_output_past_the_console_is_found(made, source, output):
+    root = made("callbacks/monitor.py", source)
+    assert outputs_past_the_console(root) == [f"callbacks/monitor.py uses {output}"]
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("_console.py", "print('a')\nsys.stdout.write('a')"),
+        ("callbacks/monitor.py", "show('a')\n_console.warn('a')"),
+        ("callbacks/monitor.py", "logging.getLogger('kcomponents').info('a')"),
+        ("callbacks/monitor.py", "sys.stdout.isatty()\nsys.stdin.buffer.read()"),
+        ("callbacks/monitor.py", "warnings.catch_warnings()\nfile.write('a')"),
+        ("callbacks/monitor.py", "traceback.format_exception(error)"),
+    ],
+)
+def test_outputs_through_the_console_are_left_alone(made, name, source):
+    assert outputs_past_the_console(made(name, source)) == []

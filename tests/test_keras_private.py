@@ -771,6 +771,9 @@ def test_each_private_name_has_its_line_in_a_table():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):
                 used |= {node.attr} if node.attr.startswith("_") else set()
+                of_self = getattr(node.value, "id", "") == "self"
+                if of_self and isinstance(node.ctx, ast.Store):
+                    own.add(node.attr)
             elif isinstance(node, ast.FunctionDef):
                 own.add(node.name)
             elif isinstance(node, ast.ImportFrom):

@@ -8,6 +8,8 @@
 - `branch(condition, then, otherwise, changing)`: call one of two functions, which
   return nothing and change some of the variables `changing`. If replicas do not support
   branches, always call `then`.
+- `builds_optimizer_in_step`: whether the first step, and not `fit`, builds the
+  optimizer.
 - `can_overwrite(values)`: whether a later snapshot can reuse the memory of these
   values.
 - `carries_state`: whether a compiled step returns the variables it changes, so that all
@@ -22,11 +24,14 @@
 - `current_graph()`: the graph under construction, or None.
 - `defers`: whether small operations are collected and run for many steps at once,
   because each operation is a call from Python.
+- `end_of_data`: the exceptions of a step, or of a callback after it, with which Keras
+  ends the epoch instead of the training.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: assign a value to each variable, on every replica.
 - `inference(model)`: a function from inputs to the outputs of the model, which changes
   nothing.
-- `keep_random_state()`: a context that restores the random state at its end.
+- `keep_random_state()`: a context that restores the random state at its end: that of
+  the backend, of `random` and of `numpy.random`.
 - `limit_memory(share)`: limit this process to a fraction of the memory of its GPU.
 - `max_may_drop_nan`: whether a maximum over numbers and NaN may be a number.
 - `measured_together(statistics, waiting)`: the statistics of collected steps, with the
@@ -55,7 +60,11 @@
   costs less than an operation for each.
 """
 
+import contextlib
+import random
+
 import keras
+import numpy as np
 
 if keras.backend.backend() == "tensorflow":
     from kcomponents._backends import tensorflow as backend
@@ -67,6 +76,7 @@ else:
 apply_if_finite = backend.apply_if_finite
 batch_iterator = backend.batch_iterator
 branch = backend.branch
+builds_optimizer_in_step = backend.builds_optimizer_in_step
 can_overwrite = backend.can_overwrite
 carries_state = backend.carries_state
 cheap_branches = backend.cheap_branches
@@ -74,10 +84,10 @@ compiled = backend.compiled
 counts = backend.counts
 current_graph = backend.current_graph
 defers = backend.defers
+end_of_data = backend.end_of_data
 fetch = backend.fetch
 fill = backend.fill
 inference = backend.inference
-keep_random_state = backend.keep_random_state
 limit_memory = backend.limit_memory
 max_may_drop_nan = backend.max_may_drop_nan
 measured_together = getattr(backend, "measured_together", None)
@@ -98,3 +108,15 @@ sum_over_replicas = backend.sum_over_replicas
 synchronize = backend.synchronize
 trace_level = backend.trace_level
 worth_stacking = backend.worth_stacking
+
+
+@contextlib.contextmanager
+def keep_random_state():
+    """Restore the state of all generators of unseeded random numbers at the end."""
+    python, array = random.getstate(), np.random.get_state()
+    try:
+        with backend.keep_random_state():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)

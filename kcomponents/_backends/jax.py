@@ -11,8 +11,10 @@ try:
 except ImportError:  # before JAX 0.8
     from jax.core import get_opaque_trace_state
 
+builds_optimizer_in_step = False
 carries_state = True
 defers = False
+end_of_data = (StopIteration,)
 cheap_branches = False
 counts = "steps"
 max_may_drop_nan = False

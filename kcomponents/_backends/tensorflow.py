@@ -6,8 +6,10 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework import ops as framework_ops
 
+builds_optimizer_in_step = True
 carries_state = False
 defers = False
+end_of_data = (StopIteration, tf.errors.OutOfRangeError)
 cheap_branches = True
 counts = "steps"
 max_may_drop_nan = True
@@ -181,9 +183,18 @@ def slopes(function, arrays):
 
 def snapshot(variables, into=None):
     """Return tensors that share memory with variables until these change."""
-    values = [v.value if isinstance(v, keras.Variable) else v for v in variables]
-    # With several replicas, the value on the first one.
-    return [tf.identity(tf.convert_to_tensor(value)) for value in values]
+    return [_read(variable) for variable in variables]
+
+
+def _read(variable):
+    # A variable of TensorFlow has a method of this name.
+    value = variable.value if isinstance(variable, keras.Variable) else variable
+    try:
+        # Much faster than `read_value`, and this is called before each step.
+        return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
+    except (AttributeError, ValueError):
+        # A tensor; or with several replicas, the value on the first one.
+        return tf.identity(tf.convert_to_tensor(value))
 
 
 def can_overwrite(values):

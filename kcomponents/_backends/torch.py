@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from keras import ops
 
+builds_optimizer_in_step = False
 carries_state = False
 defers = True
+end_of_data = ()
 cheap_branches = True
 counts = "calls"
 max_may_drop_nan = False

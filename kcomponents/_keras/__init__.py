@@ -18,6 +18,7 @@ from kcomponents._keras.fit_state import (
     build_metrics,
     draw_epoch,
     first_epoch,
+    global_seed,
     global_seeds,
     reset_first_epoch,
     running_fit,
@@ -26,6 +27,7 @@ from kcomponents._keras.fit_state import (
     skip_steps,
     validates_later,
     wait_for_hooks,
+    without_new_global_seeds,
 )
 from kcomponents._keras.models import (
     built_metrics,
@@ -34,11 +36,14 @@ from kcomponents._keras.models import (
     layers_of,
     metric_arguments,
     metric_direction,
+    operations_of,
+    other_arguments,
     sublayers,
 )
 from kcomponents._keras.optimizers import (
     AccumulatedGradients,
     averages_in_model,
+    build_optimizer,
     carry_over,
     clipping_method,
     learning_rate_source,
@@ -55,6 +60,7 @@ __all__ = [
     "add_to_optimizer",
     "averages_in_model",
     "build_metrics",
+    "build_optimizer",
     "built_metrics",
     "calls_of",
     "carry_over",
@@ -62,6 +68,7 @@ __all__ = [
     "draw_epoch",
     "extra_variables_of",
     "first_epoch",
+    "global_seed",
     "global_seeds",
     "in_stateless_scope",
     "layers_of",
@@ -69,7 +76,9 @@ __all__ = [
     "metric_arguments",
     "metric_direction",
     "moving_averages",
+    "operations_of",
     "optimized_variables",
+    "other_arguments",
     "remove_from_model",
     "remove_from_optimizer",
     "reset_first_epoch",
@@ -82,5 +91,6 @@ __all__ = [
     "unscaled_optimizer",
     "validates_later",
     "wait_for_hooks",
+    "without_new_global_seeds",
     "without_variables",
 ]

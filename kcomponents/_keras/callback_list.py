@@ -8,40 +8,10 @@ import keras
 
 from kcomponents._keras.features import NEEDED, needed
 
-# Keras does not call `on_train_end` after an exception. So the functions that run
-# during `fit` are wrapped to clean up on exceptions. For exceptions elsewhere, a
-# finalizer cleans up when the list of callbacks, which only `fit` references, is
-# collected.
-
-
-def guard(function, clean_up):
-    """Wrap a function so that `clean_up()` is called if it raises."""
-
-    @functools.wraps(function)
-    def run(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except StopIteration:
-            # The data has ended, which Keras handles.
-            raise
-        except BaseException:
-            clean_up()
-            raise
-
-    return run
-
-
-def guard_callbacks(running, clean_up):
-    """Guard all hooks of a list of callbacks, and clean up when it is collected."""
-    for name in dir(running):
-        if name.startswith("on_"):
-            setattr(running, name, guard(_hook(running, name), clean_up))
-    weakref.finalize(running, clean_up).atexit = False
-
 
 def wrap_hook(running, name, before=None, after=None):
     """Call functions before and after a hook of a list of callbacks."""
-    hook = _hook(running, name)
+    hook = hook_of(running, name)
 
     @functools.wraps(hook)
     def call(*args, **kwargs):
@@ -54,7 +24,7 @@ def wrap_hook(running, name, before=None, after=None):
     setattr(running, name, call)
 
 
-def _hook(running, name):
+def hook_of(running, name):
     """Return a hook, wrapped or not, that does not keep its list alive."""
     if name in vars(running):
         return vars(running)[name]

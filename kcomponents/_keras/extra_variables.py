@@ -32,6 +32,8 @@ def remove_from_model(model, variables):
 
 def add_to_optimizer(optimizer, variables):
     """Add variables to the state of the compiled step of an optimizer."""
+    if not variables:
+        return
     # `remove_from_optimizer` and `without_variables` need the others.
     for name in ("_untrack_variable", "_variables"):
         needed(optimizer, f"Optimizer.{name}")

@@ -106,9 +106,16 @@ OPTIONAL = {
     "CompileMetrics._user_metrics": "the names of metrics in a record, and the default "
     "`mode` of a monitored metric before the first step",
     "CompileMetrics._user_weighted_metrics": "the same",
+    "JAXTrainer._get_jax_state": "the weights on JAX after a step that failed",
+    "JAXTrainer._jax_state": "the same",
+    "JAXTrainer._jax_state_synced": "the same",
+    "JAXTrainer._make_function": "the same",
     "Metric._direction": "the default `mode` of a monitored metric",
+    "Operation._inbound_nodes": "the units of `keras.ops.maximum(x, 0)` in "
+    "`DeadReLUMonitor`",
     "global_state.set_global_attribute": "equal default names of metrics in all trials "
-    "of a search",
+    "of a search, and the random numbers of a training that a monitor must not change "
+    "if layers draw them without a seed",
     "masking.get_keras_mask": "the speed of `mc_predict`, which repeats layers before "
     "the first dropout",
     "stateless_scope.in_stateless_scope": "on JAX, the warning about a custom "

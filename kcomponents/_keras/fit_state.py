@@ -1,5 +1,6 @@
 """The running `fit`: its arguments, its data, and its first epoch."""
 
+import contextlib
 import inspect
 
 from kcomponents._checks import fail
@@ -10,6 +11,24 @@ global_state = module("backend.common.global_state")
 seed_generator = module("random.seed_generator")
 # The data of a `fit` of Keras that has no `epoch_iterator`.
 UNKNOWN = object()
+
+
+def code_of_fit():
+    """Return the code object of the running `fit`, or None."""
+    frame = inspect.currentframe()
+    try:
+        while frame is not None:
+            if _is_fit(frame.f_code):
+                return frame.f_code
+            frame = frame.f_back
+    finally:
+        # A reference of the frame to itself would keep its variables alive.
+        del frame
+    return None
+
+
+def _is_fit(code):
+    return code.co_name == "fit" and "validation_freq" in code.co_varnames
 
 
 def running_fit():
@@ -79,11 +98,18 @@ def skip_steps(epochs, steps, use_last):
             try:
                 last = _draw(epochs, data)
             except StopIteration:
-                rule = "The data must not change, but an epoch is shorter now."
-                fail(rule, steps_done=steps, steps_now=begin)
+                _fail_short(steps, begin)
+        else:
+            # No batch was left, or not one after those to skip.
+            _fail_short(steps, "at most that")
         yield from found
 
     epochs._enumerate_iterator = rest
+
+
+def _fail_short(steps, now):
+    rule = "The data must not change, but an epoch is shorter now."
+    fail(rule, steps_done=steps, steps_now=now)
 
 
 def show_first_batches(epochs, read, iterator_over):
@@ -143,8 +169,32 @@ def wait_for_hooks(running):
         flush()
 
 
+def global_seed():
+    """Return the seed of `keras.utils.set_random_seed`, or None if it is unknown."""
+    read = getattr(global_state, "get_global_attribute", None)
+    return None if read is None else read("global_random_seed")
+
+
 def global_seeds():
     """Return the state of the global random generator as a variable, or None."""
     name = needed(seed_generator, "seed_generator.GLOBAL_SEED_GENERATOR")
     generator = needed(global_state, "global_state.get_global_attribute")(name)
     return None if generator is None else generator.state
+
+
+@contextlib.contextmanager
+def without_new_global_seeds():
+    """Drop, at the end, a global random generator that Keras made in this context.
+
+    Keras makes it at the first draw without a seed, from a number of `random`.
+    """
+    name = getattr(seed_generator, "GLOBAL_SEED_GENERATOR", None)
+    read = getattr(global_state, "get_global_attribute", None)
+    write = getattr(global_state, "set_global_attribute", None)
+    known = name is not None and read is not None and write is not None
+    before = read(name) if known else None
+    try:
+        yield
+    finally:
+        if known and read(name) is not before:
+            write(name, before)

@@ -25,6 +25,26 @@ def layers_of(layer, seen=None):
     return list(seen.values())
 
 
+def operations_of(model):
+    """Return the layers and operations in the graph of a functional model, in order.
+
+    An operation is what a function of `keras.ops` leaves in the graph. Returns `[]` for
+    other models, and for layers.
+    """
+    found = getattr(model, "operations", None) if isinstance(model, keras.Model) else []
+    # A class may have something else under this name.
+    return [op for op in found or [] if isinstance(op, keras.Operation)]
+
+
+def other_arguments(operation):
+    """Return what an operation in a graph was called with besides its tensors."""
+    found = []
+    for node in getattr(operation, "_inbound_nodes", None) or []:
+        arguments = [*node.arguments.args, *node.arguments.kwargs.values()]
+        found += [a for a in arguments if not isinstance(a, keras.KerasTensor)]
+    return found
+
+
 def metric_arguments(model):
     """Return the arguments `metrics` and `weighted_metrics` of `compile`."""
     names = "_user_metrics", "_user_weighted_metrics"

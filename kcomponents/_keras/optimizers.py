@@ -18,6 +18,22 @@ def unscaled_optimizer(model):
     return unscaled(getattr(model, "optimizer", None))
 
 
+def build_optimizer(model):
+    """Build the optimizer of a model as its first step does, if it is not built yet."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or optimizer.built:
+        return
+    variables = model.trainable_variables
+    if not _backends.builds_optimizer_in_step:
+        optimizer.build(variables)
+        return
+    if optimizer is not unscaled(optimizer):
+        # `apply_gradients` hands a tuple over, which is kept.
+        variables = tuple(variables)
+    with _backends.scope(model), keras.name_scope(optimizer.name, caller=optimizer):
+        optimizer.build(variables)
+
+
 def optimized_variables(optimizer):
     """Return the variables that a built optimizer updates, in its order."""
     return needed(optimizer, "Optimizer._trainable_variables")

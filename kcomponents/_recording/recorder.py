@@ -16,6 +16,7 @@ from kcomponents._recording.sample import (
     validation_of,
 )
 from kcomponents._recording.step_statistics import (
+    OF_GRADIENTS,
     OF_LOSS,
     OF_OPTIMIZER,
     OF_OUTPUTS,
@@ -27,6 +28,12 @@ from kcomponents.record import Reading
 
 # The most samples and batches to take from a generator or dataset.
 ROWS_DRAWN, BATCHES_DRAWN = 512, 16
+
+
+OTHER_OPTIMIZERS = (
+    "The optimizer of `compile` got no gradients: a `train_step` uses others, so "
+    "gradients and updates were not measured."
+)
 
 
 class Recorder:
@@ -113,6 +120,25 @@ class Recorder:
             self._probe.detach()
             self._probe = None
 
+    def get_state(self):
+        """Return what was measured since the last reading, to continue from later."""
+        return {
+            "steps_before": self._steps_before,
+            "notes": list(self.notes),
+            "probe": None if self._probe is None else self._probe.get_state(),
+        }
+
+    def set_state(self, state):
+        """Continue from a state that `get_state` returned, during training.
+
+        Raises:
+            ValueError: If the state is of another model.
+        """
+        if self._probe is not None and state["probe"] is not None:
+            self._probe.set_state(state["probe"])
+        self._steps_before = int(state["steps_before"])
+        self.notes[:] = [*state["notes"]]
+
     def is_valid_for(self, later):
         """Return whether these facts also hold for a later `fit` of the model."""
         same = all(a is b for a, b in zip(self._xy, later._xy, strict=True))
@@ -186,7 +212,8 @@ class Recorder:
         with warnings.catch_warnings():
             # Training itself gives the same warnings.
             warnings.simplefilter("ignore")
-            found = self._predict(self._small_sample.x)
+            with _backends.keep_random_state():
+                found = self._predict(self._small_sample.x)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
 
     def scores(self):
@@ -216,7 +243,14 @@ class Recorder:
     def _read(self):
         reading = self._probe.read()
         self._probe.reset()
-        return summary(reading, self._probe.sites, self._probe.last_layers)
+        values = summary(reading, self._probe.sites, self._probe.last_layers)
+        steps = values.get("steps", {"all": 1})["all"]
+        variables = self._probe.variables
+        if variables and (steps or self._probe.optimizer_used):
+            return values
+        if variables:
+            self.notes.append(OTHER_OPTIMIZERS)
+        return {name: v for name, v in values.items() if name not in OF_GRADIENTS}
 
     def _try(self, function, task):
         error = self.notes.attempt(function, task)

@@ -42,6 +42,14 @@ OF_OPTIMIZER = (
     Statistic("weights", "updates", lambda v: v.weights, "last", per_variable=True),
     *RATIOS,
 )
+# What `summary` returns of them.
+OF_GRADIENTS = {
+    "gradient_norm",
+    "gradient_norm_max",
+    "update_ratio",
+    "weight_norm",
+    "steps",
+}
 OF_LOSS = (
     Statistic("loss_sum", "losses", _finite_loss),
     Statistic("loss_max", "losses", lambda v: v.loss, "max"),
@@ -91,7 +99,7 @@ def _of_gradients(found):
         for path in found["update_ratio"]
     }
     weights = found["weights"].items()
-    largest = math.sqrt(max(found["square_max"]["all"], 0.0))
+    largest = math.sqrt(max(found["square_max"]["all"], 0.0)) if steps else math.nan
     return {
         "gradient_norm": {**norms, "all": whole},
         "gradient_norm_max": {"all": largest},

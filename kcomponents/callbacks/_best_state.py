@@ -1,17 +1,17 @@
 """The best state of a model: copies of its variables, on the device or in a file."""
 
 import uuid
-import warnings
 
 import keras
+import numpy as np
 
-from kcomponents import _backends, _keras
+from kcomponents import _backends, _console, _keras
 from kcomponents._checks import fail
 from kcomponents._keras.callback_list import running_callbacks
 from kcomponents._state_file import DamagedFileError, Generations, open_state
 from kcomponents.callbacks._training_state import (
     assign_all,
-    build_optimizer,
+    check_shapes,
     variables_of,
 )
 
@@ -48,7 +48,7 @@ class BestStates:
             try:
                 return BestFile.of(model, path, *arguments)
             except OSError as error:
-                warnings.warn(
+                _console.warn(
                     f"Could not write the best state to {path!r}, so it is "
                     f"kept on the device: {error}",
                     RuntimeWarning,
@@ -66,12 +66,21 @@ def load_best_state(state, path):
     """
     if state is None:
         return None
+    known = {*state} in ({"values", "with_optimizer"}, {"label", "with_optimizer"})
+    typed = known and isinstance(state["with_optimizer"], bool)
+    if not typed or not all(map(_is_array, state.get("values", ()))):
+        rule = "`best_weights` must be arrays, or the label of a file."
+        fail(rule, best_weights=state)
     if "values" in state:
         return BestState(**state)
     if path is None:
         rule = "`best_path` must be the same as when the state was saved."
         fail(rule, best_path=None)
     return BestFile(path, **state)
+
+
+def _is_array(value):
+    return isinstance(value, np.ndarray) or keras.ops.is_tensor(value)
 
 
 class BestState:
@@ -108,6 +117,11 @@ class BestState:
         """Whether the memory of this state can be reused for another one."""
         return self.in_place and _backends.can_overwrite(self.values)
 
+    def check_fits(self, model):
+        """Raise unless the weights have the shapes of the weights of the model."""
+        if isinstance(model, keras.Model) and not self.with_optimizer:
+            check_shapes(variables_of(model), self.values)
+
     def restore(self, model):
         """Set the variables of a model, or of another one like it, to this state."""
         if isinstance(model, keras.Model):
@@ -133,6 +147,7 @@ class BestFile:
     """
 
     KIND = "the best state of a model"
+    PARTS = {"label": str, "values": list}
     is_reusable = False
 
     def __init__(self, path, label, with_optimizer=False):
@@ -146,7 +161,7 @@ class BestFile:
             DamagedFileError: If a file is damaged or of another kind.
             OSError: If no file can be written to the folder.
         """
-        Generations(path, cls.KIND).check()
+        Generations(path, cls.KIND, cls.PARTS).check()
 
     @classmethod
     def of(cls, model, path, with_optimizer=False, places=()):
@@ -161,17 +176,22 @@ class BestFile:
         Generations(path, cls.KIND).write(state)
         return written
 
+    def check_fits(self, model):
+        """Do nothing: the file is read when the state is restored."""
+
     def restore(self, model):
         """Set the variables of a model, or of another one like it, to this state."""
         for path in Generations(self.path, self.KIND).paths:
             try:
-                with open_state(path, self.KIND) as (state, arrays):
+                with open_state(path, self.KIND, self.PARTS) as (state, arrays):
                     if state["label"] == self.label:
                         values = _FileArrays(arrays, len(state["values"]))
                         restore_values(model, values, self.with_optimizer)
                         return
             except (DamagedFileError, FileNotFoundError):
                 continue
+            except ValueError as error:
+                raise ValueError(f"{error}, path={path!r}") from error
         rule = "The best state must still be in its file, which is gone or overwritten."
         fail(rule, path=self.path)
 
@@ -202,7 +222,7 @@ def restore_values(model, values, with_optimizer):
     # After an exception, the variables may not have the values of the last step yet.
     _backends.synchronize(model)
     if with_optimizer:
-        build_optimizer(model)
+        _keras.build_optimizer(model)
     assign_all(variables_of(model, with_optimizer), values)
 
 

@@ -14,19 +14,26 @@ class MidEpochValidation:
         every: Integer, number of training steps between checks.
         data: Validation data, in any form that `fit` accepts, or `None` for the
             validation data of the running `fit`.
+        required: Boolean, whether a score may need validation. If not, only `data` is
+            validated, and without it the training logs alone are returned.
     """
 
-    def __init__(self, every, data):
+    def __init__(self, every, data, required):
         self._every, self.steps, self._last = every, 0, -1
         known = _keras.running_fit()
-        self._options = {}
+        self._options, self._data = {}, None
+        if data is None and not required:
+            return
         if data is None:
             data = known.get("validation_data")
             size = known.get("validation_batch_size") or known.get("batch_size")
             steps = known.get("validation_steps")
             self._options = {"batch_size": size, "steps": steps}
         if data is None:
-            rule = "`check_every` needs `validation_data`. Pass it here or to `fit`."
+            rule = (
+                "`check_every` needs `validation_data` for this `monitor`. Pass it here"
+                " or to `fit`, or monitor a training metric, such as 'loss'."
+            )
             fail(rule, check_every=every)
         self._data = keras.utils.unpack_x_y_sample_weight(data)
         if hasattr(self._data[0], "__next__"):
@@ -49,8 +56,16 @@ class MidEpochValidation:
         self.steps, self._last = state
 
     def logs(self, model, logs):
-        """Validate; return the training and validation logs, as after an epoch."""
+        """Validate; return the training and validation logs, as after an epoch.
+
+        The training logs are means over the epoch so far.
+        """
         _backends.synchronize(model)
+        validated = {} if self._data is None else self._validate(model)
+        trained = {name: keras.ops.convert_to_numpy(v) for name, v in logs.items()}
+        return {**trained, **{f"val_{name}": v for name, v in validated.items()}}
+
+    def _validate(self, model):
         changed = parts_of([*model.metrics_variables, *model.non_trainable_variables])
         values = _backends.snapshot(changed)
         x, y, weight = self._data
@@ -60,8 +75,7 @@ class MidEpochValidation:
             )
         assign_all(changed, values)
         _backends.set_training_mode(model)
-        trained = {name: keras.ops.convert_to_numpy(v) for name, v in logs.items()}
-        return {**trained, **{f"val_{name}": v for name, v in validated.items()}}
+        return validated
 
     def release(self):
         """Release the data."""

@@ -1,31 +1,48 @@
 """Base classes of the callbacks that measure a model while it trains."""
 
 import abc
-import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kcomponents._checks import fail, number, positive_int
+from kcomponents import _console
+from kcomponents._checks import boolean, fail, number, positive_int
 from kcomponents._keras import unscaled_optimizer
 from kcomponents._keras.optimizers import iterations_of
 from kcomponents._text import table
+from kcomponents.callbacks._observer import Observer
+from kcomponents.callbacks._record_state import (
+    readings_of,
+    restore_record,
+    state_of_readings,
+    state_of_record,
+)
+from kcomponents.callbacks._training_state import copy_state
 from kcomponents.probes import Probe
 from kcomponents.probes.inference_probe import InferenceProbe, check_data
 from kcomponents.probes.layer_walk import patterns, select, watched_layers
 from kcomponents.probes.statistic import join
 from kcomponents.record import Reading, Record
 
+NO_VARIABLES = (
+    "No variable of the model is trained, so there are no gradients to measure."
+)
+OTHER_OPTIMIZERS = (
+    "The optimizer of `compile` gets no gradients in this training: a `train_step` "
+    "uses others, so gradients, updates and skipped steps cannot be measured."
+)
 
-class Monitor(keras.callbacks.Callback, abc.ABC):
+
+class Monitor(Observer, abc.ABC):
     """Attaches a probe while a model trains, and adds its readings to logs and record.
 
     A subclass defines `_make_probe()`, `_log_epoch(epoch, reading, logs)` and `report`,
     and `_check_reading(reading)` if it acts within an epoch. It extends `_reset()`,
-    which clears the state of an earlier `fit`.
+    which clears the state of an earlier `fit`. The attributes that `_reset()` creates
+    are the state that a resumed run restores; they are plain values, arrays, sets of
+    strings and lists of readings.
 
     Args:
         every: Integer, optimizer steps between readings. Defaults to `None`, one
@@ -51,10 +68,12 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self.record, self.verbose = record, verbose
         # Without readings inside the epoch, Keras can run batches without waiting.
         self.async_safe = every is None
+        self._names, others = [], {*vars(self), "_probe", "_accumulated", "_names"}
         self._reset()
+        self._state_names = [name for name in vars(self) if name not in others]
 
     def _reset(self):
-        self.readings = []
+        self.readings, self._warned = [], set()
         self._probe, self._epoch_readings = None, []
         self._epoch = self._batches = self._batches_read = self._batches_before = 0
         self._accumulated, self._steps_before = 1, 0
@@ -82,6 +101,7 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._probe = self._make_probe()
         self._probe.attach(self.model)
         self._steps_before = iterations_of(self.model)
+        self._names = [*self._probe.sites, *getattr(self._probe, "paths", ())]
         optimizer = unscaled_optimizer(self.model)
         self._accumulated = getattr(optimizer, "gradient_accumulation_steps", 0) or 1
 
@@ -115,7 +135,50 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._probe = None
         if self.verbose:
             # Printed, not logged, to appear with the progress of `fit`.
-            print(self.report)
+            _console.show(self._report_to_print())
+
+    def _report_to_print(self):
+        return self.report
+
+    def _stop_observing(self):
+        if self._probe is not None:
+            self._probe.detach()
+
+    @property
+    def _is_measuring(self):
+        """Whether the probe is attached; it is not after a failure."""
+        return self._probe is not None and self._probe.model is not None
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was measured so far, as a dict of plain values and arrays."""
+        return {
+            "names": list(self._names),
+            "attributes": {n: _saved(getattr(self, n)) for n in self._state_names},
+            "probe": self._probe.get_state() if self._is_measuring else None,
+            "record": state_of_record(self.record),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `get_state` returned, during training.
+
+        Args:
+            state: Dict that `get_state` returned.
+
+        Raises:
+            ValueError: If the state is of a monitor with other settings.
+        """
+        if self._is_measuring and state["probe"] is not None:
+            self._probe.set_state(state["probe"])
+        attributes, own = state["attributes"], self._names
+        if own != state["names"] and len(own) == len(state["names"]):
+            # Keras numbers layers, so a second model has other names.
+            renamed = dict(zip(state["names"], own, strict=True))
+            attributes = _rename(attributes, renamed)
+        for name in self._state_names:
+            if name in attributes:
+                value = _restored(name, getattr(self, name), attributes[name])
+                setattr(self, name, value)
+        restore_record(self.record, state["record"])
 
     def _read(self):
         reading = self._probe.read(epoch=self._epoch, step=self._steps())
@@ -132,29 +195,71 @@ class Monitor(keras.callbacks.Callback, abc.ABC):
         self._check_reading(reading)
 
     def _steps(self):
-        """Return the number of optimizer steps in this `fit`."""
-        return iterations_of(self.model) - self._steps_before
+        """Return the number of optimizer steps in this `fit`.
+
+        If other optimizers than that of `compile` train the model, batches count.
+        """
+        steps = iterations_of(self.model) - self._steps_before
+        known = steps or getattr(self._probe, "optimizer_used", True)
+        return steps if known else self._batches_before + self._batches
 
     def _steps_due(self):
         """Return the same number as if no step had been skipped."""
         return (self._batches_before + self._batches) // self._accumulated
+
+    def _has_gradients(self):
+        """Return whether the optimizer of `compile` gets gradients; warn if not.
+
+        Before the first batch, this is not known.
+        """
+        if not self._probe.variables:
+            self._warn("no variables", NO_VARIABLES)
+            return False
+        moved = iterations_of(self.model) != self._steps_before
+        if moved or self._probe.optimizer_used or not self._batches:
+            return True
+        self._warn("other optimizers", OTHER_OPTIMIZERS)
+        return False
+
+    def _warn(self, about, message):
+        """Warn of something once per `fit`."""
+        if about not in self._warned:
+            self._warned.add(about)
+            _console.warn(message, stacklevel=2)
 
     def __getstate__(self):
         # Tuners copy callbacks; a copy must not contain the model or a probe on it.
         return {**self.__dict__, "_probe": None, "_model": None}
 
 
-class OutputMonitor(Monitor):
-    """Logs one share per layer and epoch, measured in training or on given data.
+class LayerResult(NamedTuple):
+    """What was counted in one layer in an epoch.
 
-    A subclass defines `KEY`, `HEADER`, `EMPTY_REPORT`, `_statistics()`,
-    `_is_watched(watched)` and `_summarize`.
+    Args:
+        count: Number of units or outputs that are counted.
+        total: Number of all units or outputs.
+        row: List of the cells in the report, after layer and activation.
+        finding: String, the end of a warning, or `None` if there is nothing to warn of.
+    """
+
+    count: float
+    total: float
+    row: list
+    finding: str | None
+
+
+class OutputMonitor(Monitor):
+    """Logs the share of some units or outputs, measured in training or on given data.
+
+    A subclass defines `KEY`, `HEADER`, `NOTHING`, `OTHERS`, `_statistics()`,
+    `_is_watched(watched)`, `_summarize` and `_is_notable(row)`.
 
     Args:
         data: Inputs to measure on, or `None` to measure on the training batches.
         layers: Regular expression or list of them, or `None` for all layers.
         warn_above: Float from 0 to 1, the share above which the monitor warns, or
             `None` for no warnings.
+        per_layer: Boolean, whether to log the share of each layer too.
         **kwargs: Arguments of `Monitor`.
 
     Raises:
@@ -163,13 +268,16 @@ class OutputMonitor(Monitor):
 
     KEY: str
     HEADER: tuple[str, ...]
-    EMPTY_REPORT: str
+    # Sentences: nothing is watched; the layers that `verbose=1` leaves out.
+    NOTHING: str
+    OTHERS: str
 
     def __init__(
         self,
         data: ArrayLike | dict[str, Any] | Iterable[Any] | None,
         layers: str | Sequence[str] | None,
         warn_above: float | None,
+        per_layer: bool,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -178,10 +286,19 @@ class OutputMonitor(Monitor):
         if warn_above is not None:
             warn_above = number("warn_above", warn_above, 0, 1)
         self.warn_above = warn_above
+        self.per_layer = boolean("per_layer", per_layer)
+        self._unwatched = ""
 
     def _reset(self):
         super()._reset()
-        self._rows, self._warned = [], set()
+        self._rows = []
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Reset the monitor, attach the probe, and warn if it watches nothing."""
+        self._unwatched = self._unwatched_layers() if self.layers is None else ""
+        super().on_train_begin(logs)
+        if all(map(self._is_hidden, self._probe.sites)):
+            self._warn("nothing", f"{self.NOTHING} {self._unwatched}".rstrip())
 
     @abc.abstractmethod
     def _statistics(self):
@@ -193,10 +310,15 @@ class OutputMonitor(Monitor):
 
     @abc.abstractmethod
     def _summarize(self, site, watched, *values):
-        """Return the share, the row of the report, and the end of the warning or None.
+        """Return a `LayerResult`, or None if the layer was not called."""
 
-        Return None instead of all three if the layer was not called.
-        """
+    @abc.abstractmethod
+    def _is_notable(self, row):
+        """Return whether to print the row of a layer with `verbose=1`."""
+
+    def _unwatched_layers(self):
+        """Return a sentence that names the layers that cannot be watched, or ""."""
+        return ""
 
     def _is_hidden(self, site):
         """Return whether to leave this layer out of logs and report."""
@@ -217,7 +339,7 @@ class OutputMonitor(Monitor):
         if self.data is not None:
             # Every reading measures all of the data, so only the last one counts.
             reading = self.readings[-1]
-        self._rows = []
+        self._rows, results = [], {}
         for site, watched in self._probe.sites.items():
             if self._is_hidden(site):
                 continue
@@ -225,23 +347,83 @@ class OutputMonitor(Monitor):
             found = self._summarize(site, watched, *values)
             if found is None:
                 continue
-            share, row, finding = found
-            logs[f"{self.KEY}/{site}"] = share
-            self._rows.append([site, watched.activation, *row])
-            if finding and self.warn_above is not None and share > self.warn_above:
-                self._warn(site, f"Epoch {epoch + 1}: {share:.0%} {finding}.")
+            results[site] = found
+            self._rows.append([site, watched.activation, *found.row])
+            share = found.count / found.total
+            above = self.warn_above is not None and share > self.warn_above
+            if found.finding and above:
+                self._warn(site, f"Epoch {epoch + 1}: {share:.0%} {found.finding}.")
+        logs.update(self._shares(results))
 
-    def _warn(self, site, message):
-        if site not in self._warned:
-            self._warned.add(site)
-            warnings.warn(message, stacklevel=2)
+    def _shares(self, results):
+        """Return the logs of an epoch: the share of all layers, and of the worst."""
+        if not results:
+            return {}
+        shares = {site: found.count / found.total for site, found in results.items()}
+        count = sum(found.count for found in results.values())
+        total = sum(found.total for found in results.values())
+        logs = {self.KEY: count / total, f"{self.KEY}_max": max(shares.values())}
+        if self.per_layer:
+            logs |= {f"{self.KEY}/{site}": share for site, share in shares.items()}
+        return logs
 
     @property
     def report(self) -> str:
         """Table of the last epoch of the last `fit`."""
-        if not self._rows:
-            return self.EMPTY_REPORT
-        return table(["layer", "activation", *self.HEADER], self._rows)
+        found = self._table(self._rows) if self._rows else self.NOTHING
+        return "\n".join(filter(None, [found, self._unwatched]))
+
+    def _report_to_print(self):
+        """Return the report without the layers that need no attention."""
+        notable = [row for row in self._rows if self._is_notable(row)]
+        others = len(self._rows) - len(notable)
+        if not others:
+            return self.report
+        parts = [self._table(notable)] if notable else []
+        word = "layer" if others == 1 else "layers"
+        which = f"{others} other {word}" if notable else f"{others} {word}"
+        parts.append(f"{which}: {self.OTHERS}")
+        return "\n".join(filter(None, [*parts, self._unwatched]))
+
+    def _table(self, rows):
+        return table(["layer", "activation", *self.HEADER], rows)
+
+
+# The state of a monitor
+
+READINGS = "__readings__"
+
+
+def _saved(value):
+    """Return an attribute of the state as plain values and arrays."""
+    if isinstance(value, set):
+        return sorted(value)
+    if isinstance(value, list) and value and isinstance(value[0], Reading):
+        return {READINGS: state_of_readings(value)}
+    return copy_state(value)
+
+
+def _restored(name, now, saved):
+    """Return a saved attribute in the type that it has now."""
+    if isinstance(saved, dict) and set(saved) == {READINGS}:
+        saved = readings_of(saved[READINGS])
+    if isinstance(now, set) and isinstance(saved, list):
+        return set(saved)
+    numbers = isinstance(now, int | float) and isinstance(saved, int | float)
+    if now is not None and not numbers and not isinstance(saved, type(now)):
+        fail(f"`{name}` must be a {type(now).__name__}.", **{name: saved})
+    if isinstance(now, np.ndarray) and now.shape != saved.shape:
+        fail(f"`{name}` must have the shape {now.shape}.", **{name: saved})
+    return copy_state(saved) if not isinstance(now, list) else list(saved)
+
+
+def _rename(value, renamed):
+    """Replace names of layers and variables, in keys and in values."""
+    if isinstance(value, dict):
+        return {renamed.get(n, n): _rename(v, renamed) for n, v in value.items()}
+    if isinstance(value, list):
+        return [_rename(part, renamed) for part in value]
+    return renamed.get(value, value) if isinstance(value, str) else value
 
 
 def _join(readings, merges):

@@ -48,6 +48,11 @@ class Score:
     def set_state(self, state):
         """Restore what `get_state` returned."""
         self.best, counts = state
+        fresh = copy.deepcopy(self.criterion)
+        fresh.start(self.mode)
+        now = fresh.get_state()
+        if not _fits(self.best, None) or not all(_fits(counts[n], now[n]) for n in now):
+            fail("A score must be numbers, as it was saved.", score=state)
         self.criterion.set_state(counts)
 
     def start(self, model):
@@ -99,6 +104,17 @@ class Score:
         name = self.monitor if isinstance(self.monitor, str) else "loss"
         name = name.removeprefix("val_")
         return _number(name, logs.get(name))
+
+
+def _fits(saved, now):
+    """Return whether a saved value can take the place of one in a fresh score."""
+    if now is None or (isinstance(now, int | float) and not isinstance(now, bool)):
+        is_number = isinstance(saved, int | float) and not isinstance(saved, bool)
+        return is_number or saved is now is None
+    if isinstance(now, list):
+        return isinstance(saved, list) and all(_fits(part, 0) for part in saved)
+    # A value of a criterion from elsewhere.
+    return True
 
 
 def _number(name, value):

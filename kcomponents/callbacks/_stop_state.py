@@ -1,8 +1,6 @@
 """The state file of early stopping: one state per epoch, to resume from."""
 
-import warnings
-
-from kcomponents import _keras
+from kcomponents import _console, _keras
 from kcomponents._checks import fail
 from kcomponents._keras.callback_list import after_train_begin
 from kcomponents._state_file import Generations
@@ -21,6 +19,19 @@ PARTS = {
     "seconds": int | float,
     "stop_reason": str | None,
 }
+
+
+# The counts that a state file of early stopping has, if they are not `None`.
+COUNTS = ("wait", "next_epoch", "epoch", "first_epoch", "stopped_epoch", "best_epoch")
+
+
+def _check_counts(state, path):
+    """Raise unless all counts in a state are integers of at least 0."""
+    for field in COUNTS:
+        value = state[field]
+        if value is not None and (isinstance(value, bool) or value < 0):
+            rule = f"`{field}` must be an integer of at least 0."
+            fail(rule, state_path=path, **{field: value})
 
 
 class StopStateFile:
@@ -46,6 +57,8 @@ class StopStateFile:
         """
         files = Generations(self._path, KIND, PARTS)
         self._states = list(files.read())
+        for state in self._states:
+            _check_counts(state, self._path)
         files.check()
         if self._states and running is not None:
             after_train_begin(running, lambda: self._skip_epochs(model))
@@ -80,7 +93,7 @@ class StopStateFile:
         if epoch in saved:
             return states[saved.index(epoch)]
         if epoch > max(saved):
-            warnings.warn(
+            _console.warn(
                 f"{self._path!r} has no scores of epochs {max(saved) + 1} to "
                 f"{epoch}. List `EarlyStopping` before the callback that saves the "
                 "model.",

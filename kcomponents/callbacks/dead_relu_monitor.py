@@ -10,9 +10,14 @@ from numpy.typing import ArrayLike
 from kcomponents import _backends, _keras
 from kcomponents._activation_traits import DEAD_WHEN_INACTIVE, TRAITS
 from kcomponents._checks import number
-from kcomponents.callbacks._monitor import OutputMonitor
+from kcomponents.callbacks._monitor import LayerResult, OutputMonitor
 from kcomponents.probes import Statistic
-from kcomponents.probes.layer_walk import named_layers
+from kcomponents.probes.layer_walk import (
+    activations_in_loops,
+    named_operations,
+    runs_in_scan,
+    watched_layers,
+)
 from kcomponents.probes.measures import is_dead, per_unit
 from kcomponents.record import Record
 
@@ -42,11 +47,16 @@ class DeadReLUMonitor(OutputMonitor):
 
     A unit fires if its output is above `threshold` for at least one sample, or one
     position, in the epoch's training batches. In a convolution, each channel is a unit.
-    The log `dead_relu/<layer path>` is the share, 0 to 1, of units that never fired.
-    That about half of a ReLU's outputs are zero is normal and does not count.
+    That about half of a ReLU's outputs are zero is normal and does not count. It adds
+    to the logs, as shares from 0 to 1:
 
-    - `relu` and `relu6`, as a string, function, argument or layer: a unit that never
-      fires has gradient 0 and is dead.
+    - `dead_relu`: share of units that never fired, over all monitored layers.
+    - `dead_relu_max`: the share of the layer that has the largest.
+    - `dead_relu/<layer path>`: the share of each layer, if `per_layer` is set.
+
+    These are monitored:
+
+    - `relu` and `relu6`: a unit that never fires has gradient 0 and is dead.
     - `leaky_relu`, `prelu`, `rrelu`, `elu`, `selu`, `celu`: a unit that never fires
       still learns, slowly if its slope is nearly 0 there. It is reported, but there is
       no warning.
@@ -54,9 +64,19 @@ class DeadReLUMonitor(OutputMonitor):
       piece that never fires has gradient 0, but its maxout unit still learns. It is
       reported, but there is no warning.
 
-    Units with NaN in their outputs or weights are counted separately, not as dead.
+    They may be the activation of a layer, as a string, function or layer; a layer of
+    their own; or, in a functional model, an operation, such as `keras.ops.relu(x)`,
+    `keras.activations.relu(x)`, `keras.ops.maximum(x, 0)` or `keras.ops.clip(x, 0, 6)`.
+    A function that the `call` of a layer or subclassed model calls cannot be seen, nor
+    what a function of your own computes.
+
     Layers inside `TimeDistributed` or `Bidirectional` are measured at the wrapper's
-    output.
+    output, and a `SimpleRNN` at its outputs, which are only those of the last step
+    without `return_sequences`. The activation of an LSTM or GRU runs in a loop inside
+    the layer and is not monitored. If nothing is monitored, or a recurrent layer with a
+    rectifier is not, the monitor warns when training begins, and the report says so.
+
+    Units with NaN in their outputs or weights are counted separately, not as dead.
 
     Attributes:
         dead_units: Dict of layer path to the list of units that never fired in the last
@@ -81,7 +101,10 @@ class DeadReLUMonitor(OutputMonitor):
         warn_above: Float from 0 to 1. If the share of dead units in a layer is above
             it, the monitor warns, once per layer and `fit`. Defaults to `None`, no
             warnings; the report then suggests a remedy above 0.5.
-        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
+        per_layer: Boolean, whether to log `dead_relu/<layer path>` for each layer too.
+            Defaults to `False`.
+        verbose: 0 or 1. With 1, the layers of the report that have units that never
+            fired or NaN are printed after training. Defaults to 0.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the model is not built,
@@ -97,7 +120,7 @@ class DeadReLUMonitor(OutputMonitor):
         >>> monitor = DeadReLUMonitor(layers="d$")
         >>> x, y = keras.ops.ones((8, 3)), keras.ops.ones((8, 1))
         >>> history = model.fit(x, y, verbose=0, callbacks=[monitor]).history
-        >>> list(history.values())[-1], list(monitor.dead_units.values())
+        >>> history["dead_relu"], list(monitor.dead_units.values())
         ([0.5], [[1]])
 
     Reference: Lu, Shin, Su & Karniadakis, "Dying ReLU and initialization: theory and
@@ -106,7 +129,8 @@ class DeadReLUMonitor(OutputMonitor):
 
     KEY = "dead_relu"
     HEADER = "units", "never fired", "share", "NaN", "still learns", "remedy"
-    EMPTY_REPORT = "No rectifier was monitored."
+    NOTHING = "No rectifier is monitored."
+    OTHERS = "every unit fired."
 
     def __init__(
         self,
@@ -117,18 +141,36 @@ class DeadReLUMonitor(OutputMonitor):
         every: int | None = None,
         record: Record | None = None,
         warn_above: float | None = None,
+        per_layer: bool = False,
         verbose: int = 0,
     ):
         shared = {"every": every, "record": record, "verbose": verbose}
-        super().__init__(data, layers, warn_above, **shared)
+        super().__init__(data, layers, warn_above, per_layer, **shared)
         self.threshold = number("threshold", threshold)
 
     def _reset(self):
         super()._reset()
         self.dead_units, self.nan_units = {}, {}
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Attach the probe, and warn of rectifiers that cannot be monitored."""
+        super().on_train_begin(logs)
+        if self.layers is None and _rectifiers_in_loops(self.model):
+            if "nothing" not in self._warned:
+                self._warn("loops", self._unwatched)
+
     def _is_watched(self, watched):
         return _is_rectifier(watched)
+
+    def _is_notable(self, row):
+        cells = dict(zip(self.HEADER, row[2:], strict=True))
+        return cells["never fired"] > 0 or cells["NaN"] > 0
+
+    def _unwatched_layers(self):
+        found = _rectifiers_in_loops(self.model)
+        names = [f"{path} ({name} in a loop over steps)" for path, name in found]
+        names += [f"{path} (unknown function)" for path in _unknown(self.model)]
+        return f"Not monitored: {', '.join(names)}." if names else ""
 
     def _statistics(self):
         own = (Statistic("unit_highest", "outputs", _highest, "max"),)
@@ -152,13 +194,12 @@ class DeadReLUMonitor(OutputMonitor):
         dead &= ~nan
         self.dead_units[site] = np.flatnonzero(dead).tolist()
         self.nan_units[site] = np.flatnonzero(nan).tolist()
-        share = float(dead.mean())
+        count, share = int(dead.sum()), float(dead.mean())
         learns = LEARNS[watched.activation]
         remedy = self._remedy(site, watched.activation, share, nan.any())
-        row = [dead.size, int(dead.sum()), share, int(nan.sum()), learns, remedy]
-        if learns != "no":
-            return share, row, None
-        return share, row, f"of the units of {site!r} never fired. Remedy: {remedy}"
+        row = [dead.size, count, share, int(nan.sum()), learns, remedy]
+        finding = f"of the units of {site!r} never fired. Remedy: {remedy}"
+        return LayerResult(count, dead.size, row, finding if learns == "no" else None)
 
     def _remedy(self, site, activation, share, nan):
         above = 0.5 if self.warn_above is None else self.warn_above
@@ -176,6 +217,24 @@ def _is_rectifier(watched):
         # The pieces of a maxout inside another layer or a wrapper are not visible.
         return hasattr(watched.layer, "grouping")
     return watched.activation in LEARNS
+
+
+def _rectifiers_in_loops(model):
+    """List path and activation of rectifiers in loops over time steps."""
+    return [found for found in activations_in_loops(model) if found[1] in LEARNS]
+
+
+def _unknown(model):
+    """List the paths of layers that apply a function that is not known."""
+    return [
+        watched.path
+        for watched in watched_layers(model)
+        if watched.activation not in TRAITS and not _is_gated(watched.layer)
+    ]
+
+
+def _is_gated(layer):
+    return runs_in_scan(layer) or hasattr(layer, "recurrent_activation")
 
 
 def _highest(view):
@@ -225,11 +284,15 @@ def _nan_weights(model, layer, silent):
 
 
 def _layer_with_weights(model, layer):
-    """Return the layer if it has weights, else the last layer before it that does."""
+    """Return the layer if it has weights, else the last layer before it that does.
+
+    The layer may be an operation, which has none.
+    """
     before = None
-    for other in named_layers(model).values():
+    for other in named_operations(model).values():
+        weights = getattr(other, "weights", None)
         if other is layer:
-            return layer if layer.weights else before
-        if other.weights and not _keras.sublayers(other):
+            return layer if weights else before
+        if weights and not _keras.sublayers(other):
             before = other
     return before

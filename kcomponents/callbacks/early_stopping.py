@@ -2,16 +2,17 @@
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import keras
 
-from kcomponents import _keras
+from kcomponents import _console, _keras
 from kcomponents._checks import boolean, fail, number, one_of, positive_int
+from kcomponents._files import Path, optional_path
 from kcomponents._keras.callback_list import running_callbacks, wrap_hook
+from kcomponents._keras.fit_guard import guard_fit
 from kcomponents._keras.optimizers import iterations_on_device
 from kcomponents.callbacks._best_state import (
     BestFile,
@@ -99,8 +100,11 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             or Ctrl-C within `guard(model)`). Defaults to all three.
         check_every: Integer, number of training steps between checks. Each check
             validates the model and takes the place of the check after each epoch.
-            Training and the epoch's logs are not affected. Defaults to `None`, one
-            check per epoch.
+            Training and the epoch's logs are not affected. If all monitors are training
+            metrics, such as `"loss"`, nothing is validated: they are checked as Keras
+            logs them, as means over the epoch so far. With `steps_per_execution` above
+            1, a check comes after the execution in which it is due. Defaults to `None`,
+            one check per epoch.
         validation_data: Validation data for `check_every`, in any form that `fit`
             accepts. Defaults to `None`, the validation data of `fit`.
         best_path: Path of an `.npz` file to keep the best state in, instead of on the
@@ -153,8 +157,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         restore_on: str | Sequence[str] = RESTORE_ON,
         check_every: int | None = None,
         validation_data: Any = None,
-        best_path: str | os.PathLike[str] | None = None,
-        state_path: str | os.PathLike[str] | None = None,
+        best_path: Path | None = None,
+        state_path: Path | None = None,
     ):
         scores = scores_of(
             monitor, mode, min_delta, min_delta_mode, baseline, patience, criterion
@@ -189,7 +193,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             rule = "`best_path` also needs `restore_best_weights=True`."
             fail(rule, best_path=best_path)
         self.check_every, self.validation_data = check_every, validation_data
-        self.best_path, self.state_path = _path(best_path), _path(state_path)
+        self.best_path = optional_path("best_path", best_path)
+        self.state_path = optional_path("state_path", state_path)
         self._reset()
 
     def _reset(self):
@@ -319,6 +324,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         """
         if self._state_file is not None:
             self._state_file.discard()
+        if not all(isinstance(values, list) for values in state["history"].values()):
+            fail("`history` must have lists of values.", history=state["history"])
         for name in SAVED:
             setattr(self, name, state[name])
         self._epoch, self._best_step = state["epoch"], state["best_step"]
@@ -333,10 +340,14 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             score.set_state(saved)
         if self._validation is not None and state["checks"] is not None:
             self._validation.set_state(state["checks"])
-        self.best_weights = load_best_state(state["best_weights"], self.best_path)
+        best = load_best_state(state["best_weights"], self.best_path)
+        if best is not None and self.restore_best_weights:
+            best.check_fits(self.model)
+        self.best_weights = best
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Reset the state of an earlier `fit` and check the arguments."""
+        guard_fit(self.model)
         self._reset()
         for score in self._scores:
             score.start(self.model)
@@ -355,8 +366,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             if running is None:
                 rule = "`check_every` works only in `fit` or with a `CallbackList`."
                 fail(rule, check_every=self.check_every)
+            required = any(score.of_validation for score in self._scores)
             self._validation = MidEpochValidation(
-                self.check_every, self.validation_data
+                self.check_every, self.validation_data, required
             )
             wrap_hook(running, "on_train_batch_end", after=self._after_batch)
         if self.best_path is not None:
@@ -394,11 +406,18 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self._validation.release()
         if self.verbose:
             # Not logged, so that it appears with the progress bar of `fit`.
-            print(self.stop_message)
+            _console.show(self.stop_message)
 
     def _resume(self, state):
-        if state is not None:
+        if state is None:
+            return
+        try:
             self.set_state(state)
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            rule = "The state in `state_path` must be one that this callback has saved."
+            fail(rule, state_path=self.state_path, error=error)
+        except ValueError as error:
+            raise ValueError(f"{error}, state_path={self.state_path!r}") from error
 
     def _save_state(self, ended=False):
         if self._state_file is not None:
@@ -486,10 +505,6 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def __getstate__(self):
         # Tuners copy callbacks, which must not copy the model too.
         return {**self.__dict__, "_model": None, "_validation": None}
-
-
-def _path(path):
-    return None if path is None else os.path.abspath(os.fspath(path))
 
 
 def _limit(name, value, low=-math.inf):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kcomponents import _keras
+from kcomponents import _console, _keras
 from kcomponents._checks import fail, number, one_of, positive_int
 from kcomponents._keras import unscaled_optimizer
 from kcomponents.callbacks._monitor import Monitor
@@ -31,7 +30,9 @@ class FiniteGuard(Monitor):
     weights behind a finite loss.
 
     A gradient also counts as infinite if its squared norm overflows float32, at a norm
-    of about 1e19. With `mixed_float16`, steps that the loss scaling skips are ignored.
+    of about 1e19. Gradients that the `train_step` of the model gives to other
+    optimizers than that of `compile` cannot be checked, and the callback warns once.
+    With `mixed_float16`, steps that the loss scaling skips are ignored.
     Moving averages, as in `BatchNormalization`, count as weights, and skipped steps
     still update them.
 
@@ -108,10 +109,14 @@ class FiniteGuard(Monitor):
             fail("`factor` must be less than 1.", factor=factor)
         self.max_rollbacks = positive_int("max_rollbacks", max_rollbacks)
 
+    # With `action="raise"`.
+    RAISES = (FloatingPointError,)
+
     def _reset(self):
         super()._reset()
         self.finding, self.skipped, self.rollbacks = None, 0, 0
         self._snapshot, self._last_finite_step, self._ended = None, 0, False
+        self._has_started = False
 
     def _make_probe(self):
         return Probe(*_statistics(self.check), skip_nonfinite=self.action == "skip")
@@ -121,12 +126,47 @@ class FiniteGuard(Monitor):
         if self.action == "rollback":
             _check_learning_rate(self.model)
         super().on_train_begin(logs)
-        self._check_weights([])
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Check the weights before the first step."""
+        super().on_epoch_begin(epoch, logs)
+        # Not earlier, as a resumed run goes on from weights that were not read yet.
+        if not self._has_started:
+            self._has_started = True
+            self._check_weights([])
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was found so far, as a dict of plain values and arrays."""
+        finding, snapshot = self.finding, self._snapshot
+        state = super().get_state()
+        state["attributes"] |= {
+            "finding": None if finding is None else dataclasses.asdict(finding),
+            "_snapshot": None if snapshot is None else dict(vars(snapshot)),
+        }
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `get_state` returned, during training.
+
+        Args:
+            state: Dict that `get_state` returned.
+
+        Raises:
+            ValueError: If the state is of a callback with other settings.
+        """
+        self.finding = self._snapshot = None
+        super().set_state(state)
+        if self.finding is not None:
+            self.finding = Finding(**self.finding)
+        if self._snapshot is not None:
+            self._snapshot = Snapshot.of(self._snapshot)
 
     def _log_epoch(self, epoch, reading, logs):
         pass
 
     def _check_reading(self, reading):
+        if "gradients" in self.check and self._probe.variables:
+            self._has_gradients()
         if self.action == "skip":
             self.skipped += int(reading.values["nonfinite_batches"]["all"])
         self._check_weights(
@@ -208,7 +248,7 @@ def _check_names(check):
 
 
 def _warn(finding, consequence):
-    warnings.warn(f"{finding} {consequence}", stacklevel=2)
+    _console.warn(f"{finding} {consequence}", stacklevel=2)
 
 
 def _check_learning_rate(model):
@@ -238,6 +278,13 @@ class Snapshot:
         # The method that saves to files leaves out the variables of probes.
         model.optimizer.save_own_variables(store)
         self.optimizer = {name: np.array(value) for name, value in store.items()}
+
+    @classmethod
+    def of(cls, state):
+        """Return the snapshot whose attributes are in a dict."""
+        snapshot = cls.__new__(cls)
+        vars(snapshot).update(state)
+        return snapshot
 
     def restore(self, model):
         """Set the model and its optimizer to this state."""
@@ -288,7 +335,9 @@ class Finding:
 
 
 def _step_unless_finite(value, step):
-    return ops.where(ops.isfinite(value), math.inf, step)
+    # Numbers of Python would have the precision of the training.
+    step = ops.cast(step, "float32")
+    return ops.where(ops.isfinite(value), ops.full_like(step, math.inf), step)
 
 
 LOSS = Statistic(

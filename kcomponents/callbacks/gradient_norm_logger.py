@@ -1,6 +1,7 @@
 """GradientNormLogger: the norm of the gradients, before and after clipping."""
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -31,26 +32,41 @@ def _below(view):
     return ops.cast(view.total < edges, "float32")
 
 
-def _is_clipped(view):
+def _largest(view):
+    # Below every norm, so that the norm of another step is kept.
+    return ops.where(view.finite, view.total, -math.inf)
+
+
+def _is_finite(view):
+    """Return whether a gradient is finite before and after clipping."""
+    return ops.isfinite(view.before + view.total)
+
+
+def _finite_steps(view):
+    return ops.cast(view.once(_is_finite), "float32")
+
+
+def _clipped_steps(view):
     # Rounding errors of a bound that changes nothing stay far below this.
-    return ops.cast(view.total < view.before * (1 - 2e-5), "float32")
+    clipped = view.total < view.before * (1 - 2e-5)
+    return ops.cast(ops.logical_and(view.once(_is_finite), clipped), "float32")
 
 
-def _finite_total(view):
-    return ops.where(ops.isfinite(view.total), view.total, 0.0)
+def _clipped_total(view):
+    return ops.where(view.once(_is_finite), view.total, 0.0)
 
 
 TOTALS = (
     Statistic("gradient_square", "gradients", lambda v: v.once(_total)),
     Statistic("gradient_norm_sum", "gradients", lambda v: ops.sqrt(v.once(_total))),
-    Statistic("gradient_square_max", "gradients", lambda v: v.once(_total), "max"),
-    Statistic("gradient_square_last", "gradients", lambda v: v.total, "last"),
+    Statistic("gradient_square_max", "gradients", _largest, "max"),
+    Statistic("gradient_square_last", "gradients", lambda v: v.total, "last_finite"),
     Statistic("gradient_norms_below", "gradients", _below),
 )
 CLIPPED = (
-    Statistic("clipped_square", "clipped_gradients", _finite_total),
-    Statistic("clipped_steps", "clipped_gradients", _is_clipped),
-    Statistic("applied_steps", "clipped_gradients", lambda v: 1.0),
+    Statistic("clipped_square", "clipped_gradients", _clipped_total),
+    Statistic("clipped_steps", "clipped_gradients", _clipped_steps),
+    Statistic("applied_steps", "clipped_gradients", _finite_steps),
 )
 PER_VARIABLE = Statistic(
     "gradient_squares",
@@ -70,11 +86,16 @@ class GradientNormLogger(Monitor):
     - `grad_norm_max`, `grad_norm_last`: the maximum, and the norm of the last step.
     - `grad_norm_clipped`: like `grad_norm`, after clipping by the optimizer.
     - `clip_rate`: share of steps that were clipped, 0 to 1.
-    - `skipped_steps`: number of steps in the epoch that did not change the weights.
+    - `skipped_steps`: number of steps in the epoch that did not change the weights,
+      because loss scaling, `clipped` or `FiniteGuard` skipped them.
 
-    Steps with a NaN or infinite gradient are left out of the norms. Values that cannot
-    be measured are NaN: clipping inside a `MultiOptimizer`, where each optimizer clips
-    its own variables.
+    Only steps with a finite gradient count in all but the last, whoever skips the
+    others: `grad_norm_last` is the norm of the last finite one. In an epoch without one
+    they are NaN. What cannot be measured is NaN too: clipping inside a
+    `MultiOptimizer`, where each optimizer clips its own variables.
+
+    Nothing is logged, and the logger warns once, if the model has no variable to train,
+    or if its `train_step` uses other optimizers than that of `compile`.
 
     In the list of callbacks, put it before those that read its logs, such as
     `CSVLogger`.
@@ -131,13 +152,20 @@ class GradientNormLogger(Monitor):
         own = (PER_VARIABLE,) if self.per_variable else ()
         return Probe(*TOTALS, *CLIPPED, *own)
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Attach the probe, and warn if there is no gradient to measure."""
+        super().on_train_begin(logs)
+        self._has_gradients()
+
     def _log_epoch(self, epoch, reading, logs):
+        if not self._has_gradients():
+            return
         value = {n: v.get("all") for n, v in reading.values.items()}
         steps, applied = value["gradient_norms_below"][-1], value["applied_steps"]
         measured = {
             "grad_norm": _root_mean(value["gradient_square"], steps),
-            "grad_norm_max": math.sqrt(max(value["gradient_square_max"], 0.0)),
-            "grad_norm_last": math.sqrt(value["gradient_square_last"]),
+            "grad_norm_max": _root_mean(value["gradient_square_max"], steps and 1),
+            "grad_norm_last": _root_mean(value["gradient_square_last"], steps and 1),
             "grad_norm_clipped": _root_mean(value["clipped_square"], applied),
             "clip_rate": value["clipped_steps"] / applied if applied else math.nan,
             "skipped_steps": self._skipped_now(),
@@ -157,6 +185,8 @@ class GradientNormLogger(Monitor):
     @property
     def report(self) -> str:
         """Table of the norms in each epoch of the last `fit`."""
+        if not self._rows:
+            return "No gradient was measured."
         keys = ["grad_norm", "grad_norm_max", "grad_norm_clipped", "clip_rate"]
         rows = [
             [epoch + 1, *(logged[key] for key in keys)] for epoch, logged in self._rows

@@ -7,17 +7,25 @@ from typing import Any, Literal
 
 import keras
 
-from kcomponents import _backends, _keras
+from kcomponents import _backends, _console, _keras
 from kcomponents._checks import boolean, fail
+from kcomponents._files import Path, full_path
 from kcomponents._keras.callback_list import (
     after_train_begin,
     running_callbacks,
     wrap_hook,
 )
+from kcomponents._keras.fit_guard import guard_fit
 from kcomponents._state_file import Generations, check_writable
+from kcomponents.callbacks._program import (
+    changes_of,
+    learning_rate_in,
+    program_of,
+)
 from kcomponents.callbacks._training_state import (
     assign_all,
-    build_optimizer,
+    check_shapes,
+    check_state,
     copy_state,
     parts_of,
     random_state,
@@ -47,18 +55,27 @@ class Resume(keras.callbacks.Callback):
 
     How it works:
 
-    - The model must be built before `fit`, and the program must be the same: data,
-      model, callbacks, seeds (`keras.utils.set_random_seed`).
+    - The program must be the same: data, model, optimizer, loss, callbacks, seeds
+      (`keras.utils.set_random_seed`). The file describes it. Before the first batch, a
+      difference raises an error if training could not continue correctly, such as
+      another optimizer class, or another batch size within an epoch. Other
+      differences, such as another loss or dropout rate, are named in one warning.
+    - Values of variables come from the file, also the learning rate if it is a number.
+    - With TensorFlow, the model must be built before `fit`. On JAX and PyTorch, Keras
+      builds it before this callback is called.
     - The position of this callback in the list does not matter.
     - Once a run is finished, running the program again trains nothing and restores the
       final state. A program with several runs thus continues with the one that was
       interrupted; each needs its own folder. Delete the folder to train again. With
-      more `epochs` than before, training continues, unless a callback stopped it.
+      more `epochs` than before, training continues. It does not continue if early
+      stopping or another callback stopped it, whatever `epochs` is.
     - Data of finished epochs and steps is drawn again but not trained on, so that a
       generator or a shuffled dataset reaches the same position.
     - Other callbacks are resumed if they have `get_state()`, which returns a dict of
-      plain values and arrays, and `set_state(state)`. Callbacks of kcomponents and of
-      Keras whose decisions depend on earlier epochs are resumed too.
+      plain values and arrays, and `set_state(state)`. Callbacks of kcomponents have
+      them: a monitor logs a resumed epoch as an uninterrupted one. Callbacks of Keras
+      that depend on earlier epochs are resumed too, and so is the file of `CSVLogger`.
+      `BackupAndRestore` is refused, because both would restore the model.
 
     Args:
         backup_dir: Path of a folder for the saved state, created if needed. It holds
@@ -73,8 +90,9 @@ class Resume(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, before the first batch, if the
-            model is not built, its variables differ from the saved ones, or the saved
-            files are damaged or of another kind. These files are not changed.
+            model is not built, the program differs so that training cannot continue
+            correctly, or the saved files are damaged or of another kind. These files
+            are not changed.
         OSError: In `fit`, before the first batch, if the folder is not writable.
 
     Example:
@@ -96,15 +114,13 @@ class Resume(keras.callbacks.Callback):
 
     def __init__(
         self,
-        backup_dir: str | os.PathLike[str],
+        backup_dir: Path,
         save_freq: int | Literal["epoch"] = "epoch",
         *,
         delete_checkpoint: bool = False,
         replay_data: bool = True,
     ):
         super().__init__()
-        if not isinstance(backup_dir, str | os.PathLike) or not os.fspath(backup_dir):
-            fail("`backup_dir` must be the path of a folder.", backup_dir=backup_dir)
         word = isinstance(save_freq, str) and save_freq == "epoch"
         whole = isinstance(save_freq, int) and not isinstance(save_freq, bool)
         if not word and not (whole and save_freq > 0):
@@ -112,7 +128,7 @@ class Resume(keras.callbacks.Callback):
                 "`save_freq` must be 'epoch' or a positive integer.",
                 save_freq=save_freq,
             )
-        self.backup_dir = os.path.abspath(os.fspath(backup_dir))
+        self.backup_dir = full_path("backup_dir", backup_dir, "folder")
         self.save_freq = save_freq
         self.delete_checkpoint = boolean("delete_checkpoint", delete_checkpoint)
         self.replay_data = boolean("replay_data", replay_data)
@@ -130,14 +146,23 @@ class Resume(keras.callbacks.Callback):
         running = running_callbacks()
         if running is None:
             fail("`Resume` works only in `fit` or with a `CallbackList`.")
+        guard_fit(self.model)
+        for other in running.callbacks:
+            if isinstance(other, keras.callbacks.BackupAndRestore):
+                rule = "`Resume` replaces `BackupAndRestore`: leave out one of them."
+                fail(rule, callbacks=[type(c).__name__ for c in running.callbacks])
         # A weak reference, because the list refers to this callback.
         self._list = weakref.ref(running)
         check_writable(self.backup_dir)
         self._state = next(self._files.read(), None)
+        self._program = program_of(
+            self.model, _keras.running_fit(), self.params, running.callbacks
+        )
         self._data, self._pending_state, self._has_hooks = DataReplay(), None, False
         self._epoch = self._step = self._saved_at = 0
         self._first_epoch = _keras.running_fit().get("initial_epoch", 0)
         if (state := self._state) is not None:
+            self._check(state)
             self._first_epoch = state["first_epoch"]
             self._restore(state)
             # If training was stopped, no epochs are left, whatever `epochs` is now.
@@ -150,9 +175,60 @@ class Resume(keras.callbacks.Callback):
     def _callbacks(self):
         return self._list()
 
+    def _check(self, state):
+        """Raise or warn if a saved state does not belong to this program."""
+        path, program = self._files.path, state.get("program")
+        _keras.build_optimizer(self.model)
+        variables = parts_of(variables_of(self.model, True))
+        refused, changed = [], []
+        if program is not None:
+            rate = learning_rate_in(self.model, variables, state["variables"])
+            try:
+                refused, changed = changes_of(
+                    program, self._program, state["step"] > 0, rate
+                )
+            except (AttributeError, LookupError, TypeError):
+                rule = "`program` must be facts as this version writes them."
+                fail(rule, path=path, program=program)
+        if refused:
+            fail(
+                "To continue from the saved state, the program must be the same as the "
+                "one that saved it. Change it back, or delete the folder to start "
+                f"again. Different now: {'; '.join(refused)}.",
+                backup_dir=self.backup_dir,
+            )
+        check_state(state, path, self.params.get("steps"))
+        check_shapes(variables, state["variables"], changed)
+        if changed:
+            _console.warn(
+                f"Training continues from the state in {self.backup_dir!r}, but the "
+                f"program has changed since: {'; '.join(changed)}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
     def _restore(self, state):
-        build_optimizer(self.model)
+        _keras.build_optimizer(self.model)
         assign_all(parts_of(variables_of(self.model, True)), state["variables"])
+
+    def _restore_metrics(self, state, batch):
+        """Restore the metrics within an epoch, which may not be built yet."""
+        saved = state["metrics"]
+
+        def own():
+            return parts_of(self.model.metrics_variables)
+
+        if len(own()) != len(saved):
+            _keras.build_metrics(self.model, batch)
+        shapes = [tuple(variable.shape) for variable in own()]
+        if shapes != [value.shape for value in saved]:
+            fail(
+                "`metrics` must be the values of the metrics of this model.",
+                path=self._files.path,
+                metrics=len(saved),
+                shapes=shapes,
+            )
+        assign_all(own(), saved)
 
     def _before_epoch(self, epoch, logs=None):
         if self._has_hooks:
@@ -162,20 +238,22 @@ class Resume(keras.callbacks.Callback):
         self._epoch = epoch
         if self._state is None:
             self._data.start_epoch()
+            # If the process is killed before the next state, what callbacks have
+            # appended to files since this one is dropped.
+            _keras.build_optimizer(self.model)
+            self._files.write_or_warn(self._current_state())
             return
         state, self._state = self._state, None
-        set_states(self._callbacks.callbacks, state["callbacks"])
+        set_states(self._callbacks.callbacks, state["callbacks"], self._files.path)
         if self.replay_data:
             self._data.replay(epoch - self._first_epoch)
         self._step = self._saved_at = state["step"]
 
         def undo(batch):
             """Restore everything that callbacks changed at the start of the epoch."""
+            self._restore_metrics(state, batch)
             self._restore(state)
-            set_states(self._callbacks.callbacks, state["callbacks"])
-            if len(parts_of(self.model.metrics_variables)) < len(state["metrics"]):
-                _keras.build_metrics(self.model, batch)
-            assign_all(parts_of(self.model.metrics_variables), state["metrics"])
+            set_states(self._callbacks.callbacks, state["callbacks"], self._files.path)
 
         self._data.resume(state["randoms"], self._step, undo)
 
@@ -208,16 +286,19 @@ class Resume(keras.callbacks.Callback):
 
     def _before_end(self, logs=None):
         if (state := self._state) is not None:
-            logging.getLogger(__name__).warning(
-                "This run is already finished, so nothing is trained. To train again, "
-                "delete %r.",
-                self.backup_dir,
-            )
+            cause = "This run is already finished, so nothing is trained."
+            if state["stopped"]:
+                cause = (
+                    "A callback has stopped this run, so nothing is trained, whatever "
+                    "`epochs` is."
+                )
+            text = f"{cause} To train again, delete %r."
+            logging.getLogger("kcomponents").warning(text, self.backup_dir)
             _keras.reset_first_epoch(self.model)
             self._epoch = state["epoch"]
             self._data.resume(state["randoms"])
             self.model.stop_training = state["stopped"]
-            set_states(self._callbacks.callbacks, state["callbacks"])
+            set_states(self._callbacks.callbacks, state["callbacks"], self._files.path)
 
     def _after_end(self, logs=None):
         if self._state is not None and self._state["ended"]:
@@ -225,6 +306,8 @@ class Resume(keras.callbacks.Callback):
             self._restore(self._state)
         elif not self.delete_checkpoint:
             self._step = 0
+            # Without an epoch, Keras may not have built it.
+            _keras.build_optimizer(self.model)
             self._files.write_or_warn({**self._current_state(), "ended": True})
         if self.delete_checkpoint:
             self._files.remove()
@@ -246,6 +329,7 @@ class Resume(keras.callbacks.Callback):
             "variables": parts_of(variables_of(self.model, True)),
             "metrics": metrics if self._step else [],
             "randoms": self._data.get_state(),
+            "program": self._program,
             "callbacks": states_of(self._callbacks.callbacks, without=self),
         }
 
@@ -297,4 +381,6 @@ class DataReplay:
 
     def get_state(self):
         """Return the random states at the start of the epoch and now."""
-        return [self._at_epoch_start, random_state()]
+        now = random_state()
+        # Without an epoch, training has not used any random number.
+        return [self._at_epoch_start or now, now]

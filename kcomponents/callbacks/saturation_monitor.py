@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kcomponents._checks import fail, number
-from kcomponents.callbacks._monitor import OutputMonitor
+from kcomponents.callbacks._monitor import LayerResult, OutputMonitor
 from kcomponents.probes import Statistic
 from kcomponents.probes.measures import LIMITS, on_plateau, outputs_per_unit
 from kcomponents.record import Record
@@ -21,10 +21,14 @@ class SaturationMonitor(OutputMonitor):
     """Log the share of saturated outputs of each hidden layer, after each epoch.
 
     An output is saturated where its activation is nearly flat: the slope is below 1/25
-    of the maximum slope, so little gradient passes. The log `saturated/<layer path>` is
-    the share, 0 to 1, over all units and samples of the epoch's training batches. In a
-    convolution, each channel is a unit, and every position counts. NaN does not count
-    as saturated.
+    of the maximum slope, so little gradient passes. All units and samples of the
+    epoch's training batches count. In a convolution, each channel is a unit, and every
+    position counts. NaN does not count as saturated. It adds to the logs, as shares
+    from 0 to 1:
+
+    - `saturated`: share of saturated outputs, over all monitored layers.
+    - `saturated_max`: the share of the layer that has the largest.
+    - `saturated/<layer path>`: the share of each layer, if `per_layer` is set.
 
     | activation | saturated |
     | --- | --- |
@@ -36,8 +40,11 @@ class SaturationMonitor(OutputMonitor):
 
     Only hidden layers are reported, because saturated outputs of the model are
     confident predictions. LSTM and GRU are left out, because their gates are meant to
-    saturate. `SimpleRNN` is included, also inside `Bidirectional`. A layer that has
-    learned a binary code is saturated and works well, so check the loss too.
+    saturate. `SimpleRNN` is included, also inside `Bidirectional`. In a functional
+    model, operations such as `keras.ops.tanh(x)` are included; a function that the
+    `call` of a layer or subclassed model calls cannot be seen. If nothing is monitored,
+    the monitor warns when training begins. A layer that has learned a binary code is
+    saturated and works well, so check the loss too.
 
     The counts are exact up to 2^24 outputs per unit between two readings and rounded
     beyond that; use `every` for more frequent readings.
@@ -67,7 +74,10 @@ class SaturationMonitor(OutputMonitor):
         warn_above: Float from 0 to 1. If the share of a layer is above it, the monitor
             warns, once per layer and `fit`. Defaults to `None`, no warnings; the report
             then suggests a remedy above 0.7.
-        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
+        per_layer: Boolean, whether to log `saturated/<layer path>` for each layer too.
+            Defaults to `False`.
+        verbose: 0 or 1. With 1, the layers of the report that have a remedy are printed
+            after training. Defaults to 0.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the model is not built,
@@ -83,7 +93,7 @@ class SaturationMonitor(OutputMonitor):
         >>> monitor = SaturationMonitor(layers="d$")
         >>> x, y = keras.ops.ones((8, 3)), keras.ops.ones((8, 1))
         >>> history = model.fit(x, y, verbose=0, callbacks=[monitor]).history
-        >>> list(history.values())[-1], list(monitor.unit_shares.values())
+        >>> history["saturated"], list(monitor.unit_shares.values())
         ([0.5], [[1.0, 0.0]])
 
     Reference: Glorot & Bengio, "Understanding the difficulty of training deep
@@ -92,7 +102,8 @@ class SaturationMonitor(OutputMonitor):
 
     KEY = "saturated"
     HEADER = "units", "saturated", "worst units", "remedy"
-    EMPTY_REPORT = "No hidden layer with a saturating activation was monitored."
+    NOTHING = "No hidden layer with a saturating activation is monitored."
+    OTHERS = "few outputs are saturated."
 
     def __init__(
         self,
@@ -103,10 +114,11 @@ class SaturationMonitor(OutputMonitor):
         every: int | None = None,
         record: Record | None = None,
         warn_above: float | None = None,
+        per_layer: bool = False,
         verbose: int = 0,
     ):
         shared = {"every": every, "record": record, "verbose": verbose}
-        super().__init__(data, layers, warn_above, **shared)
+        super().__init__(data, layers, warn_above, per_layer, **shared)
         self.limits = {**LIMITS, **_check_limits({} if limits is None else limits)}
 
     def _reset(self):
@@ -120,6 +132,9 @@ class SaturationMonitor(OutputMonitor):
 
     def _is_hidden(self, site):
         return site in self._probe.last_layers
+
+    def _is_notable(self, row):
+        return bool(row[-1])
 
     def _statistics(self):
         return (
@@ -135,12 +150,14 @@ class SaturationMonitor(OutputMonitor):
             return None
         shares = saturated / outputs
         self.unit_shares[site] = shares.tolist()
-        share = float(shares.mean())
+        count, total = float(saturated.sum()), float(outputs * saturated.size)
+        share = count / total
         worst = [u for u in np.argsort(-shares, kind="stable")[:3] if shares[u]]
         names = ", ".join(f"{unit} ({shares[unit]:.2f})" for unit in worst)
         above = 0.7 if self.warn_above is None else self.warn_above
         row = [shares.size, share, names, REMEDY if share > above else ""]
-        return share, row, f"of the outputs of {site!r} are saturated. Remedy: {REMEDY}"
+        finding = f"of the outputs of {site!r} are saturated. Remedy: {REMEDY}"
+        return LayerResult(count, total, row, finding)
 
 
 def _check_limits(limits):

@@ -1,7 +1,6 @@
 """TrainingDoctor: a callback that finds out why a model does not train well."""
 
 import logging
-import os
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,14 +9,21 @@ import keras
 
 from kcomponents import _keras
 from kcomponents._checks import fail, positive_int
+from kcomponents._files import Path, optional_path
+from kcomponents._json_values import count
 from kcomponents._recording.recorder import Recorder
+from kcomponents.callbacks._observer import Observer
+from kcomponents.callbacks._record_state import restore_record, state_of_record
 from kcomponents.doctor import LABELS, RULES, VERDICTS, Diagnosis, Finding, examine
 from kcomponents.record import Record
 
 logger = logging.getLogger("kcomponents")
 
+# The attributes, without the underscore, that are part of the saved state.
+COUNTS = ("epochs", "next", "tap_next", "last_epoch", "last_reading")
 
-class TrainingDoctor(keras.callbacks.Callback):
+
+class TrainingDoctor(Observer):
     """Monitor a run, find what is wrong with it, and suggest fixes.
 
     The callback records the model's structure and settings, facts about the data, and
@@ -81,7 +87,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         data: tuple[Any, Any] | None = None,
         *,
         every: int | str = "epoch",
-        record_path: str | os.PathLike[str] | None = None,
+        record_path: Path | None = None,
         stop_on: str | Sequence[str] = (),
         rules: Sequence[str | Callable[[Any], list[Finding]]] | None = None,
     ):
@@ -91,13 +97,14 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.data = data
         self._spaced = isinstance(every, str) and every == "epoch"
         self.every = 1 if self._spaced else positive_int("every", every)
-        self.record_path = record_path
+        self.record_path = optional_path("record_path", record_path)
         self.rules = RULES if rules is None else tuple(rules)
         examine(Record(), self.rules)  # Raises for unknown names.
         self.stop_on = _check_stop_on(stop_on, self.rules)
         self.record = Record()
         self._model_reference = self._recorder = None
-        self._epochs, self._next = 0, 0
+        self._epochs = self._next = self._tap_next = 0
+        self._last_epoch = self._last_reading = self._last_warning = None
         self._cached_diagnosis = None
 
     @property
@@ -131,6 +138,34 @@ class TrainingDoctor(keras.callbacks.Callback):
         recorder = Recorder(model, record, (x, y), strict=True)
         recorder.start({}, tapped=False)
         return examine(record)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was recorded so far, as a dict of plain values and arrays."""
+        recorder = self._recorder
+        return {
+            **{name: getattr(self, f"_{name}") for name in COUNTS},
+            "record": state_of_record(self.record),
+            "recorder": None if recorder is None else recorder.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `get_state` returned, during training.
+
+        Args:
+            state: Dict that `get_state` returned.
+
+        Raises:
+            ValueError: If the state is of another model.
+        """
+        if self._recorder is not None and state["recorder"] is not None:
+            self._recorder.set_state(state["recorder"])
+        for name in COUNTS:
+            if state[name] is None and name.startswith("last"):
+                setattr(self, f"_{name}", None)
+            else:
+                setattr(self, f"_{name}", count(name, state[name]))
+        restore_record(self.record, state["record"])
+        self._cached_diagnosis = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Record model, settings and data, and start to measure."""
@@ -166,6 +201,10 @@ class TrainingDoctor(keras.callbacks.Callback):
             self._take_reading()
         self._recorder.stop()
         self._warn()
+
+    def _stop_observing(self):
+        if self._recorder is not None:
+            self._recorder.stop()
 
     def _before_first_step(self):
         # Contradictions are logged now, because the first step may fail.

@@ -1,10 +1,11 @@
 """UpdateRatioMonitor: the size of each update relative to the weights."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from kcomponents._checks import fail, number, positive_int
+from kcomponents._checks import boolean, fail, number, positive_int
 from kcomponents._text import table
 from kcomponents.callbacks._monitor import Monitor
 from kcomponents.probes import Probe
@@ -12,16 +13,26 @@ from kcomponents.probes.layer_walk import patterns, select
 from kcomponents.probes.measures import RATIOS, mean_ratio
 from kcomponents.record import Record
 
+NO_KERNEL = "No trainable variable has rank 2 or more, so no update ratio is logged."
+
 
 class UpdateRatioMonitor(Monitor):
     """Log the size of the updates relative to the weights, after each epoch.
 
     `ratio = norm(after - before) / norm(before)` for each kernel, that is, each
-    trainable variable of rank 2 or more. The log `update_ratio/<variable path>` is the
-    mean over the measured steps of the epoch. The update includes everything a step
-    changes: the optimizer, weight decay, moving averages and constraints. Steps that
-    are skipped or only accumulate gradients do not count, and neither do steps that
-    start from a kernel of zeros. If no step counts, the log is NaN.
+    trainable variable of rank 2 or more. The ratio of an epoch is the mean over its
+    measured steps. It adds to the logs:
+
+    - `update_ratio`: median over all monitored kernels.
+    - `update_ratio_max`: the largest of them.
+    - `update_ratio/<variable path>`: each of them, if `per_variable` is set.
+
+    The update includes everything a step changes: the optimizer, weight decay, moving
+    averages and constraints. Steps that are skipped or only accumulate gradients do not
+    count, and neither do steps that start from a kernel of zeros. A kernel for which no
+    step counts has NaN, and is left out of the first two unless all have NaN. Nothing
+    is logged, and the monitor warns once, if there is no kernel to train, or if the
+    `train_step` of the model uses other optimizers than that of `compile`.
 
     A ratio of about 1e-3 is usual. Far above, the learning rate is too high; far below,
     it is too low.
@@ -37,9 +48,12 @@ class UpdateRatioMonitor(Monitor):
             optimizer. Defaults to 16.
         band: Pair of floats, the lowest and the highest ratio that the report rates
             `"ok"`. Defaults to `(1e-4, 1e-2)`.
+        per_variable: Boolean, whether to log `update_ratio/<path>` for each kernel too.
+            Defaults to `False`.
         record: `kcomponents.record.Record` that each reading is added to. Defaults to
             `None`.
-        verbose: 0 or 1. With 1, the report is printed after training. Defaults to 0.
+        verbose: 0 or 1. With 1, the kernels of the report that are not rated `"ok"` are
+            printed after training. Defaults to 0.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the model is not built or
@@ -55,7 +69,7 @@ class UpdateRatioMonitor(Monitor):
         >>> monitor = UpdateRatioMonitor()
         >>> history = model.fit(x, y, verbose=0, callbacks=[monitor]).history
         >>> [(key, round(values[0], 4)) for key, values in history.items()][1:]
-        [('update_ratio/small/dense/kernel', 0.01)]
+        [('update_ratio', 0.01), ('update_ratio_max', 0.01)]
 
     Reference: Karpathy, "CS231n: Convolutional neural networks for visual recognition,
     neural networks part 3", 2015, https://cs231n.github.io/neural-networks-3/#ratio
@@ -68,6 +82,7 @@ class UpdateRatioMonitor(Monitor):
         every: int | None = None,
         sample: int = 16,
         band: tuple[float, float] = (1e-4, 1e-2),
+        per_variable: bool = False,
         record: Record | None = None,
         verbose: int = 0,
     ):
@@ -77,10 +92,12 @@ class UpdateRatioMonitor(Monitor):
             patterns(variables, "variables")
         self.band = _check_band(band)
         self.sample = positive_int("sample", sample)
+        self.per_variable = boolean("per_variable", per_variable)
+        self._kernels = []
 
     def _reset(self):
         super()._reset()
-        self._kernels, self._sums, self._last = [], {}, {}
+        self._sums, self._last = {}, {}
 
     def _make_probe(self):
         return Probe(*RATIOS, sample=self.sample)
@@ -95,28 +112,57 @@ class UpdateRatioMonitor(Monitor):
         except ValueError:
             self._probe.detach()
             raise
+        if self._has_gradients() and not self._kernels:
+            self._warn("no kernels", NO_KERNEL)
 
     def _log_epoch(self, epoch, reading, logs):
+        if not self._has_gradients() or not self._kernels:
+            return
+        ratios = {}
         for path in self._kernels:
             sums = [reading.values[s.name][path] for s in RATIOS]
-            self._last[path] = logs[f"update_ratio/{path}"] = mean_ratio(*sums)
+            self._last[path] = ratios[path] = mean_ratio(*sums)
             so_far = self._sums.get(path, (0.0, 0.0))
             self._sums[path] = [a + b for a, b in zip(so_far, sums, strict=True)]
+        known = [r for r in ratios.values() if not math.isnan(r)] or [math.nan]
+        logs["update_ratio"] = statistics.median(known)
+        logs["update_ratio_max"] = max(known)
+        if self.per_variable:
+            logs |= {f"update_ratio/{path}": ratio for path, ratio in ratios.items()}
 
     @property
     def report(self) -> str:
         """Table of the mean ratio of each kernel in the last `fit`, with a verdict."""
+        rows = self._rows()
+        return _table(rows) if rows else "No update was measured."
+
+    def _report_to_print(self):
+        """Return the report without the kernels whose ratio is usual."""
+        rows = self._rows()
+        notable = [row for row in rows if row[-1] != "ok"]
+        usual = len(rows) - len(notable)
+        if not usual:
+            return self.report
+        word = "kernel" if usual == 1 else "kernels"
+        which = f"{usual} other {word}" if notable else f"{usual} {word}"
+        return "\n".join([_table(notable)] * bool(notable) + [f"{which}: ok."])
+
+    def _rows(self):
         rows = []
         for path, sums in self._sums.items():
             mean = mean_ratio(*sums)
             rows.append([path, mean, self._last[path], self._verdict(mean)])
-        return table(["kernel", "update ratio", "last epoch", "verdict"], rows)
+        return rows
 
     def _verdict(self, ratio):
         if math.isnan(ratio):
             return "unknown"
         low, high = self.band
         return "low" if ratio < low else "high" if ratio > high else "ok"
+
+
+def _table(rows):
+    return table(["kernel", "update ratio", "last epoch", "verdict"], rows)
 
 
 def _check_band(band):

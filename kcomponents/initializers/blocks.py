@@ -22,10 +22,12 @@ class PerPiece(keras.initializers.Initializer):
     its last axis. Initializers such as Glorot's and He's are designed for the fan-in
     and fan-out of one piece. Applied to the whole kernel, they would count `num_pieces`
     times as many outputs and draw weights that are too small. Each piece has its own
-    seed, derived from the initializer's seed, so no two pieces are equal.
+    seed, derived from the initializer's seed, so no two pieces of a random initializer
+    are equal.
 
     Initializers that are not random, such as `Constant` or `Identity`, make equal
-    pieces. Then only the first piece of a unit gets a gradient until the pieces differ.
+    pieces. Then only the first piece of a unit gets a gradient in the first step, and
+    the maxout layers warn.
 
     Args:
         initializer: Initializer of one piece, whose last axis is `num_pieces` times
@@ -156,6 +158,17 @@ class Blocked(keras.initializers.Initializer):
 
 
 # Copies of the initializer of a part.
+
+
+def is_random(initializer):
+    """Return whether an initializer draws values, or may do so.
+
+    Functions, and initializers of users, are taken for random.
+    """
+    package = type(initializer).__module__.partition(".")[0]
+    if package not in ("keras", "kcomponents"):
+        return True
+    return _has_seed(initializer.get_config())
 
 
 def independent_copies(initializer, count):

@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 
+from kcomponents import _console
 from kcomponents._checks import positive_int
 from kcomponents.activations import maxout
 from kcomponents.initializers import PerPiece
+from kcomponents.initializers.blocks import is_random
 
 
 class Delegated(property):
@@ -49,6 +51,11 @@ class FusedMaxout(keras.layers.Layer):
         initializer = keras.initializers.get(kernel_initializer)
         if isinstance(initializer, PerPiece):
             initializer = initializer.initializer
+        # A config is of a layer that was made before, and may get its weights anew.
+        of_config = isinstance(kernel_initializer, dict)
+        if self.num_pieces > 1 and not of_config and not is_random(initializer):
+            # The caller of the constructor of the subclass.
+            _console.warn(_equal_pieces(initializer), stacklevel=3)
         self.kernel_initializer = initializer
         self.grouping = grouping
         self.linear = self.linear_class(
@@ -112,3 +119,12 @@ class FusedMaxout(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "grouping": self.grouping,
         }
+
+
+def _equal_pieces(initializer):
+    return (
+        "All pieces of a maxout unit start equal with this `kernel_initializer`, so"
+        " the unit starts as a linear one, and only its first piece learns from the"
+        " first step. Use a random initializer, such as 'glorot_uniform'. Received:"
+        f" kernel_initializer={type(initializer).__name__}"
+    )

@@ -101,8 +101,9 @@ class MaxoutConv1D(MaxoutConv):
             All pieces of a filter belong to the same group. Defaults to `1`.
         use_bias: Bool, whether the pieces have biases. Defaults to `True`.
         kernel_initializer: Initializer of the kernel of one piece. The pieces are
-            initialized separately, see `kcomponents.initializers.PerPiece`. Defaults to
-            `"glorot_uniform"`.
+            initialized separately, see `kcomponents.initializers.PerPiece`. With an
+            initializer that is not random, such as `"identity"`, they start equal, and
+            a warning says so. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer, bias_regularizer: Regularizers of the kernel and the bias.
             Default to `None`.
@@ -166,8 +167,9 @@ class MaxoutConv2D(MaxoutConv):
             All pieces of a filter belong to the same group. Defaults to `1`.
         use_bias: Bool, whether the pieces have biases. Defaults to `True`.
         kernel_initializer: Initializer of the kernel of one piece. The pieces are
-            initialized separately, see `kcomponents.initializers.PerPiece`. Defaults to
-            `"glorot_uniform"`.
+            initialized separately, see `kcomponents.initializers.PerPiece`. With an
+            initializer that is not random, such as `"identity"`, they start equal, and
+            a warning says so. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer, bias_regularizer: Regularizers of the kernel and the bias.
             Default to `None`.
@@ -231,8 +233,9 @@ class MaxoutConv3D(MaxoutConv):
             All pieces of a filter belong to the same group. Defaults to `1`.
         use_bias: Bool, whether the pieces have biases. Defaults to `True`.
         kernel_initializer: Initializer of the kernel of one piece. The pieces are
-            initialized separately, see `kcomponents.initializers.PerPiece`. Defaults to
-            `"glorot_uniform"`.
+            initialized separately, see `kcomponents.initializers.PerPiece`. With an
+            initializer that is not random, such as `"identity"`, they start equal, and
+            a warning says so. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer, bias_regularizer: Regularizers of the kernel and the bias.
             Default to `None`.

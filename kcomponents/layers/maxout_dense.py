@@ -21,8 +21,9 @@ class MaxoutDense(FusedMaxout):
         num_pieces: Int, the number of linear pieces of each unit. Defaults to `2`.
         use_bias: Bool, whether the pieces have biases. Defaults to `True`.
         kernel_initializer: Initializer of the kernel of one piece. The pieces are
-            initialized separately, see `kcomponents.initializers.PerPiece`. Defaults to
-            `"glorot_uniform"`.
+            initialized separately, see `kcomponents.initializers.PerPiece`. With an
+            initializer that is not random, such as `"identity"`, they start equal, and
+            a warning says so. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer, bias_regularizer: Regularizers of the kernel and the bias.
             Default to `None`.

@@ -5,8 +5,9 @@ import itertools
 import weakref
 
 from kcomponents import _backends, _keras
-from kcomponents._keras.callback_list import guard, guard_callbacks, running_callbacks
-from kcomponents.probes._method_covers import MethodCovers
+from kcomponents._keras.callback_list import running_callbacks
+from kcomponents._keras.fit_guard import guard_fit
+from kcomponents._keras.method_covers import MethodCovers
 from kcomponents.probes._model_taps import LayerTaps, LossTap
 from kcomponents.probes._optimizer_tap import OptimizerTap
 
@@ -33,11 +34,17 @@ class Hub:
         # A weak reference, so that the table of hubs does not keep models alive.
         self._model = weakref.ref(model)
         self._running = None if running is None else weakref.ref(running)
+        # Before anything is changed, as it is undone in reverse order.
+        self._guard = guard_fit(model)
         self._function_before = model.train_function
         self._function = None
         self.probes = []
+        # The tap on the optimizer, if the model has one.
+        self.optimizer = None
         # How many replicas are inside a training step.
         self._training = 0
+        # The first error of a measurement.
+        self.failure = None
         # Weak references, as graphs that are gone before `fit` ends need no clean-up.
         self._graphs = weakref.WeakSet()
         self._covers = MethodCovers()
@@ -46,16 +53,17 @@ class Hub:
         except BaseException:
             self._covers.remove()
             raise
-        if running is not None:
-            guard_callbacks(running, self.detach)
+        if self._guard is not None:
+            self._guard.at_end(self.detach)
 
     def _attach(self, model):
         covers = self._covers
         self._extra_variables = _ExtraVariables(model, covers)
-        self.layers = LayerTaps(model, covers)
-        self.loss = LossTap(model, covers, self._tallies_of)
+        self.layers = LayerTaps(model, covers, self.attempt)
+        self.loss = LossTap(model, covers, self._tallies_of, self.attempt)
         if (optimizer := _keras.unscaled_optimizer(model)) is not None:
-            OptimizerTap(optimizer, covers, self._tallies_of, self._skips)
+            taps = self._tallies_of, self._skips, self.attempt
+            self.optimizer = OptimizerTap(optimizer, covers, *taps, model.optimizer)
         covers.cover(model, "train_step", self._cover_train_step)
 
     def is_of(self, running):
@@ -63,6 +71,22 @@ class Hub:
         if self._running is None or running is None:
             return self._running is running
         return self._running() is running
+
+    def attempt(self, measure, *args):
+        """Call a function that measures; an error must not end the step.
+
+        After the first error nothing more is measured. It is raised when a probe is
+        read.
+        """
+        if self.failure is not None:
+            return None
+        try:
+            return measure(*args)
+        except Warning:
+            raise
+        except Exception as error:
+            self.failure = error
+            return None
 
     def add(self, probe):
         """Add a probe, and prepare a train function that measures for it."""
@@ -77,7 +101,7 @@ class Hub:
         sampled = [tally for tally in in_optimizer if tally.counts == "steps"]
         make = self._new_train_function
         function = SampledTrainFunction(make, sampled) if sampled else make()
-        self._function = guard(function, self.detach)
+        self._function = function if self._guard is None else self._guard.step(function)
         self._model().train_function = self._function
 
     def remove(self, probe):
@@ -138,7 +162,7 @@ class Hub:
                 tally.add(view)
 
     def _tallies_of(self, source):
-        if not self._training:
+        if not self._training or self.failure is not None:
             return []
         return [t for probe in self.probes for t in probe.tallies.get(source, ())]
 

@@ -1,12 +1,12 @@
 """Taps on a model: the outputs of its layers, and the loss of each batch."""
 
 import threading
-import warnings
 
 import keras
 from keras import ops
 
-from kcomponents import _backends, _keras
+from kcomponents import _backends, _console, _keras
+from kcomponents.probes._side_effects import without_side_effects
 from kcomponents.probes._tally import Tally
 from kcomponents.probes._views import LossView, OutputView
 from kcomponents.probes.layer_walk import watched_layers
@@ -29,22 +29,28 @@ class _Pass(threading.local):
         self.outputs, self.pieces = {}, {}
 
 
+def _call(measure, *args):
+    return measure(*args)
+
+
 class LayerTaps:
     """Passes each call of the watched layers to `observer`, if one is set.
 
     It is called as `observer(site, watched, view)`. A site is the path of a layer. If a
     layer without weights is called several times in one pass, each call has a site,
     such as `path:2` for the second, because its units differ. `wanted` is the set of
-    sites to pass on, or None for all.
+    sites to pass on, or None for all. `attempt(measure, *args)` calls `measure`, and
+    may keep its errors away from the model.
     """
 
-    def __init__(self, model, covers):
+    def __init__(self, model, covers, attempt=_call):
         self.observer = self.wanted = None
+        self._attempt = attempt
         self.refused = set()
         self.last = set()
         self._pass = _Pass()
         watched = watched_layers(model)
-        self._with_weights = {item.path for item in watched if item.layer.weights}
+        self._with_weights = {item.path for item in watched if _has_weights(item.layer)}
         covers.cover(model, "call", self._cover_model)
         for item in watched:
             covers.cover(item.layer, "call", self._cover_layer(item))
@@ -85,7 +91,9 @@ class LayerTaps:
             def call(*args, **kwargs):
                 outputs = original(*args, **kwargs)
                 if self.observer is not None and self._pass.level is not None:
-                    self._pass_on(watched, args, outputs)
+                    # The errors of a dry run are raised: PyTorch needs them.
+                    attempt = _call if self.wanted is None else self._attempt
+                    attempt(self._pass_on, watched, args, outputs)
                 return outputs
 
             return call
@@ -136,6 +144,11 @@ class LayerTaps:
         return watched.path if number == 1 else f"{watched.path}:{number}"
 
 
+def _has_weights(layer):
+    # An operation of a graph has none.
+    return bool(getattr(layer, "weights", None))
+
+
 def _pieces_of(layer):
     """Return the inner layer that computes the pieces of a fused maxout, or None."""
     return getattr(layer, "linear", None) if hasattr(layer, "num_pieces") else None
@@ -148,7 +161,9 @@ def _dry_run(model):
     """
     args, kwargs = keras.tree.map_structure(_known_batch, _inputs(model))
     call = _Call(lambda *args, **kwargs: model(*args, training=False, **kwargs))
-    call.compute_output_spec(*args, **kwargs)
+    # On PyTorch, Keras runs a model that does not run on symbolic tensors.
+    with without_side_effects():
+        call.compute_output_spec(*args, **kwargs)
 
 
 def _inputs(model):
@@ -201,8 +216,8 @@ BATCHES = Statistic("batches", "losses", lambda view: 1.0)
 class LossTap:
     """Adds the loss of each training batch to the tallies that `tallies_of` returns."""
 
-    def __init__(self, model, covers, tallies_of):
-        self.tallies_of = tallies_of
+    def __init__(self, model, covers, tallies_of, attempt):
+        self.tallies_of, self._attempt = tallies_of, attempt
         self.count = Tally({BATCHES: ()}, replicas=True)
         self.batches, self.in_python = 0, _backends.defers and not model.jit_compile
         covers.cover(model, "compute_loss", self._cover)
@@ -211,14 +226,14 @@ class LossTap:
         def compute_loss(*args, **kwargs):
             loss = original(*args, **kwargs)
             if tallies := self.tallies_of("losses"):
-                self._add(loss, tallies)
+                self._attempt(self._add, loss, tallies)
             return loss
 
         return compute_loss
 
     def _add(self, loss, tallies):
         if _backends.carries_state and not _keras.in_stateless_scope():
-            warnings.warn(
+            _console.warn(
                 "The loss of this model cannot be measured: its `train_step` calls "
                 "`compute_loss` outside of a `keras.StatelessScope`. Call "
                 "`stateless_compute_loss` instead.",

@@ -39,20 +39,37 @@ class OptimizerTap:
         tallies_of: Function that returns the tallies of a source.
         skips: Function that returns whether to skip steps with NaN or infinite
             gradients.
+        attempt: Function that calls a function with arguments, and keeps its errors
+            away from the step.
+        scaling: Optimizer that scales the loss and contains `optimizer`, or `optimizer`
+            itself. Defaults to `None`, the latter.
+
+    `used` is whether gradients came to the optimizer in this `fit`.
     """
 
-    def __init__(self, optimizer, covers, tallies_of, skips):
-        self.optimizer = optimizer
-        self.tallies_of, self.skips = tallies_of, skips
+    def __init__(self, optimizer, covers, tallies_of, skips, attempt, scaling=None):
+        self.optimizer, self.used = optimizer, False
+        self.tallies_of, self.skips, self.attempt = tallies_of, skips, attempt
         self.variables = _keras.optimized_variables(optimizer)
         self.places = {id(v): i for i, v in enumerate(self.variables)}
         # One per replica, as several replicas may be inside a step at once.
         self._steps = {}
         covers.cover(optimizer, "apply", self._cover_apply)
         covers.cover(optimizer, _keras.clipping_method(), self._cover_clipping)
+        if scaling is not None and scaling is not optimizer:
+            # It keeps gradients that are not finite from the optimizer inside.
+            covers.cover(scaling, "apply", self._cover_use)
+
+    def _cover_use(self, original):
+        def apply(*args, **kwargs):
+            self.used = True
+            return original(*args, **kwargs)
+
+        return apply
 
     def _cover_apply(self, original):
         def apply(grads, trainable_variables=None):
+            self.used = True
             grads, variables = list(grads), trainable_variables or self.variables
             pairs = zip(grads, variables, strict=False)
             pairs = [(g, v) for g, v in pairs if g is not None and _is_moved(v)]
@@ -62,10 +79,9 @@ class OptimizerTap:
             own, moved = zip(*pairs, strict=True)
             step = self._steps[_backends.replica()] = _Step(moved)
             try:
-                if not self._accumulates():
-                    self._measure_gradients(step, self._unscaled(own))
-                total = self._measure_batch(step, own)
-                apply = self._skipping(original, total) if self.skips() else original
+                total = self.attempt(self._measure_before, step, own)
+                skips = total is not None and self.skips()
+                apply = self._skipping(original, total) if skips else original
                 return self._apply(apply, step, grads, trainable_variables)
             finally:
                 # So that the tensors of a step are freed before the next one.
@@ -77,18 +93,26 @@ class OptimizerTap:
         def clip(grads):
             clipped = original(grads)
             step = self._steps.get(_backends.replica())
-            if step is None:
-                return clipped
-            if self._accumulates():
-                self._measure_gradients(step, grads)
-            if tallies := self.tallies_of("clipped_gradients"):
-                same = list(map(id, clipped)) == list(map(id, step.latest))
-                before = step.gradients.squares
-                squares = before if same else self._squares(step, clipped)
-                _add(tallies, ClippedView(squares=squares, unclipped=before))
+            if step is not None:
+                self.attempt(self._measure_clipping, step, grads, clipped)
             return clipped
 
         return clip
+
+    def _measure_before(self, step, grads):
+        """Measure the gradients of a step, and return their squared norm or None."""
+        if not self._accumulates():
+            self._measure_gradients(step, self._unscaled(grads))
+        return self._measure_batch(step, grads)
+
+    def _measure_clipping(self, step, grads, clipped):
+        if self._accumulates():
+            self._measure_gradients(step, grads)
+        if tallies := self.tallies_of("clipped_gradients"):
+            same = list(map(id, clipped)) == list(map(id, step.latest))
+            before = step.gradients.squares
+            squares = before if same else self._squares(step, clipped)
+            _add(tallies, ClippedView(squares=squares, unclipped=before))
 
     def _measure_gradients(self, step, grads):
         tallies = self.tallies_of("gradients")
@@ -154,6 +178,9 @@ class OptimizerTap:
         before = [ops.copy(v) for v in step.variables]
         steps = ops.cast(self.optimizer.iterations, "float32")
         original(grads, trainable_variables)
+        self.attempt(self._measure_moves, tallies, step, before, steps)
+
+    def _measure_moves(self, tallies, step, before, steps):
         moved = [v - b for v, b in zip(step.variables, before, strict=True)]
         view = UpdateView(
             squares=self._in_place(step, square_sums(moved)),
@@ -180,7 +207,7 @@ class OptimizerTap:
         places = [self.places[id(v)] for v in step.variables]
         if places == list(range(len(self.variables))):
             return found
-        found = ops.concatenate([found, ops.zeros((1,))])
+        found = ops.concatenate([found, ops.zeros((1,), "float32")])
         where = {place: i for i, place in enumerate(places)}
         missing = len(places)
         return ops.take(
@@ -216,6 +243,8 @@ def square_sums(tensors):
     alone += [i for places in groups.values() if len(places) < MANY for i in places]
     alone.sort()
     parts = [_of_stack([tensors[i] for i in places]) for places in stacks]
+    # A training in float64 has wider sums.
+    parts = [ops.cast(part, "float32") for part in parts]
     if alone:
         parts.append(_backends.square_sums([tensors[i] for i in alone]))
     order = [i for places in stacks for i in places] + alone

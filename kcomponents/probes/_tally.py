@@ -1,11 +1,15 @@
 """Tallies: accumulate statistics of training steps on the device."""
 
+import dataclasses
+
 import keras
 import numpy as np
 from keras import ops
 
 from kcomponents import _backends
-from kcomponents.probes.statistic import STARTS, join, join_all
+from kcomponents._checks import fail
+from kcomponents.probes._views import SMALL_VIEWS
+from kcomponents.probes.statistic import OF_ONE_STEP, STARTS, join, join_all
 
 # Number of steps that are joined at once, if joining is deferred.
 TOGETHER = 64
@@ -26,7 +30,7 @@ class Tally:
     def __init__(self, shapes, replicas=False, defers=False):
         self.shapes = {s: tuple(shape) for s, shape in shapes.items()}
         self.replicas, self.defers = replicas, defers
-        self.counts = None
+        self.counts = self.failure = None
         self.waiting = []
         self.members = {}
         # Scalars first, because they are stacked in one operation.
@@ -35,7 +39,21 @@ class Tally:
         self.variables = [self._variable(merge) for merge in self.members]
 
     def add(self, view):
-        """Add the statistics of one view."""
+        """Add the statistics of one view.
+
+        A statistic that fails must not end the step: `failure` is raised when the tally
+        is read.
+        """
+        if self.failure is not None:
+            return
+        try:
+            self._add(view)
+        except Warning:
+            raise
+        except Exception as error:
+            self.failure = error
+
+    def _add(self, view):
         if not self.defers:
             self._join_one(view)
             return
@@ -97,8 +115,8 @@ class Tally:
         """Return statistic → array, from the fetched values of the variables."""
         found = {}
         for merge, replicas in zip(self.members, fetched, strict=True):
-            # For equal values, and for the last value, use the first replica.
-            one = merge == "last" or not self.replicas
+            # For equal values, and for a value of one step, use the first replica.
+            one = merge in OF_ONE_STEP or not self.replicas
             value = replicas[0] if one else join_all(merge, np.stack(replicas), np)
             for statistic in self.members[merge]:
                 size = self._size(statistic)
@@ -114,6 +132,54 @@ class Tally:
             for variable, merge in zip(self.variables, self.members, strict=True)
         ]
         _backends.fill(self.variables, values)
+
+    @property
+    def layout(self):
+        """The names and shapes of the statistics, as plain values."""
+        return [[s.name, list(shape)] for s, shape in self.shapes.items()]
+
+    def get_state(self):
+        """Return all values and the deferred steps, as plain values and arrays.
+
+        Deferred steps are not joined, because joining fewer at once would round the
+        sums in another way.
+        """
+        return {
+            "layout": self.layout,
+            "values": [list(found) for found in _backends.fetch(self.variables)],
+            "waiting": self._waiting_steps(),
+        }
+
+    def set_state(self, state):
+        """Restore what `get_state` returned.
+
+        Raises:
+            ValueError: If the state is of another tally.
+        """
+        places = [_backends.replica_variables(v) for v in self.variables]
+        own = [[tuple(v.shape) for v in found] for found in places]
+        saved = [[np.shape(value) for value in found] for found in state["values"]]
+        if state["layout"] != self.layout or saved != own:
+            rule = "The saved measurements must be of the same statistics and shapes."
+            fail(rule, layout=self.layout, saved=state["layout"])
+        self.waiting = self._views_of(state["waiting"])
+        for found, values in zip(places, state["values"], strict=True):
+            for variable, value in zip(found, values, strict=True):
+                variable.assign(np.asarray(value, "float32"))
+
+    def _waiting_steps(self):
+        """Return the parts of the deferred steps, each with the steps on axis 0."""
+        steps = [s if isinstance(s, list) else _parts_of(s) for s in self.waiting]
+        tensors = [[ops.convert_to_tensor(part) for part in step] for step in steps]
+        stacked = [ops.stack(parts) for parts in zip(*tensors, strict=True)]
+        return [np.array(ops.convert_to_numpy(part)) for part in stacked]
+
+    def _views_of(self, stacked):
+        """Return the deferred steps of `_waiting_steps`."""
+        source = next(iter(self.shapes)).source
+        kind = SMALL_VIEWS.get(source, lambda *parts: list(parts))
+        tensors = [ops.convert_to_tensor(part) for part in stacked]
+        return [kind(*parts) for parts in zip(*tensors, strict=True)]
 
     def _size(self, statistic):
         return int(np.prod(self.shapes[statistic]))
@@ -177,6 +243,25 @@ class SampledTally(Tally):
             return new if due else old
         return ops.where(due, new, old)
 
+    def get_state(self):
+        """Return values, deferred steps and the count of calls."""
+        return {**super().get_state(), "calls": float(self._fetch_calls())}
+
+    def set_state(self, state):
+        """Restore what `get_state` returned."""
+        calls = np.full((1,), state["calls"], "float32")
+        super().set_state(state)
+        if self.counts == "device":
+            _backends.fill([self.calls], [calls])
+        else:
+            self.calls.assign(calls)
+
+    def _fetch_calls(self):
+        if self.counts != "device":
+            return self.calls.value[0]
+        [[calls, *_]] = _backends.fetch([self.calls])
+        return calls[0]
+
     def reset(self):
         """Reset values and count."""
         super().reset()
@@ -184,6 +269,10 @@ class SampledTally(Tally):
             _backends.fill([self.calls], [np.zeros(1, "float32")])
         else:
             self.calls = _Count()
+
+
+def _parts_of(view):
+    return [getattr(view, field.name) for field in dataclasses.fields(view)]
 
 
 class _Count:

@@ -103,6 +103,16 @@ class OutputView(View):
         return ops.stop_gradient(self.inputs_with_gradient)
 
 
+# Source → class, for views that are only a few numbers.
+SMALL_VIEWS = {
+    "gradients": GradientView,
+    "batch_gradients": GradientView,
+    "clipped_gradients": ClippedView,
+    "updates": UpdateView,
+    "losses": LossView,
+}
+
+
 def _in_float32(value):
     # Even an operation without effect costs time in eager mode.
     if ops.is_tensor(value):

@@ -8,8 +8,9 @@ from keras import ops
 
 from kcomponents import _backends
 from kcomponents._checks import fail
-from kcomponents.probes._method_covers import MethodCovers
+from kcomponents._keras.method_covers import MethodCovers
 from kcomponents.probes._model_taps import LayerTaps
+from kcomponents.probes._side_effects import without_side_effects
 from kcomponents.probes.statistic import join
 from kcomponents.record import Reading
 
@@ -51,6 +52,13 @@ class InferenceProbe:
     def reset(self):
         """Do nothing, as each reading is independent."""
 
+    def get_state(self):
+        """Return an empty dict, as each reading is independent."""
+        return {}
+
+    def set_state(self, state):
+        """Do nothing, as each reading is independent."""
+
     def detach(self):
         """Drop the reference to the model."""
         self.model, self.sites, self.last_layers = None, {}, set()
@@ -73,8 +81,7 @@ class InferenceProbe:
             taps = LayerTaps(self.model, covers)
             taps.observer = observe
             for x in inputs:
-                # The scope drops changes of state, such as seeds and losses.
-                with keras.StatelessScope(), _backends.keep_random_state():
+                with without_side_effects():
                     self.model(x, training=False)
         finally:
             covers.remove()

@@ -3,6 +3,9 @@
 Callbacks and other extensions may use these functions: `named_layers` for all layers,
 `watched_layers` for those with an activation, `activation_of` and `last_activation` for
 the activation of a layer, and `patterns` and `select` for paths that a user gives.
+
+An operation, such as `keras.ops.relu(x)` in a functional model, counts as a layer that
+applies an activation, if it is one.
 """
 
 import collections
@@ -12,6 +15,7 @@ import re
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from kcomponents import _activation_traits, _keras
 from kcomponents._checks import fail
@@ -39,30 +43,33 @@ WHOLE = {
     "kcomponents>MaxoutConv3D": "maxout",
     "kcomponents>MaxoutDense": "maxout",
 }
+# Class of an operation of Keras → name of the activation, for those that need no look
+# at their arguments.
+OPERATIONS = {name.replace("_", ""): name for name in _activation_traits.TRAITS}
 # Name of a function → name of the activation.
 ALIASES = {**_activation_traits.ALIASES, "<lambda>": "custom"}
 
 
 class WatchedLayer(NamedTuple):
-    """A layer that applies an activation, and the axis of its units."""
+    """A layer or operation that applies an activation, and the axis of its units."""
 
     path: str
-    layer: keras.layers.Layer
+    layer: keras.Operation
     activation: str
     axis: int
 
 
 def watched_layers(model):
-    """List the layers inside `model` that apply an activation, depth first.
+    """List the layers and operations in `model` that apply an activation, depth first.
 
     Shared layers are listed once. Layers inside a listed layer are not listed: its
     activation, the pieces of a maxout, and the layers that an RNN runs.
     """
-    below = list(named_layers(model).items())
+    below = list(named_operations(model).items())
     hidden, found = set(), []
     for _, layer in below:
         if runs_in_scan(layer) or activation_of(layer):
-            hidden.update(id(inner) for inner in named_layers(layer).values())
+            hidden.update(id(inner) for inner in named_operations(layer).values())
     for path, layer in below:
         activation = activation_of(layer)
         if activation and id(layer) not in hidden:
@@ -77,6 +84,17 @@ def named_layers(model):
     The path is `layer.path`. If Keras has not set it, as in layers without weights, or
     two layers have the same, the path is the names of the parents and the layer.
     """
+    found = named_operations(model).items()
+    return {path: layer for path, layer in found if _is_layer(layer)}
+
+
+def named_operations(model):
+    """Return the same with the operations of functional models, in the graph's order.
+
+    The path of an operation is the names of the parents and the operation.
+    """
+    if not _is_layer(model):
+        return {}
     # Keras leaves out the name of the outermost model if it is functional.
     top = "" if hasattr(model, "operations") else model.path or model.name
     below = list(_below(model, top, top, {id(model)}))
@@ -92,13 +110,28 @@ def named_layers(model):
 
 def _below(parent, path, names, seen):
     """Yield path, joined names and layer for all layers that are not in `seen`."""
-    for layer in _keras.sublayers(parent):
+    for layer in _parts(parent):
         if id(layer) not in seen:
             seen.add(id(layer))
-            own = layer.path or f"{path}/{layer.name}".lstrip("/")
+            known = getattr(layer, "path", None)
+            own = known or f"{path}/{layer.name}".lstrip("/")
             joined = f"{names}/{layer.name}".lstrip("/")
             yield own, joined, layer
-            yield from _below(layer, own, joined, seen)
+            if _is_layer(layer):
+                yield from _below(layer, own, joined, seen)
+
+
+def _parts(parent):
+    """Return the layers directly below a layer, and the operations of its graph."""
+    within, graph = _keras.sublayers(parent), _keras.operations_of(parent)
+    if all(map(_is_layer, graph)):
+        return within
+    placed = {id(part) for part in graph}
+    return graph + [layer for layer in within if id(layer) not in placed]
+
+
+def _is_layer(thing):
+    return isinstance(thing, keras.Layer)
 
 
 def _axis(layer, before):
@@ -114,7 +147,7 @@ def _axis(layer, before):
         return axis + 1 if axis > 0 and layer.return_sequences else axis
     if data_format := getattr(layer, "data_format", None):
         return 1 if data_format == "channels_first" else -1
-    axis = getattr(layer, "axis", before)
+    axis = getattr(layer, "axis", before) if _is_layer(layer) else before
     return axis if is_bare(layer) and isinstance(axis, int) else -1
 
 
@@ -123,6 +156,8 @@ def activation_of(layer):
 
     A layer that contains other layers has none; call this for each inner layer.
     """
+    if not _is_layer(layer):
+        return _of_operation(layer)
     if runs_in_scan(layer):
         return _of_the_inner(layer)
     if isinstance(layer, keras.layers.ReLU) and layer.negative_slope:
@@ -135,9 +170,56 @@ def activation_of(layer):
     return _name(layer.activation)
 
 
+def _of_operation(operation):
+    """Return the activation that an operation of Keras is, or None."""
+    if type(operation).__module__.partition(".")[0] != "keras":
+        return None
+    kind = type(operation).__name__.lower()
+    if kind == "maximum":
+        others = _keras.other_arguments(operation)
+        return "relu" if len(others) == 1 and _is_zero(others[0]) else None
+    if kind == "clip":
+        return "relu" if _is_zero(operation.x_min) else None
+    name = OPERATIONS.get(kind)
+    sloped = name == "relu" and getattr(operation, "negative_slope", 0)
+    return "leaky_relu" if sloped else name
+
+
+def _is_zero(value):
+    return isinstance(value, int | float | np.ndarray | np.generic) and not np.any(
+        value
+    )
+
+
+def activations_in_loops(model):
+    """List `(path, activation)` of what runs in a loop and cannot be watched.
+
+    A recurrent layer applies activations in each time step, and what is watched is its
+    output. A `TimeDistributed` shows the output of its last layer only.
+    """
+    layers = named_layers(model)
+    loops = {path: la for path, la in layers.items() if runs_in_scan(la)}
+    inside = {id(b) for la in loops.values() for b in named_layers(la).values()}
+    found = []
+    for path, layer in loops.items():
+        if id(layer) in inside:
+            continue
+        shown = activation_of(layer)
+        if isinstance(layer, keras.layers.TimeDistributed):
+            names = [watched.activation for watched in watched_layers(layer)]
+            # The last one is seen at the output of the wrapper.
+            names = names[:-1] if shown else names
+        else:
+            cells = named_layers(layer).values()
+            names = [_name(c.activation) for c in cells if hasattr(c, "activation")]
+            names = [name for name in names if name != shown]
+        found += [(path, name) for name in dict.fromkeys(names)]
+    return found
+
+
 def is_bare(layer):
     """Return whether a layer only applies an activation to its inputs."""
-    return bool(_names(layer) & set(BARE))
+    return not _is_layer(layer) or bool(_names(layer) & set(BARE))
 
 
 def runs_in_scan(layer):

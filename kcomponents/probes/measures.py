@@ -5,6 +5,7 @@ import math
 from keras import ops
 
 from kcomponents._activation_traits import PLATEAUS, TRAITS
+from kcomponents._tensors import widened
 from kcomponents.probes.statistic import Statistic
 
 # Dead units
@@ -53,7 +54,8 @@ FLAT = {
 
 def on_plateau(view, limits):
     """Return for each unit how many of its outputs are saturated."""
-    (low, high), outputs = limits, view.outputs
+    # In half precision the limits would be rounded too.
+    (low, high), outputs = limits, widened(view.outputs)
     if view.activation in FLAT:
         found = ops.logical_or(outputs <= low, outputs >= high)
     else:

@@ -1,13 +1,13 @@
 """Probe: measures statistics inside the compiled training step of a model."""
 
 import itertools
-import warnings
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
-from kcomponents import _backends, _keras
+from kcomponents import _backends, _console, _keras
 from kcomponents._checks import fail
 from kcomponents.probes._hub import counts_of, hub_of
 from kcomponents.probes._tally import SampledTally, Tally
@@ -122,6 +122,7 @@ class Probe:
         _backends.synchronize(self.model)
         self._drop_refused()
         tallies = self._all_tallies()
+        self._raise_failure(tallies)
         for tally in tallies:
             tally.settle()
         fetched = iter(_backends.fetch([v for t in tallies for v in t.variables]))
@@ -140,6 +141,51 @@ class Probe:
         for tally in self._all_tallies():
             tally.reset()
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what was measured since the last reset, to continue from it later.
+
+        Returns:
+            Dict of plain values and arrays.
+        """
+        _backends.synchronize(self.model)
+        loss = self._hub.loss
+        return {
+            "sources": {
+                source: [tally.get_state() for tally in tallies]
+                for source, tallies in self.tallies.items()
+            },
+            "outputs": {site: t.get_state() for site, t in self.outputs.items()},
+            "batches": loss.batches,
+            "count": loss.count.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `get_state` returned.
+
+        Layers are matched by their order, as their names may differ.
+
+        Args:
+            state: Dict that `get_state` returned.
+
+        Raises:
+            ValueError: If the state is of other statistics, layers or variables.
+        """
+        _backends.synchronize(self.model)
+        own = [t for tallies in self.tallies.values() for t in tallies]
+        saved = [s for states in state["sources"].values() for s in states]
+        sources = list(self.tallies), [len(t) for t in self.tallies.values()]
+        of_saved = list(state["sources"]), [len(s) for s in state["sources"].values()]
+        count = len(state["outputs"])
+        if sources != of_saved or len(self.outputs) != count:
+            rule = "The saved measurements must be of the same statistics and layers."
+            fail(rule, layers=list(self.outputs), saved=list(state["outputs"]))
+        loss = self._hub.loss
+        own += [*self.outputs.values(), loss.count]
+        saved += [*state["outputs"].values(), state["count"]]
+        for tally, values in zip(own, saved, strict=True):
+            tally.set_state(values)
+        loss.batches = int(state["batches"])
+
     def detach(self) -> None:
         """Stop measuring. After its last probe, the model is as it was before."""
         if self._hub is not None:
@@ -151,6 +197,14 @@ class Probe:
         """The variables whose gradients and updates are measured, in order."""
         optimizer = _keras.unscaled_optimizer(self.model)
         return [] if optimizer is None else _keras.optimized_variables(optimizer)
+
+    @property
+    def optimizer_used(self) -> bool:
+        """Whether the optimizer of `compile` got gradients in this `fit` so far.
+
+        It gets none if a `train_step` uses other optimizers.
+        """
+        return self._hub.optimizer is not None and self._hub.optimizer.used
 
     @property
     def paths(self) -> list[str]:
@@ -177,6 +231,13 @@ class Probe:
         """Tallies that are filled in the forward pass."""
         return [*self.tallies.get("losses", ()), *self.outputs.values()]
 
+    def _raise_failure(self, tallies):
+        """Raise the error that ended the measurement within a step, if there is one."""
+        failures = [self._hub.failure, *(tally.failure for tally in tallies)]
+        for failure in failures:
+            if failure is not None:
+                raise failure
+
     def _drop_refused(self):
         """Remove layers that turned out to run inside a loop or map, and warn."""
         for site in self._hub.layers.refused & self.outputs.keys():
@@ -187,7 +248,9 @@ class Probe:
         """Return name → plain value: of each variable, of a layer, or of all."""
         if not statistic.per_variable:
             return {site or "all": value.tolist()}
-        return dict(zip(self.paths, value.tolist(), strict=True))
+        # Without trainable variables, the vector has a number that stands for none.
+        paths = self.paths
+        return dict(zip(paths, value.tolist(), strict=True)) if paths else {}
 
     def _tallies_without_site(self):
         return [*self.of_optimizer, *self.tallies.get("losses", ())]
@@ -211,9 +274,7 @@ class Probe:
                 "or updates.",
                 optimizer=None,
             )
-        if optimizer is not None and not model.optimizer.built:
-            with _backends.scope(model):
-                model.optimizer.build(model.trainable_variables)
+        _keras.build_optimizer(model)
 
 
 def _tallies_by_source(statistics, variables, defers, **sampling):
@@ -221,14 +282,14 @@ def _tallies_by_source(statistics, variables, defers, **sampling):
 
     `sampling` contains the arguments of `SampledTally`, which measures updates.
     """
-    zeros = ops.zeros((max(len(variables), 1),))
+    zeros = ops.zeros((max(len(variables), 1),), "float32")
     # Views with the right shapes, to find the shapes of the statistics.
     views = {
         "gradients": GradientView(squares=zeros, step=1.0),
         "batch_gradients": GradientView(squares=zeros, step=1.0),
         "clipped_gradients": ClippedView(squares=zeros, unclipped=zeros),
         "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
-        "losses": LossView(loss=ops.zeros(()), step=1.0),
+        "losses": LossView(loss=ops.zeros((), "float32"), step=1.0),
     }
     found = {}
     for source, view in views.items():
@@ -257,7 +318,7 @@ def _tallies_by_site(model, statistics, hub, watch, defers):
     try:
         hub.layers.dry_run(model, observe)
     except Exception as error:
-        warnings.warn(f"Layer outputs cannot be measured: {error}", stacklevel=4)
+        _console.warn(f"Layer outputs cannot be measured: {error}", stacklevel=4)
     if refused := sorted(hub.layers.refused):
         _warn_of(refused)
     options = {"replicas": True, "defers": defers}
@@ -266,7 +327,7 @@ def _tallies_by_site(model, statistics, hub, watch, defers):
 
 def _warn_of(sites):
     """Warn of layers whose outputs cannot be measured."""
-    warnings.warn(
+    _console.warn(
         "The outputs of layers inside a loop or map cannot be measured: "
         f"{', '.join(sites)}.",
         stacklevel=5,

@@ -12,7 +12,15 @@ from kcomponents._checks import one_of
 __all__ = ["Statistic"]
 
 # Merge → initial value.
-STARTS = {"sum": 0.0, "max": -math.inf, "min": math.inf, "last": 0.0}
+STARTS = {
+    "sum": 0.0,
+    "max": -math.inf,
+    "min": math.inf,
+    "last": 0.0,
+    "last_finite": math.nan,
+}
+# The value is that of one step, not made of all steps.
+OF_ONE_STEP = {"last", "last_finite"}
 SOURCES = (
     "gradients",
     "batch_gradients",
@@ -40,8 +48,9 @@ class Statistic:
             - `"outputs"`: the outputs of layers with an activation function.
         measure: Function that takes a view of the step, described below, and returns
             a scalar or a vector. Write it with `keras.ops`.
-        merge: String, how to merge steps: `"sum"`, `"max"`, `"min"` or `"last"`. Before
-            the first step the value is 0, minus infinity, infinity or 0. Defaults to
+        merge: String, how to merge steps: `"sum"`, `"max"`, `"min"`, `"last"`, or
+            `"last_finite"` for the last number that is not NaN or infinite. Before the
+            first step the value is 0, minus infinity, infinity, 0 or NaN. Defaults to
             `"sum"`.
         per_variable: Boolean, whether `measure` returns a vector with one number for
             each variable of the optimizer. A reading then has one entry per variable
@@ -91,10 +100,27 @@ class Statistic:
 
 def join(merge, old, new, library=ops):
     """Merge two steps; `library` is `keras.ops` or numpy."""
+    if merge == "last":
+        return new
+    if merge == "last_finite":
+        return library.where(library.isfinite(new), new, old)
     functions = {"sum": "add", "max": "maximum", "min": "minimum"}
-    return new if merge == "last" else getattr(library, functions[merge])(old, new)
+    return getattr(library, functions[merge])(old, new)
 
 
 def join_all(merge, steps, library=ops):
     """Merge many steps along the first axis."""
-    return steps[-1] if merge == "last" else getattr(library, merge)(steps, axis=0)
+    if merge == "last":
+        return steps[-1]
+    if merge == "last_finite":
+        return _last_finite(steps, library)
+    return getattr(library, merge)(steps, axis=0)
+
+
+def _last_finite(steps, library):
+    shape = (-1,) + (1,) * (len(steps.shape) - 1)
+    numbers = library.reshape(library.arange(steps.shape[0]), shape)
+    finite = library.where(library.isfinite(steps), numbers, -1)
+    # Without a finite number the first one, which `join` leaves out.
+    last = library.maximum(library.max(finite, axis=0, keepdims=True), 0)
+    return library.take_along_axis(steps, last, axis=0)[0]

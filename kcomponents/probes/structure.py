@@ -10,7 +10,7 @@ import numpy as np
 
 from kcomponents import _keras
 from kcomponents._checks import fail
-from kcomponents.probes.layer_walk import activation_of, named_layers
+from kcomponents.probes.layer_walk import activation_of, named_layers, named_operations
 
 SIZES = "units", "filters", "rate", "dropout", "recurrent_dropout", "use_bias"
 RULES = "_initializer", "_regularizer", "_constraint"
@@ -39,7 +39,9 @@ def structure(model: keras.Model) -> dict[str, Any]:
           `"parameters"` (int, without the parameters of inner layers). If the layer
           has them: `"units"`, `"filters"`, `"rate"`, `"dropout"`,
           `"recurrent_dropout"`, `"use_bias"`, and each initializer, regularizer and
-          constraint under the name of its argument.
+          constraint under the name of its argument. An operation in the graph of a
+          functional model that applies an activation, such as `keras.ops.relu(x)`,
+          counts as a layer.
         - `"variables"`: list of dicts of `"path"`, `"shape"`, `"trainable"` and
           `"dtype"`, one per weight.
         - `"optimizer"`: `None`, or a dict of `"class"`, `"config"`, `"loss_scale"`
@@ -76,7 +78,7 @@ def structure(model: keras.Model) -> dict[str, Any]:
         "model": {"name": model.name, "class": type(model).__name__},
         "backend": keras.backend.backend(),
         "precision": model.dtype_policy.name,
-        "layers": [_layer(path, la) for path, la in named_layers(model).items()],
+        "layers": _layers(model),
         "variables": [_variable(variable) for variable in model.weights],
         **_compiled(model),
     }
@@ -91,6 +93,26 @@ def _check_built(model):
     if hollow or not model.built:
         how = "Call `model.build(input_shape)`, or call the model on a batch."
         fail(f"`model` must be built. {how}", model=model.name)
+
+
+def _layers(model):
+    found = named_operations(model).items()
+    return [
+        _layer(path, part) if isinstance(part, keras.Layer) else _operation(path, part)
+        for path, part in found
+        if isinstance(part, keras.Layer) or activation_of(part)
+    ]
+
+
+def _operation(path, operation):
+    return {
+        "path": path,
+        "class": type(operation).__name__,
+        "activation": activation_of(operation),
+        "trainable": True,
+        "output_shape": _output_shape(operation),
+        "parameters": 0,
+    }
 
 
 def _layer(path, layer):

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from kcomponents import _console
 from kcomponents._checks import fail
 from kcomponents.regularizers._weight_rules import (
     recompile_steps,
@@ -54,11 +55,13 @@ def apply(
 
     Returns:
         List of the paths of the changed weights. Its attribute `unsaved` lists those
-        that lose the regularizer in `clone_model` and saved files, because it is in no
-        layer's config: for these, also pass the regularizer to the layer's constructor.
-        This concerns layers without a `<weight>_regularizer` attribute (and whose outer
-        layers have none either), such as those in `MultiHeadAttention`, and subclassed
-        models.
+        that lose the change in `clone_model` and saved files, because it is in no
+        layer's config, and a warning names them. Call `apply` again on the copy, or
+        pass the regularizer to the layer's constructor. This concerns weights for
+        which no constructor of a layer around them takes a regularizer, such as the
+        `scale` of `RMSNormalization` or a `Dense` layer that your own layer makes;
+        subclassed models without a `get_config`; and a choice of some kernels where
+        one argument holds for all, as in `MultiHeadAttention`.
 
     Raises:
         ValueError: If the model is not built, if a rule matches no weight or has
@@ -79,16 +82,40 @@ def apply(
     weights = select(model, "include", include, exclude)
     regularizer = _checked(regularizer)
     copies = [_copy(regularizer) for _ in weights]
-    attributes = _attributes(model, weights)
+    owners = _owners(model)
+    attributes = _attributes(model, weights, owners)
     saved = _saved(model, attributes)
+    if regularizer is None:
+        # Where there was no regularizer, the config has none to lose.
+        pairs = zip(weights, saved, strict=True)
+        saved = [kept or weight.regularizer is None for weight, kept in pairs]
     for weight, copy, of_weight in zip(weights, copies, attributes, strict=True):
         weight.regularizer = copy
         for layer, name in of_weight:
             setattr(layer, name, copy)
     recompile_steps(model)
     paths = Paths(weight.path for weight in weights)
-    paths.unsaved = [p for p, kept in zip(paths, saved, strict=True) if not kept]
+    unsaved = [w for w, kept in zip(weights, saved, strict=True) if not kept]
+    paths.unsaved = [weight.path for weight in unsaved]
+    if unsaved:
+        _console.warn(_unsaved_text(model, unsaved, owners), stacklevel=2)
     return paths
+
+
+def _unsaved_text(model, weights, owners, most=5):
+    """Return a warning that names weights, and the layers that make them."""
+    named = []
+    for weight in weights[:most]:
+        outer = [o for o in owners.get(id(weight), ()) if o is not model]
+        layer = outer[0] if outer else model
+        of = f"of the {type(layer).__name__} {layer.name!r}"
+        named.append(f"{weight.path!r} {of}")
+    more = f" and {len(weights) - most} more" if len(weights) > most else ""
+    return (
+        "`clone_model` and saved files lose this change, because no layer's config"
+        f" holds the regularizer of {', '.join(named)}{more}. Call `apply` again on"
+        " the copy, or pass the regularizer to the layer's constructor."
+    )
 
 
 def _checked(regularizer):
@@ -108,9 +135,8 @@ def _copy(regularizer):
     return type(regularizer).from_config(regularizer.get_config())
 
 
-def _attributes(model, weights):
+def _attributes(model, weights, owners):
     """Return for each weight the (layer, attribute name) pairs that configs read."""
-    owners = _owners(model)
     pairs = {
         id(weight): [
             (layer, name)
@@ -147,7 +173,9 @@ def _attribute_names(weight):
     # `depthwise_regularizer` to the `kernel` of DepthwiseConv.
     stems = {weight.name, weight.name.removesuffix("_kernel")}
     stems |= {"depthwise"} if weight.name == "kernel" else set()
-    return [f"{stem}_regularizer" for stem in stems]
+    names = [f"{stem}_regularizer" for stem in stems]
+    # Some layers, such as `MultiHeadAttention`, hold their arguments in private ones.
+    return [*names, *(f"_{name}" for name in names)]
 
 
 def _saved(model, attributes):

@@ -34,7 +34,7 @@ def silent(outputs, threshold=0.0):
 
 
 def check_equals_replay(name, epochs=1, threshold=0.0, **settings):
-    monitor = DeadReLUMonitor(threshold=threshold, **settings)
+    monitor = DeadReLUMonitor(threshold=threshold, per_layer=True, **settings)
     logs = fit(*apart(name, BIASES), monitor, epochs=epochs)
     outputs = replay(*apart(name, BIASES), epochs=epochs)
     assert by_name(monitor.dead_units).keys() == RELUS[name]
@@ -99,6 +99,119 @@ def test_knows_rectifiers_of_all_kinds():
     assert by_name(monitor.dead_units) == dict.fromkeys(RECTIFIERS, expected)
 
 
+OPERATIONS = {
+    "relu": keras.ops.relu,
+    "relu6": keras.ops.relu6,
+    "re_lu": lambda h: keras.activations.relu(h, max_value=5.0),
+    "maximum": lambda h: keras.ops.maximum(h, 0),
+    "maximum_1": lambda h: keras.ops.maximum(0.0, h),
+    "clip": lambda h: keras.ops.clip(h, 0, 9),
+    "leaky_relu": keras.ops.leaky_relu,
+    "elu": keras.activations.elu,
+}
+NO_RECTIFIERS = [
+    lambda h: keras.ops.maximum(h, 1.0),
+    lambda h: keras.ops.maximum(h, -h),
+    lambda h: keras.ops.clip(h, -1, 1),
+    keras.ops.tanh,
+]
+
+
+def test_knows_operations_in_the_graph():
+    functions = [*OPERATIONS.values(), *NO_RECTIFIERS]
+    *data, before = frozen(6, *functions, biases=BIASES)
+    monitor, seen = DeadReLUMonitor(), DeadReLUMonitor(data[1])
+    data[0].fit(*data[1:], verbose=0, callbacks=[monitor, seen])
+    expected = silent(before)
+    assert 0 < len(expected) < 6
+    assert by_name(monitor.dead_units) == dict.fromkeys(OPERATIONS, expected)
+    assert seen.dead_units == monitor.dead_units
+    covered = [op.name for op in data[0].operations if "call" in vars(op)]
+    assert covered == []
+
+
+def test_an_operation_has_a_place_for_each_call_of_its_model():
+    inputs, entry = keras.Input((4,)), keras.Input((4,))
+    inner = keras.Model(entry, keras.ops.relu(entry), name="inner")
+    outputs = layers.Dense(1)(inner(-inner(inputs)))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse", jit_compile=False)
+    monitor = DeadReLUMonitor()
+    fit(model, np.ones((8, 4), "float32"), normal(1), monitor)
+    assert monitor.dead_units == {"inner/relu": [], "inner/relu:2": [0, 1, 2, 3]}
+
+
+def recurrent(*stack):
+    model = keras.Sequential([keras.Input((2, 3)), *stack, layers.Dense(1)], name="m")
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = np.ones((2, 2, 3), "float32")
+    return model, x, x[:, 0, :1]
+
+
+@pytest.mark.parametrize("kind", [layers.GRU, layers.LSTM])
+def test_says_that_it_does_not_see_into_a_recurrent_layer(kind):
+    before = layers.Dense(3, "relu", name="before")
+    model, *data = recurrent(before, kind(2, activation="relu", name="r"))
+    monitor = DeadReLUMonitor()
+    lacks = r"Not monitored: m/r \(relu in a loop over steps\)."
+    with pytest.warns(UserWarning, match=lacks) as seen:
+        fit(model, *data, monitor, epochs=2)
+    assert [w.category for w in seen].count(UserWarning) == 1
+    assert list(monitor.dead_units) == ["m/before"]
+    assert monitor.report.splitlines()[-1] == lacks.replace("\\", "")
+    fit(model, *data, DeadReLUMonitor(layers="before"))
+
+
+def test_watches_a_simple_rnn_at_its_outputs():
+    rnn = layers.SimpleRNN(2, activation="relu", bias_initializer="ones", name="rnn")
+    model, *data = recurrent(rnn)
+    rnn.cell.bias.assign([9.0, -99.0])
+    monitor = DeadReLUMonitor()
+    fit(model, *data, monitor)
+    assert monitor.dead_units == {"m/rnn": [1]}
+
+
+def test_names_functions_that_it_does_not_know():
+    after = layers.Activation(lambda x: keras.ops.relu(x), name="mine")
+    model, x, y, _ = frozen(4, after, layers.ReLU(name="relu"))
+    monitor = DeadReLUMonitor()
+    fit(model, x, y, monitor)
+    assert monitor.report.endswith("\nNot monitored: mine (unknown function).")
+    model, x, y, _ = frozen(4, after)
+    nothing = r"No rectifier is monitored. Not monitored: mine \(unknown function\)."
+    with pytest.warns(UserWarning, match=nothing):
+        fit(model, x, y, DeadReLUMonitor())
+
+
+def test_logs_the_share_of_all_units_and_of_the_worst_layer():
+    inputs = keras.Input((3,))
+    small = layers.Dense(2, "relu", name="small", trainable=False)
+    large = layers.Dense(6, "relu", name="large", trainable=False)
+    both = layers.Concatenate()([small(inputs), large(inputs)])
+    model = keras.Model(inputs, layers.Dense(1)(both))
+    small.bias.assign([-99.0, 9.0])
+    large.bias.assign([99.0] * 5 + [-99.0])
+    model.compile("sgd", "mse", jit_compile=False)
+    logs = fit(model, normal(3), normal(1), DeadReLUMonitor())
+    assert list(logs) == ["loss", "dead_relu", "dead_relu_max"]
+    assert logs["dead_relu"] == [2 / 8] and logs["dead_relu_max"] == [1 / 2]
+    logs = fit(model, normal(3), normal(1), DeadReLUMonitor(per_layer=True))
+    assert logs["dead_relu/small"] == [1 / 2] and logs["dead_relu/large"] == [1 / 6]
+
+
+def test_prints_only_layers_with_dead_units(capsys):
+    fine, dead = layers.ReLU(name="fine"), layers.Dense(2, "relu", name="dead")
+    model, x, y, _ = frozen(4, fine, dead, biases=[9.0])
+    dead.bias.assign([-99.0, -99.0])
+    monitor = DeadReLUMonitor(verbose=1)
+    fit(model, x, y, monitor)
+    _, row, others = capsys.readouterr().out.splitlines()
+    assert row.startswith("dead ") and others == "1 other layer: every unit fired."
+    assert "fine" in monitor.report
+    fit(model, x, y, DeadReLUMonitor(layers="fine", verbose=1))
+    assert capsys.readouterr().out == "1 layer: every unit fired.\n"
+
+
 def test_shifted_relu_fires_above_its_own_threshold():
     relu = layers.ReLU(threshold=1.0)
     model, x, y, _ = frozen(3, relu, biases=[0.5, 2.0, -1.0])
@@ -111,9 +224,11 @@ def test_shifted_relu_fires_above_its_own_threshold():
 def test_is_silent_about_other_activations():
     *data, _ = frozen(6, *[layers.Activation(name) for name in OTHERS])
     monitor = DeadReLUMonitor()
-    logs = fit(*data, monitor)
+    with pytest.warns(UserWarning, match="No rectifier is monitored.") as seen:
+        logs = fit(*data, monitor, epochs=2)
+    assert [w.category for w in seen].count(UserWarning) == 1
     assert list(logs) == ["loss"] and monitor.dead_units == {}
-    assert monitor.report == "No rectifier was monitored."
+    assert monitor.report == "No rectifier is monitored."
 
 
 MAXOUTS = {
@@ -177,6 +292,7 @@ def spoiled(rectifier, compiled):
         model.get_layer("first").activation = keras.activations.relu
     else:
         after = layers.Activation("relu", name="after")
+        after = keras.ops.relu if rectifier == "operation" else after
         model, x, y, _ = frozen(4, after, biases=[1.0, 0.0, -50.0, 2.0])
     first = model.get_layer("first")
     kernel = np.array(first.kernel.numpy())
@@ -192,7 +308,7 @@ COMPILED = [False] if keras.backend.backend() == "torch" else [False, True]
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
-@pytest.mark.parametrize("rectifier", ["inside", "after"])
+@pytest.mark.parametrize("rectifier", ["inside", "after", "operation"])
 def test_tells_nan_from_dead(rectifier, compiled):
     model, x, y = spoiled(rectifier, compiled)
     monitor = DeadReLUMonitor()
@@ -200,7 +316,7 @@ def test_tells_nan_from_dead(rectifier, compiled):
     [site] = monitor.dead_units
     assert monitor.nan_units == {site: [1]}
     assert monitor.dead_units == {site: [2]}
-    assert logs[f"dead_relu/{site}"] == [0.25]
+    assert logs["dead_relu"] == [0.25]
     assert "find the NaN weights with FiniteGuard" in monitor.report
 
 
@@ -240,7 +356,7 @@ def test_never_warns_of_units_that_still_learn():
     model, x, y, _ = frozen(4, *after, biases=[-50.0])
     monitor = DeadReLUMonitor(warn_above=0.0)
     logs = fit(model, x, y, monitor)
-    assert list(logs.values())[1:] == [[1.0], [1.0]]
+    assert logs["dead_relu"] == logs["dead_relu_max"] == [1.0]
     assert "remedy" in monitor.report and "learning rate" not in monitor.report
 
 
@@ -279,12 +395,12 @@ def test_a_layer_that_training_does_not_call_is_not_dead():
         def call(self, x, training=False):
             return self.always(x) if training else self.last(self.always(x))
 
-    model, monitor = Skipping(), DeadReLUMonitor()
+    model, monitor = Skipping(), DeadReLUMonitor(per_layer=True)
     x = np.ones((8, 3), "float32")
     model(x)
     model.compile("sgd", "mse")
     logs = model.fit(x, x[:, :1], verbose=0, callbacks=[monitor]).history
-    [key] = [key for key in logs if key.startswith("dead_relu")]
+    [key] = [key for key in logs if key.startswith("dead_relu/")]
     assert key.endswith("always") and "only_after" not in monitor.report
 
 
@@ -324,7 +440,7 @@ def test_looks_at_data_with_the_weights_of_the_end_of_each_epoch(name):
     )
     # More rows than a batch, all equal to the 8 there are.
     data = keras.tree.map_structure(lambda a: np.concatenate([a] * 5), x)
-    monitor = DeadReLUMonitor(data)
+    monitor = DeadReLUMonitor(data, per_layer=True)
     settings = {
         "batch_size": 2,
         "verbose": 0,
@@ -412,6 +528,7 @@ def test_a_copy_watches_on_its_own():
         {"layers": ["("]},
         {"layers": [3]},
         {"record": "record.jsonl"},
+        {"per_layer": 2},
         {"data": 3},
         {"data": [[1.0, 2.0]]},
         {"data": np.ones((0, 3))},

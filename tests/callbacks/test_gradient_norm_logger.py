@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents.callbacks import GradientNormLogger
+from kcomponents.callbacks import FiniteGuard, GradientNormLogger
 from kcomponents.optimizers import clipped
 from kcomponents.record import Record
 from kcomponents.testing import check_callback
@@ -99,6 +99,50 @@ def test_leaves_gradients_that_are_not_finite_out_of_the_norms(per_variable):
     for key in keys:
         np.testing.assert_allclose(history[key], expected[key], rtol=1e-5)
     assert history["skipped_steps"] == [1]
+
+
+def skipping(kind):
+    """Return a model whose steps with infinite gradients are skipped, and callbacks."""
+    if kind == "loss scaling":
+        keras.config.set_dtype_policy("mixed_float16")
+    model, x, y = models["sequential"]()
+    optimizer, guards = keras.optimizers.SGD(0.1), []
+    if kind == "clipped":
+        optimizer = clipped(optimizer, global_clipnorm=1e9)
+    if kind == "guard":
+        guards = [FiniteGuard("gradients", action="skip")]
+    model.compile(optimizer, "mse")
+    if kind == "loss scaling":
+        # So low that nothing but the inputs overflows.
+        model.optimizer.initial_scale = 16.0
+    return model, x.copy(), y, guards
+
+
+@pytest.mark.filterwarnings("ignore:The gradient of")
+@pytest.mark.parametrize("every", [None, 1])
+@pytest.mark.parametrize("kind", ["loss scaling", "clipped", "guard"])
+@pytest.mark.parametrize("bad", [[1], [3], [2, 3], [0, 1, 2, 3]], ids=str)
+def test_a_skipped_step_is_the_same_whoever_skips_it(kind, bad, every):
+    model, x, y, guards = skipping(kind)
+    for step in bad:
+        x[2 * step : 2 * step + 2] = np.inf
+    logger = GradientNormLogger(every=every)
+    history = model.fit(x, y, callbacks=[logger, *guards], **OPTIONS).history
+    assert history["skipped_steps"] == [len(bad)]
+    model, *_ = skipping(kind)
+    good = [step for step in range(4) if step not in bad]
+    batches = [(x[2 * n : 2 * n + 2], y[2 * n : 2 * n + 2]) for n in good]
+    found = norms(steps(model, batches)) if good else np.full(1, np.nan)
+    expected = {
+        "grad_norm": root_mean(found),
+        "grad_norm_max": found.max(),
+        "grad_norm_last": found[-1],
+        "grad_norm_clipped": root_mean(found),
+        "clip_rate": 0.0 if good else np.nan,
+    }
+    close = 1e-2 if kind == "loss scaling" else 1e-4
+    for key, value in expected.items():
+        np.testing.assert_allclose(history[key], value, rtol=close)
 
 
 def test_counts_the_steps_that_loss_scaling_skips():

@@ -356,7 +356,9 @@ def test_an_error_before_training_leaves_the_model_unset(tmp_path):
     fit(Resume(tmp_path), epochs=2)
     model, (x, y) = make_model(), data()
     with pytest.raises(Stopped):
-        model.fit(x, y, epochs=4, verbose=0, callbacks=[Resume(tmp_path), Failing()])
+        callbacks, options = [Resume(tmp_path), Failing()], {"batch_size": 8}
+        options["validation_data"] = data()
+        model.fit(x, y, epochs=4, verbose=0, callbacks=callbacks, **options)
     assert model.fit(x, y, epochs=2, verbose=0).epoch == [0, 1]
 
 
@@ -417,13 +419,13 @@ def test_the_state_can_be_removed_at_the_end(tmp_path):
     assert os.listdir(tmp_path / "run") == ["mine"]
 
 
-def test_an_unbuilt_model_is_built_by_keras_or_refused(tmp_path):
+@pytest.mark.skipif(
+    BACKEND != "tensorflow",
+    reason="On JAX and PyTorch, Keras builds a model before callbacks are called",
+)
+def test_an_unbuilt_model_is_refused(tmp_path):
     model = keras.Sequential([layers.Dense(1)])
     model.compile("sgd", "mse")
-    if BACKEND != "tensorflow":
-        model.fit(*data(), verbose=0, callbacks=[Resume(tmp_path)])
-        assert (tmp_path / "state.npz").exists()
-        return
     with pytest.raises(ValueError, match="must be built.*Received: model="):
         model.fit(*data(), verbose=0, callbacks=[Resume(tmp_path)])
 

@@ -30,7 +30,7 @@ LIMITS = {name: WIDE for name in ("functional", "nested", "shared")}
 
 def check_equals_replay(name, **settings):
     limits = LIMITS.get(name, TANH)
-    monitor = SaturationMonitor(limits=limits, **settings)
+    monitor = SaturationMonitor(limits=limits, per_layer=True, **settings)
     logs = fit(*apart(name, BIASES), monitor)
     outputs = replay(*apart(name, BIASES))
     assert by_name(monitor.unit_shares).keys() == SITES[name]
@@ -84,6 +84,20 @@ def test_knows_activations_with_plateaus(policy):
         assert 0 < np.mean(shares) < 1
 
 
+def test_knows_operations_in_the_graph():
+    after = {"tanh": keras.ops.tanh, "sigmoid": keras.activations.sigmoid}
+    model, x, y, before = frozen(8, *after.values(), biases=[0.0, 9.0, -9.0])
+    monitor = SaturationMonitor()
+    logs = fit(model, x, y, monitor)
+    for name, function in after.items():
+        outputs = keras.ops.convert_to_numpy(function(keras.ops.array(before)))
+        expected = PLATEAUS[name](outputs).mean(axis=0)
+        np.testing.assert_allclose(monitor.unit_shares[name], expected, atol=1e-6)
+    shares = [np.mean(monitor.unit_shares[name]) for name in after]
+    assert logs["saturated"] == pytest.approx([np.mean(shares)])
+    assert logs["saturated_max"] == pytest.approx([np.max(shares)])
+
+
 def soft_clip(x):
     return x / (1 + keras.ops.abs(x))
 
@@ -117,12 +131,14 @@ def test_outputs_of_the_model_and_gated_layers_are_left_out():
     model = keras.Sequential([keras.Input((2, 3)), *between, layers.Dense(1, "tanh")])
     model.compile("sgd", "mse", jit_compile=False)
     monitor = SaturationMonitor()
-    logs = epoch_without_steps(model, monitor)
+    nothing = "No hidden layer with a saturating activation is monitored."
+    with pytest.warns(UserWarning, match=nothing):
+        logs = epoch_without_steps(model, monitor)
     assert logs == {} and monitor.unit_shares == {}
-    nothing = "No hidden layer with a saturating activation was monitored."
     assert monitor.report == nothing
 
 
+@pytest.mark.filterwarnings("ignore:No hidden layer")
 @pytest.mark.parametrize("merge, seen", [("concat", True), ("sum", False)])
 def test_sees_both_directions_of_a_simple_rnn_side_by_side(merge, seen):
     both = layers.Bidirectional(layers.SimpleRNN(3), merge_mode=merge, name="both")
@@ -143,7 +159,7 @@ def saturated(**settings):
 def test_is_quiet_unless_asked_and_names_the_worst_units_and_the_remedy():
     *data, monitor = saturated()
     logs = fit(*data, monitor)
-    assert list(logs.values())[-1] == [0.75]
+    assert logs["saturated"] == logs["saturated_max"] == [0.75]
     assert "0 (1.00), 1 (1.00), 3 (1.00)" in monitor.report
     assert "smaller initial weights" in monitor.report
 
@@ -220,6 +236,7 @@ def test_refuses_layers_that_match_nothing():
         {"limits": {"tanh": (1, -1)}},
         {"limits": {"tanh": (-1, np.nan)}},
         {"warn_above": -0.1},
+        {"per_layer": "no"},
         {"every": 1.5},
         {"layers": 3},
         {"data": "rows"},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kcomponents._state_file import read_state
+from kcomponents._state_file import read_state, write_state
 from kcomponents.callbacks import (
     GL,
     PQ,
@@ -19,6 +19,7 @@ from kcomponents.callbacks import (
     Resume,
     StopReason,
 )
+from kcomponents.callbacks._stop_state import KIND as STOP_KIND
 from kcomponents.testing import check_callback
 from tests.callbacks.crashing import Stopped
 from tests.callbacks.test_early_stopping import Keep, data, fit, make_model, same, state
@@ -236,6 +237,29 @@ def test_a_damaged_file_is_put_aside_for_the_one_before(tmp_path):
     assert resumed.history["epoch"][:3] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"next_epoch": -5}, "`next_epoch` must be an integer of at least 0"),
+        ({"wait": True}, "`wait` must be an integer of at least 0"),
+        ({"scores": []}, "`monitor` must be the same"),
+        ({"scores": [3]}, "must be one that this callback has saved"),
+        ({"best_weights": {"values": [1]}}, "`best_weights` must be arrays"),
+    ],
+)
+def test_a_state_made_by_hand_is_refused_before_training(tmp_path, change, message):
+    path = tmp_path / "stopper.npz"
+    fit(make_model(), EarlyStopping(patience=2, state_path=path), epochs=1)
+    write_state(path, STOP_KIND, {**read_state(path, STOP_KIND), **change})
+    (tmp_path / "stopper.npz.previous").unlink(missing_ok=True)
+    content, model = path.read_bytes(), make_model()
+    with pytest.raises(ValueError, match=message):
+        stopper = EarlyStopping(patience=2, state_path=path)
+        fit(model, stopper, epochs=3, initial_epoch=1)
+    assert path.read_bytes() == content
+    assert int(model.optimizer.iterations.numpy()) == 0
+
+
 def test_resume_needs_no_file_and_takes_precedence(tmp_path):
     def run(*crash):
         path = tmp_path / "stopper.npz"
@@ -385,6 +409,60 @@ def test_checks_within_an_epoch_and_a_monitor_get_along():
         np.testing.assert_allclose(*found, rtol=1e-5)
 
 
+class BatchLosses(keras.callbacks.Callback):
+    """Collects the loss that Keras logs after each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(float(logs["loss"]))
+
+
+def test_the_training_loss_is_checked_without_validation_data():
+    model, losses = make_model(), BatchLosses()
+    stopper = EarlyStopping("loss", patience=99, check_every=2)
+    history = fit(model, losses, stopper, epochs=2, validation_data=None).history
+    assert list(history) == ["loss"]
+    assert stopper.history["step"] == [2, 4, 6, 8]
+    np.testing.assert_allclose(stopper.history["loss"], losses.seen[1::2], rtol=1e-6)
+
+
+def test_a_training_metric_is_checked_without_a_validation_of_the_data_of_fit():
+    model, calls = make_model(), []
+    evaluate = model.evaluate
+
+    def counting(*args, **kwargs):
+        calls.append(1)
+        return evaluate(*args, **kwargs)
+
+    model.evaluate = counting
+    stopper = EarlyStopping("loss", patience=99, check_every=1)
+    fit(model, stopper, epochs=2)
+    # Those of `fit`, after each epoch.
+    assert len(calls) == 2 and len(stopper.history["loss"]) == 8
+
+
+def test_a_threshold_of_the_training_loss_ends_training_within_an_epoch():
+    stopper = EarlyStopping("loss", stopping_threshold=1e6, check_every=3)
+    fit(make_model(), stopper, epochs=2, validation_data=None)
+    assert stopper.stop_reason is StopReason.THRESHOLD
+    assert stopper.history["step"] == [3]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="Keras refuses steps_per_execution above 1 on PyTorch",
+)
+def test_a_check_comes_after_the_execution_in_which_it_is_due():
+    model = make_model()
+    model.compile("sgd", "binary_crossentropy", steps_per_execution=2)
+    stopper = EarlyStopping("loss", patience=99, check_every=3)
+    fit(model, stopper, epochs=2, validation_data=None)
+    assert stopper.history["step"] == [4, 6]
+
+
 def test_averaged_weights_do_not_stand_for_those_a_check_saw():
     model = make_model(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9))
     stopper = EarlyStopping(patience=99, check_every=2, restore_best_weights=True)
@@ -425,7 +503,9 @@ def test_refuses_wrong_arguments(options, message):
 
 
 def test_refuses_checks_without_data():
-    with pytest.raises(ValueError, match="needs `validation_data`.*check_every=2"):
+    with pytest.raises(
+        ValueError, match="needs `validation_data` for this `monitor`.*=2"
+    ):
         fit(make_model(), EarlyStopping(check_every=2), validation_data=None)
 
 

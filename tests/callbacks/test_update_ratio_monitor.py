@@ -72,7 +72,7 @@ def logged(history, epoch=0):
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_is_the_mean_ratio_of_the_steps_that_moved_the_weights(kind):
     model, x, y, batches = compiled(optimizer=OPTIMIZERS[kind]())
-    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    history = fit(model, x, y, UpdateRatioMonitor(per_variable=True, sample=1))
     model, _, _, batches = compiled(optimizer=OPTIMIZERS[kind]())
     close(logged(history), ratios(steps(model, batches)))
 
@@ -80,7 +80,7 @@ def test_is_the_mean_ratio_of_the_steps_that_moved_the_weights(kind):
 @pytest.mark.parametrize("name", ["embedding", "functional", "shared", "nested"])
 def test_holds_for_all_kinds_of_models(name):
     model, x, y, _ = compiled(name)
-    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    history = fit(model, x, y, UpdateRatioMonitor(per_variable=True, sample=1))
     model, _, _, batches = compiled(name)
     close(logged(history), ratios(steps(model, batches)))
 
@@ -92,7 +92,7 @@ def test_a_constraint_is_part_of_the_update():
         return model, x, y, batches
 
     model, x, y, _ = make()
-    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    history = fit(model, x, y, UpdateRatioMonitor(per_variable=True, sample=1))
     model, _, _, batches = make()
     close(logged(history), ratios(steps(model, batches)))
 
@@ -101,7 +101,9 @@ def test_a_constraint_is_part_of_the_update():
 @pytest.mark.parametrize("kind", ["adam", "accumulated"])
 def test_samples_from_the_first_step_of_each_epoch(kind, sample):
     model, x, y, _ = compiled(optimizer=OPTIMIZERS[kind]())
-    history = fit(model, x, y, UpdateRatioMonitor(sample=sample), epochs=2)
+    history = fit(
+        model, x, y, UpdateRatioMonitor(per_variable=True, sample=sample), epochs=2
+    )
     model, _, _, batches = compiled(optimizer=OPTIMIZERS[kind]())
     for epoch in range(2):
         close(logged(history, epoch), ratios(steps(model, batches)[::sample]))
@@ -113,7 +115,9 @@ def test_samples_however_steps_are_run(mode):
         pytest.skip("Keras refuses it with PyTorch")
     model, x, y, _ = compiled()
     model.compile("sgd", "mse", **MODES[mode])
-    history = fit(model, x, y, UpdateRatioMonitor(sample=3), epochs=2)
+    history = fit(
+        model, x, y, UpdateRatioMonitor(per_variable=True, sample=3), epochs=2
+    )
     model, _, _, batches = compiled(optimizer="sgd")
     for epoch in range(2):
         close(logged(history, epoch), ratios(steps(model, batches)[::3]))
@@ -122,7 +126,7 @@ def test_samples_however_steps_are_run(mode):
 @pytest.mark.parametrize("kind", ["adam", "accumulated"])
 def test_sampling_leaves_the_training_as_it_is(kind):
     model, x, y, _ = compiled(optimizer=OPTIMIZERS[kind]())
-    fit(model, x, y, UpdateRatioMonitor(sample=3), epochs=2)
+    fit(model, x, y, UpdateRatioMonitor(per_variable=True, sample=3), epochs=2)
     plain, *_ = compiled(optimizer=OPTIMIZERS[kind]())
     fit(plain, x, y, epochs=2)
     for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
@@ -132,8 +136,8 @@ def test_sampling_leaves_the_training_as_it_is(kind):
 def test_two_monitors_sample_each_for_itself():
     model, x, y, _ = compiled()
     record = Record()
-    often = UpdateRatioMonitor(sample=2, record=record)
-    history = fit(model, x, y, often, UpdateRatioMonitor(sample=3))
+    often = UpdateRatioMonitor(per_variable=True, sample=2, record=record)
+    history = fit(model, x, y, often, UpdateRatioMonitor(per_variable=True, sample=3))
     model, _, _, batches = compiled()
     expected = ratios(steps(model, batches))
     close(logged(history), {path: r[::3] for path, r in expected.items()})
@@ -146,7 +150,7 @@ def test_two_monitors_sample_each_for_itself():
 
 def test_each_reading_within_an_epoch_begins_with_a_measured_step():
     model, x, y, _ = compiled()
-    monitor = UpdateRatioMonitor(every=2)
+    monitor = UpdateRatioMonitor(every=2, per_variable=True)
     history = fit(model, x, y, monitor)
     assert len(monitor.readings) == 2
     model, _, _, batches = compiled()
@@ -161,7 +165,7 @@ def test_a_kernel_of_zeros_has_no_ratio_in_that_step():
         return model, x, y, batches
 
     model, x, y, _ = make()
-    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    history = fit(model, x, y, UpdateRatioMonitor(per_variable=True, sample=1))
     model, _, _, batches = make()
     expected = ratios(steps(model, batches))
     assert sorted(map(len, expected.values())) == [3, 4, 4]
@@ -172,7 +176,7 @@ def test_a_kernel_without_any_ratio_is_nan():
     model, x, y, _ = compiled()
     kernel = model.layers[-1].kernel
     kernel.assign(np.zeros(kernel.shape))
-    monitor = UpdateRatioMonitor()
+    monitor = UpdateRatioMonitor(per_variable=True)
     history = fit(model, x, y, monitor)
     assert np.isnan(logged(history)["sequential/last/kernel"])
     assert monitor.report.splitlines()[-1].split()[-1] == "unknown"
@@ -185,18 +189,40 @@ def test_steps_that_are_skipped_do_not_count():
     x = x.copy()
     x[:BATCH] = np.inf
     record = Record()
-    fit(model, x, y, UpdateRatioMonitor(sample=1, record=record))
+    fit(model, x, y, UpdateRatioMonitor(per_variable=True, sample=1, record=record))
     counts = record.readings[0].values["update_steps"]
     assert {counts[layer.kernel.path] for layer in model.layers} == {3.0}
 
 
 def test_variables_are_chosen_by_regular_expression():
     model, x, y, _ = compiled()
-    history = fit(model, x, y, UpdateRatioMonitor(variables=["first", "last/kernel$"]))
+    chosen = ["first", "last/kernel$"]
+    history = fit(model, x, y, UpdateRatioMonitor(variables=chosen, per_variable=True))
     assert set(logged(history)) == {
         "sequential/first/kernel",
         "sequential/last/kernel",
     }
+
+
+def test_logs_the_median_and_the_largest_of_all_kernels():
+    model, x, y, batches = compiled()
+    history = fit(model, x, y, UpdateRatioMonitor(sample=1))
+    assert list(history) == ["loss", "update_ratio", "update_ratio_max"]
+    model, *_ = compiled()
+    means = [np.mean(values) for values in ratios(steps(model, batches)).values()]
+    np.testing.assert_allclose(history["update_ratio"], np.median(means), rtol=1e-4)
+    np.testing.assert_allclose(history["update_ratio_max"], max(means), rtol=1e-4)
+
+
+def test_prints_only_kernels_that_are_not_ok(capsys):
+    model, x, y, _ = compiled()
+    fit(model, x, y, UpdateRatioMonitor(verbose=1, band=(1e-9, 1e9)))
+    assert capsys.readouterr().out == "3 kernels: ok.\n"
+    kernel = model.layers[0].kernel
+    kernel.assign(np.zeros(kernel.shape))
+    fit(model, x[:2], y[:2], UpdateRatioMonitor(verbose=1, band=(1e-9, 1e9)))
+    _, row, others = capsys.readouterr().out.splitlines()
+    assert row.split()[-1] == "unknown" and others == "2 other kernels: ok."
 
 
 def test_reports_a_verdict_by_the_band():

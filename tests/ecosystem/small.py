@@ -12,9 +12,12 @@ KEYS = (
     "clip_rate",
     "grad_norm/net/maxout/linear/kernel",
     "grad_norm/net/prelu/alpha",
+    "update_ratio",
     "update_ratio/net/maxout/linear/kernel",
+    "dead_relu",
     "dead_relu/net/maxout",
     "dead_relu/net/relu",
+    "saturated",
     "saturated/net/tanh",
 )
 
@@ -46,7 +49,7 @@ def watching():
     """Return a monitor of each kind that adds keys to the logs."""
     return [
         callbacks.GradientNormLogger(per_variable=True),
-        callbacks.UpdateRatioMonitor(sample=1),
-        callbacks.DeadReLUMonitor(),
-        callbacks.SaturationMonitor(),
+        callbacks.UpdateRatioMonitor(sample=1, per_variable=True),
+        callbacks.DeadReLUMonitor(per_layer=True),
+        callbacks.SaturationMonitor(per_layer=True),
     ]

@@ -38,8 +38,8 @@ def watched():
     stopping = callbacks.EarlyStopping("loss", patience=3, restore_best_weights=False)
     by_name = {
         "norms": callbacks.GradientNormLogger(per_variable=True),
-        "ratios": callbacks.UpdateRatioMonitor(sample=1),
-        "dead": callbacks.DeadReLUMonitor(),
+        "ratios": callbacks.UpdateRatioMonitor(sample=1, per_variable=True),
+        "dead": callbacks.DeadReLUMonitor(per_layer=True),
         "stopping": stopping,
         "doctor": callbacks.TrainingDoctor(),
         "kept": Kept(),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kcomponents.initializers import ConvIdentity
 from kcomponents.layers import MaxoutConv1D, MaxoutConv2D, MaxoutConv3D
 from kcomponents.testing import check_layer
 
@@ -173,3 +174,11 @@ def test_rejects_wrong_arguments(arguments, message):
 def test_rejects_channels_that_the_groups_do_not_divide():
     with pytest.raises(ValueError, match="groups=2"):
         MaxoutConv2D(4, 2, groups=2)(sample(2, channels=3))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("initializer", ["zeros", ConvIdentity()])
+def test_an_initializer_that_is_not_random_warns_of_equal_pieces(rank, initializer):
+    with pytest.warns(UserWarning, match="start equal") as caught:
+        LAYERS[rank](2, 3, kernel_initializer=initializer)
+    assert len(caught) == 1 and caught[0].filename == __file__

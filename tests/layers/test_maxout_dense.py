@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kcomponents.initializers import PerPiece
+from kcomponents.initializers import Blocked, PerPiece, ScaledIdentity
 from kcomponents.layers import Maxout, MaxoutDense
 from kcomponents.testing import check_layer
 
@@ -71,8 +71,58 @@ def test_an_initializer_per_piece_is_taken_as_it_is():
     same(layers[0].kernel, layers[1].kernel)
 
 
+FIXED = [
+    "identity",
+    "zeros",
+    "ones",
+    keras.initializers.Constant(0.5),
+    ScaledIdentity(0.5),
+    Blocked(ScaledIdentity(), 2),
+]
+
+
+@pytest.mark.parametrize("initializer", FIXED, ids=lambda each: type(each).__name__)
+def test_an_initializer_that_is_not_random_warns_of_equal_pieces(initializer):
+    message = "All pieces .* start equal .*Received: kernel_initializer="
+    with pytest.warns(UserWarning, match=message) as caught:
+        layer = MaxoutDense(2, 3, kernel_initializer=initializer)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    layer.build((None, 4))
+    pieces = ops.convert_to_numpy(layer.kernel).reshape(4, 2, 3)
+    assert (np.ptp(pieces, axis=-1) == 0).all()
+
+
+RANDOM = [
+    keras.initializers.HeNormal(seed=1),
+    keras.initializers.RandomUniform(seed=keras.random.SeedGenerator(1)),
+    Blocked("orthogonal", 2),
+    lambda shape, dtype=None: keras.random.normal(shape, dtype=dtype),
+]
+
+
+@pytest.mark.parametrize("place", range(len(RANDOM)))
+def test_no_two_pieces_of_a_random_initializer_start_equal(place):
+    layer = MaxoutDense(2, 3, kernel_initializer=RANDOM[place])
+    layer.build((None, 4))
+    pieces = ops.convert_to_numpy(layer.kernel).reshape(4, 2, 3)
+    assert (np.ptp(pieces, axis=-1) > 0).all()
+
+
+def test_a_layer_of_a_config_does_not_warn_again():
+    with pytest.warns(UserWarning, match="start equal"):
+        layer = MaxoutDense(3, 3, kernel_initializer="zeros")
+    assert MaxoutDense.from_config(layer.get_config()).num_pieces == 3
+
+
+def test_one_piece_has_no_other_to_be_equal_to():
+    layer = MaxoutDense(4, 1, kernel_initializer="identity")
+    layer.build((None, 4))
+    same(layer.kernel, np.eye(4))
+
+
 def test_equal_pieces_become_different_in_training():
-    layer = MaxoutDense(4, kernel_initializer="zeros")
+    with pytest.warns(UserWarning, match="start equal"):
+        layer = MaxoutDense(4, kernel_initializer="zeros")
     model = model_of(layer)
     model.compile("sgd", "mse")
     model.fit(X, Y, epochs=2, verbose=0)

@@ -3,10 +3,13 @@
 import keras
 
 
-def train_step_of_the_guide():
-    """Return the methods that the subclass of `keras.Model` overrides, by name."""
+def train_step_of_the_guide(optimizer="optimizer"):
+    """Return the methods that the subclass of `keras.Model` overrides, by name.
+
+    The step applies gradients with the optimizer in the attribute `optimizer`.
+    """
     methods = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-    return methods[keras.backend.backend()]()
+    return methods[keras.backend.backend()](optimizer)
 
 
 def _updated_metrics(model, loss, y, y_pred):
@@ -18,7 +21,7 @@ def _updated_metrics(model, loss, y, y_pred):
     return {metric.name: metric.result() for metric in model.metrics}
 
 
-def _tensorflow():
+def _tensorflow(optimizer):
     import tensorflow as tf
 
     def train_step(self, data):
@@ -28,13 +31,13 @@ def _tensorflow():
             loss = self.compute_loss(y=y, y_pred=y_pred)
         trainable_vars = self.trainable_variables
         gradients = tape.gradient(loss, trainable_vars)
-        self.optimizer.apply(gradients, trainable_vars)
+        getattr(self, optimizer).apply(gradients, trainable_vars)
         return _updated_metrics(self, loss, y, y_pred)
 
     return {"train_step": train_step}
 
 
-def _torch():
+def _torch(optimizer):
     import torch
 
     def train_step(self, data):
@@ -46,13 +49,13 @@ def _torch():
         trainable_weights = list(self.trainable_weights)
         gradients = [v.value.grad for v in trainable_weights]
         with torch.no_grad():
-            self.optimizer.apply(gradients, trainable_weights)
+            getattr(self, optimizer).apply(gradients, trainable_weights)
         return _updated_metrics(self, loss, y, y_pred)
 
     return {"train_step": train_step}
 
 
-def _jax():
+def _jax(optimizer):
     import jax
 
     def compute_loss_and_updates(self, trainable, non_trainable, x, y, training=False):
@@ -68,9 +71,14 @@ def _jax():
         (loss, (y_pred, non_trainable)), grads = grad_fn(
             trainable, non_trainable, x, y, training=True
         )
-        trainable, optimizer_variables = self.optimizer.stateless_apply(
-            optimizer_variables, grads, trainable
-        )
+        if optimizer == "optimizer":
+            trainable, optimizer_variables = self.optimizer.stateless_apply(
+                optimizer_variables, grads, trainable
+            )
+        else:
+            own = getattr(self, optimizer)
+            values = [variable.value for variable in own.variables]
+            trainable, _ = own.stateless_apply(values, grads, trainable)
         logs, new_metrics = {}, []
         for metric in self.metrics:
             start = len(new_metrics)

@@ -89,6 +89,16 @@ def test_an_activation_has_its_units_where_the_layer_before_has_them():
     assert [w.axis for w in watched_layers(model)] == [1, 1, -1, -1, 2, 1]
 
 
+def test_an_operation_has_its_units_where_the_layer_before_has_them():
+    inputs = keras.Input((2, 8, 8))
+    conv = layers.Conv2D(2, 3, data_format="channels_first")(inputs)
+    model = keras.Model(inputs, keras.ops.relu(conv))
+    assert [(w.activation, w.axis) for w in watched_layers(model)] == [
+        ("linear", 1),
+        ("relu", 1),
+    ]
+
+
 def test_our_own_layers_say_where_their_units_are():
     first = {"data_format": "channels_first"}
     model = model_of(MaxoutConv2D(2, 3, **first), PReLU(data_format="channels_last"))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kcomponents import _backends, _keras
+from kcomponents._keras.method_covers import MethodCovers, _Cover
 from kcomponents.probes import Probe, _hub
-from kcomponents.probes._method_covers import MethodCovers, _Cover
 from tests.probes.models import models
 from tests.probes.reading import STATISTICS, Reader, near
 

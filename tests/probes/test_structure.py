@@ -108,6 +108,16 @@ def test_shapes_of_several_outputs_keep_their_structure():
     assert shapes["lstm"] == [[None, 2]] * 3 and shapes["lstm/lstm_cell"] is None
 
 
+def test_an_operation_that_is_an_activation_is_listed_with_the_layers():
+    inputs = keras.Input((4,))
+    hidden = keras.ops.relu(layers.Dense(3, name="hidden")(inputs) * 2.0)
+    found = facts(keras.Model(inputs, layers.Dense(1, name="last")(hidden)))["layers"]
+    listed = [(layer["path"], layer["activation"]) for layer in found[1:]]
+    assert listed == [("hidden", "linear"), ("relu", "relu"), ("last", "linear")]
+    assert found[2]["class"] == "Relu" and found[2]["output_shape"] == [None, 3]
+    assert found[2]["parameters"] == 0
+
+
 def test_a_model_that_is_not_compiled_has_no_optimizer_and_no_loss():
     found = facts(small())
     names = "optimizer", "loss", "run_eagerly", "jit_compile", "steps_per_execution"

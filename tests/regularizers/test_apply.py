@@ -141,7 +141,38 @@ def own():
     return keras.Sequential(parts)
 
 
+def attentive():
+    inputs = keras.Input((5, 4))
+    x = layers.MultiHeadAttention(2, 2, kernel_regularizer="l1")(inputs, inputs)
+    return keras.Model(inputs, layers.GroupQueryAttention(2, 2, 1)(x, x))
+
+
+def wrapped():
+    two_ways = layers.Bidirectional(
+        layers.LSTM(2, return_sequences=True),
+        backward_layer=layers.GRU(2, return_sequences=True, go_backwards=True),
+    )
+    chain = keras.Sequential([layers.Dense(3), layers.Dense(2)])
+    cells = layers.StackedRNNCells([layers.GRUCell(2), layers.SimpleRNNCell(2)])
+    parts = [
+        keras.Input((6, 3)),
+        two_ways,
+        layers.TimeDistributed(chain),
+        layers.SpectralNormalization(layers.EinsumDense("abc,cd->abd", (None, 3))),
+        layers.RNN(cells, return_sequences=True),
+        layers.SeparableConv1D(2, 2),
+        layers.Pipeline([layers.Dense(2), layers.Dense(1)]),
+    ]
+    return keras.Sequential(parts)
+
+
+def filming():
+    parts = [keras.Input((3, 6, 6, 2)), layers.ConvLSTM2D(2, 2)]
+    return keras.Sequential(parts)
+
+
 MODELS = [(functional, 3), (recurrent, 11), (convolutional, 4), (own, 5)]
+MODELS += [(attentive, 8), (wrapped, 15), (filming, 2)]
 
 
 @pytest.mark.parametrize("make, count", MODELS)
@@ -178,25 +209,61 @@ class Subclassed(keras.Model):
         return self.parts[1]["embed"](self.parts[0](inputs))
 
 
-def attention():
+@keras.saving.register_keras_serializable(package="kcomponents_tests")
+class Block(layers.Layer):
+    """A layer whose config does not describe the layer that it makes."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = layers.Dense(2)
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def unsaved():
     inputs = keras.Input((5, 4))
-    x = layers.MultiHeadAttention(2, 2)(inputs, inputs)
-    return keras.Model(inputs, Scale()(layers.Dense(2, name="last")(x)))
+    x = layers.Dense(3, name="saved")(Block(name="block")(inputs))
+    x = layers.AdditiveAttention(name="attention")([x, x])
+    return keras.Model(inputs, Scale(name="scale")(x), name="model")
 
 
-def test_weights_in_no_config_are_listed_as_unsaved():
-    model = attention()
-    paths = apply(model, L2(0.1))
-    assert len(paths) == len(model.losses) == 6
-    assert set(paths) - set(paths.unsaved) == {"last/kernel"}
-    assert len(keras.models.clone_model(model).losses) == 1
+def test_weights_in_no_config_are_listed_and_named_in_a_warning():
+    model = unsaved()
+    expected = ["block/dense/kernel", "attention/scale", "scale/w"]
+    include = ["kernels", "scale$"]
+    with pytest.warns(UserWarning) as caught:
+        paths = apply(model, L2(0.1), include=include)
+    assert len(paths) == len(model.losses) == 4
+    assert sorted(paths.unsaved) == sorted(expected)
+    [text] = [str(warning.message) for warning in caught]
+    assert "'block/dense/kernel' of the Block 'block'" in text
+    assert "'attention/scale' of the AdditiveAttention 'attention'" in text
+    assert "saved/kernel" not in text
+    assert caught[0].filename == __file__
+    for copy in (keras.models.clone_model(model), saved_and_loaded(model)):
+        assert len(copy.losses) == 1
+
+
+def test_a_regularizer_that_a_copy_has_again_is_named_in_a_warning():
+    inputs = keras.Input((5, 4))
+    layer = layers.MultiHeadAttention(2, 2, kernel_regularizer="l2", name="attention")
+    model = keras.Model(inputs, layer(inputs, inputs))
+    with pytest.warns(UserWarning, match="query/kernel' of the MultiHeadAttention"):
+        paths = apply(model, None, include="query")
+    assert paths.unsaved == ["attention/query/kernel"]
+    assert len(model.losses) == 3 and len(keras.models.clone_model(model).losses) == 4
 
 
 def test_part_of_a_layer_does_not_change_the_rest():
     block = PreActivationResidual(4)
     model = keras.Sequential([keras.Input((8, 8, 4)), block])
     first, second = (w for w in block.trainable_weights if w.name == "kernel")
-    paths = apply(model, L2(0.1), include=first)
+    with pytest.warns(UserWarning, match="lose this change"):
+        paths = apply(model, L2(0.1), include=first)
     assert paths.unsaved == paths == [first.path]
     assert block.kernel_regularizer is None and second.regularizer is None
 
@@ -205,7 +272,8 @@ def test_a_subclassed_model_trains_with_the_penalty():
     model = Subclassed()
     model.compile("sgd", "mse")
     fit(model)
-    assert len(apply(model, L2(10.0))) == len(model.losses) == 2
+    with pytest.warns(UserWarning, match="kernel' of the Dense"):
+        assert len(apply(model, L2(10.0))) == len(model.losses) == 2
     before = [np.abs(w).sum() for w in model.get_weights() if w.ndim > 1]
     fit(model)
     after = [np.abs(w).sum() for w in model.get_weights() if w.ndim > 1]

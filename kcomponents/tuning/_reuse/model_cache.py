@@ -105,8 +105,7 @@ class _CachedModel:
                 _assign(own_variables(mine), own_variables(its))
         self._numbers.copy(fresh)
         for model in (self.model, fresh):
-            if not model.optimizer.built:
-                model.optimizer.build(model.trainable_variables)
+            _keras.build_optimizer(model)
         _assign(self._optimizer.variables, fresh.optimizer.variables)
         self.model.reset_metrics()
         self.model.stop_training = False

@@ -6,6 +6,7 @@ import os
 
 import keras_tuner
 
+from kcomponents import _keras
 from kcomponents._checks import fail
 from kcomponents._files import whole_path, write_whole
 from kcomponents._text import one_line, shorten
@@ -116,9 +117,8 @@ class ProjectFolder:
 
     def _save(self, model):
         """Save a model atomically, replacing an earlier file."""
-        if getattr(model, "optimizer", None) is not None:
-            # Keras cannot load an optimizer that was saved before it was built.
-            model.optimizer.build(model.trainable_variables)
+        # Keras cannot load an optimizer that was saved before it was built.
+        _keras.build_optimizer(model)
         # Keras requires the suffix `.keras`.
         with whole_path(self.own_file("best.keras"), ending=".keras") as temporary:
             model.save(temporary)

@@ -1,0 +1,215 @@
+"""Whatever ends `fit`, the model is whole, and nothing of kcomponents is left on it."""
+
+import gc
+import random
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from kcomponents import callbacks
+from kcomponents._keras.step_state import LOST
+from tests.interruptions import exceptions
+from tests.interruptions.exceptions import (
+    ENDS,
+    STEPS,
+    Batches,
+    Boom,
+    Hook,
+    draw_case,
+    failures,
+    fit,
+    make_model,
+    state,
+    x,
+    y,
+)
+
+BACKEND = keras.backend.backend()
+SMALL = {"batch_size": 4, "verbose": 0}
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Your input ran out of data"),
+    pytest.mark.filterwarnings("ignore:The resumed"),
+]
+
+
+def early(**options):
+    return callbacks.EarlyStopping("loss", patience=9, **options)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_exception_at_a_random_place_leaves_the_last_finished_step(seed):
+    assert failures(draw_case(random.Random(f"sample {seed}"))) == []
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_place_of_fit_keeps_what_was_changed_for_it(end):
+    case = {
+        "place": "on_train_batch_end",
+        "end": end,
+        "count": 3,
+        "callbacks": ["GradientNormLogger", "EarlyStopping"],
+        "optimizer": "adam",
+        "run_eagerly": False,
+        "second_fit": False,
+        "keeps_traceback": True,
+        "trap_first": False,
+    }
+    assert failures(case) == []
+
+
+@pytest.mark.parametrize("make", [early, callbacks.GradientNormLogger])
+def test_targets_of_a_wrong_shape_in_a_second_fit_leave_the_weights(make):
+    model = make_model("adam")
+    model.fit(x, y, **SMALL)
+    before = state(model)
+    with pytest.raises(Exception):  # noqa: B017 - each backend has its own
+        model.fit(x, np.zeros((len(x), 3, 2)), callbacks=[make()], **SMALL)
+    for ours, theirs in zip(state(model), before, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX copies nothing before a step.")
+def test_training_continues_where_the_state_before_a_step_cannot_be_kept(
+    monkeypatch, caplog
+):
+    def fail(variables, into=None):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("kcomponents._backends.snapshot", fail)
+    model = make_model("adam")
+    fit(model, Batches(), Batches(), [callbacks.GradientNormLogger()])
+    plain = make_model("adam")
+    fit(plain, Batches(), Batches(), [])
+    for ours, theirs in zip(state(model), state(plain), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    assert caplog.text.count("cannot be kept") == 1
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="The guard changes steps only on JAX.")
+def test_a_guarded_fit_compiles_no_step_that_a_plain_one_has():
+    traces = []
+
+    class Traced(keras.layers.Layer):
+        def call(self, inputs):
+            traces.append(1)
+            return inputs
+
+    model = keras.Sequential([keras.Input((4,)), Traced(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    options = {**SMALL, "validation_data": (x, y)}
+    model.fit(x, y, callbacks=[early()], **options)
+    count = len(traces)
+    model.fit(x, y, **options)
+    model.fit(x, y, callbacks=[early()], **options)
+    assert len(traces) == count
+
+
+class Interrupted(keras.layers.Layer):
+    """A layer in whose call the user presses Ctrl-C."""
+
+    presses = 0
+
+    def call(self, inputs):
+        for _ in range(Interrupted.presses):
+            signal.raise_signal(signal.SIGINT)
+        return inputs
+
+
+def interrupted(presses):
+    """Return a model and the states before and after the step that is interrupted."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(1)(Interrupted()(inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "mse", run_eagerly=True)
+    Interrupted.presses = 0
+    model.fit(x, y, **SMALL)
+    before = int(model.optimizer.iterations)
+    Interrupted.presses = presses
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, y, callbacks=[early()], **SMALL)
+    finally:
+        Interrupted.presses = 0
+    return int(model.optimizer.iterations) - before
+
+
+def test_the_first_ctrl_c_lets_the_step_finish():
+    assert interrupted(presses=1) == 1
+
+
+def test_the_second_ctrl_c_interrupts_the_step():
+    assert interrupted(presses=2) == 0
+
+
+def test_a_handler_of_the_program_is_called_and_comes_back():
+    calls = []
+
+    def handle(number, frame):
+        calls.append(number)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        model = make_model("adam")
+        press = Hook("on_train_batch_end", 2, ENDS["Ctrl-C"])
+        model.fit(Batches(), callbacks=[early(), press], verbose=0)
+        assert signal.getsignal(signal.SIGINT) is handle
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert calls == [signal.SIGINT]
+    assert int(model.optimizer.iterations) == STEPS
+
+
+def test_validation_data_that_do_not_fit_leave_nothing():
+    model = make_model("adam")
+    plain = make_model("adam")
+    plain.fit(x, y, **SMALL)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError) as kept:
+        monitor = callbacks.GradientNormLogger()
+        model.fit(x, y, validation_data=(x, y[:3]), callbacks=[monitor], **SMALL)
+    # Even if the end of `fit` was not noticed, Ctrl-C works as before.
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    if BACKEND != "jax":
+        # Keras calls nothing after this error, so it is noticed when the error is gone.
+        del kept
+        gc.collect()
+    assert exceptions.leftovers(model, plain, handler) == []
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="Other backends do not donate buffers.")
+def test_a_step_that_fails_on_the_device_says_that_the_weights_are_lost():
+    import jax
+
+    def fail(value):
+        if fail.now:
+            raise Boom
+        return value
+
+    class OnHost(keras.layers.Layer):
+        def call(self, inputs):
+            shape = jax.ShapeDtypeStruct(inputs.shape, inputs.dtype)
+            return inputs + 0 * jax.lax.stop_gradient(
+                jax.pure_callback(fail, shape, jax.lax.stop_gradient(inputs))
+            )
+
+    fail.now = False
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(OnHost()(inputs)))
+    model.compile("sgd", "mse")
+    model.fit(x, y, callbacks=[early()], **SMALL)
+    weights = model.get_weights()
+    fail.now = True
+    with pytest.raises(Exception) as error:  # noqa: B017 - a private class of JAX
+        model.fit(x, y, callbacks=[early()], **SMALL)
+    assert LOST in getattr(error.value, "__notes__", [])
+    # The model can be used again as the message says.
+    fail.now = False
+    model.set_weights(weights)
+    model.optimizer.build(model.trainable_variables)
+    assert np.isfinite(model.evaluate(x, y, verbose=0))
