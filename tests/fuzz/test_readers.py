@@ -1,4 +1,4 @@
-"""Readers of records: of whatever a file holds, a result or a message, and no more."""
+"""Readers of files: of whatever a file holds, a result or a message, and no more."""
 
 import contextlib
 import functools
@@ -6,7 +6,10 @@ import io
 import json
 import os
 import pathlib
+import time
+import warnings
 
+import keras
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from kcomponents import doctor
 from kcomponents.__main__ import main
 from kcomponents.record import Record
+from tests.fuzz import readers
 from tests.fuzz.hostile import MARKUP, TEXTS, nested, text, tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged, tampered
@@ -145,3 +149,83 @@ def test_every_hostile_text_is_kept_as_it_is():
     record.save("run.jsonl")
     assert Record.load("run.jsonl").to_dict() == record.to_dict()
     os.remove("run.jsonl")
+
+
+# All readers, by a sample of what `python -m tests.fuzz.readers` tries
+
+TRAINS = ("early stopping", "resume", "best state")
+OTHERS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            keras.backend.backend() != "torch", reason="no backend reads these files"
+        ),
+    )
+    for name in readers.READERS
+    if name not in TRAINS
+]
+
+
+@pytest.fixture(scope="module")
+def good_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("good")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        readers.make_good_files(folder)
+    return readers.load_good_files(folder)
+
+
+@pytest.fixture
+def attacker_of(good_files, tmp_path_factory):
+    """Return a function that returns the attacker of a reader."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield lambda name: readers.Attacker(
+            name, good_files, tmp_path_factory.mktemp("sandbox"), seed=1
+        )
+
+
+@pytest.mark.parametrize("name", [*TRAINS, *OTHERS])
+def test_a_mutated_file_is_read_right_or_refused(attacker_of, name):
+    attacker = attacker_of(name)
+    cuts = range(-1, -len(attacker.cuts), -len(attacker.cuts) // 5)
+    count = 12 if name in TRAINS else 60
+    outcomes = [attacker.attack(index) for index in (*cuts, *range(count))]
+    assert [o for o in outcomes if o["outcome"] == "failed"] == []
+    assert any(o["outcome"] == "refused" for o in outcomes)
+
+
+def raise_key_error(path):
+    raise KeyError(str(path))
+
+
+def raise_without_the_name(path):
+    raise ValueError("damaged")
+
+
+def write_beside(path):
+    path.with_name("new").touch()
+
+
+def write_to_others(path):
+    (path.parents[1] / "victim" / "file").write_text("changed")
+
+
+BAD = {
+    raise_key_error: "KeyError",
+    raise_without_the_name: "ValueError at test_readers.py",
+    write_beside: "changed",
+    write_to_others: "changed",
+    lambda path: time.sleep(9): "more than 2 seconds",
+    lambda path: len(b"a" * 100_000_000): "bytes of memory",
+    lambda path: path.read_bytes()[:20]: "another value",
+}
+
+
+@pytest.mark.parametrize("read", BAD)
+def test_a_bad_reader_is_found(attacker_of, monkeypatch, read):
+    attacker = attacker_of("state")
+    monkeypatch.setattr(readers, "LONGEST", 2)
+    monkeypatch.setattr(attacker.reader, "read", read)
+    outcome = attacker.attack(-9)
+    assert outcome["outcome"] == "failed" and BAD[read] in outcome["detail"]
