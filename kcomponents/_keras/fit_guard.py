@@ -20,7 +20,7 @@ from kcomponents._keras.callback_list import (
     hook_of,
     running_callbacks,
 )
-from kcomponents._keras.fit_state import UNKNOWN, code_of_fit, running_fit
+from kcomponents._keras.fit_state import UNKNOWN, number_of_fit, running_fit
 from kcomponents._keras.method_covers import MethodCovers
 from kcomponents._keras.step_state import StepState, keep_step_state
 
@@ -278,8 +278,8 @@ class Interrupts:
         self.delayed, self.allowed = _Region(self, True), _Region(self, False)
         self.waits, self.in_step = True, False
         self._waiting = self._before = None
-        self._code = code_of_fit()
-        before = signal.getsignal(signal.SIGINT)
+        self._fit, self._closed = number_of_fit(), False
+        before = _open_handler(signal.getsignal(signal.SIGINT))
         if callable(before) and _in_main_thread():
             self._before = before
             signal.signal(signal.SIGINT, self._handle)
@@ -293,11 +293,9 @@ class Interrupts:
         self._call(number, frame)
 
     def _is_in_fit(self, frame):
-        """Return whether `fit` is running, whose end may have gone unnoticed."""
-        if self._code is None:
-            return True
+        """Return whether this `fit` is running, as its end may have gone unnoticed."""
         while frame is not None:
-            if frame.f_code is self._code:
+            if id(frame) == self._fit:
                 return True
             frame = frame.f_back
         return False
@@ -327,11 +325,20 @@ class Interrupts:
         """Restore the handler that was set before."""
         if self._before is None:
             return
+        self.waits, self._closed = False, True
         # Compared by `==`, because each bound method is a new object.
         if _in_main_thread() and signal.getsignal(signal.SIGINT) == self._handle:
-            signal.signal(signal.SIGINT, self._before)
-        self.waits = False
+            signal.signal(signal.SIGINT, _open_handler(self._before))
         self.check()
+
+
+def _open_handler(handler):
+    """Return a handler, or what stood below it if its `fit` has ended meanwhile."""
+    while isinstance(owner := getattr(handler, "__self__", None), Interrupts):
+        if not owner._closed:
+            break
+        handler = owner._before
+    return handler
 
 
 def _in_main_thread():

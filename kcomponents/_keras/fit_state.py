@@ -13,22 +13,19 @@ seed_generator = module("random.seed_generator")
 UNKNOWN = object()
 
 
-def code_of_fit():
-    """Return the code object of the running `fit`, or None."""
+def number_of_fit():
+    """Return a number of the running `fit`, unique while its frame exists, or None."""
     frame = inspect.currentframe()
     try:
         while frame is not None:
-            if _is_fit(frame.f_code):
-                return frame.f_code
+            code = frame.f_code
+            if code.co_name == "fit" and "validation_freq" in code.co_varnames:
+                return id(frame)
             frame = frame.f_back
     finally:
         # A reference of the frame to itself would keep its variables alive.
         del frame
     return None
-
-
-def _is_fit(code):
-    return code.co_name == "fit" and "validation_freq" in code.co_varnames
 
 
 def running_fit():

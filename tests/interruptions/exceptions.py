@@ -420,6 +420,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="seed of the cases")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    # A process in the background may ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     generator, wrong = random.Random(arguments.seed), 0
     for number in range(arguments.count):
         case = draw_case(generator)

@@ -34,6 +34,16 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def default_handler():
+    """Let Ctrl-C raise, whatever the process and other tests have set."""
+    # Ends trainings that other tests have left.
+    gc.collect()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def early(**options):
     return callbacks.EarlyStopping("loss", patience=9, **options)
 
@@ -80,7 +90,8 @@ def test_training_continues_where_the_state_before_a_step_cannot_be_kept(
 
     monkeypatch.setattr("kcomponents._backends.snapshot", fail)
     model = make_model("adam")
-    fit(model, Batches(), Batches(), [callbacks.GradientNormLogger()])
+    with caplog.at_level("WARNING", logger="kcomponents"):
+        fit(model, Batches(), Batches(), [callbacks.GradientNormLogger()])
     plain = make_model("adam")
     fit(plain, Batches(), Batches(), [])
     for ours, theirs in zip(state(model), state(plain), strict=True):
@@ -144,6 +155,15 @@ def test_the_first_ctrl_c_lets_the_step_finish():
 
 def test_the_second_ctrl_c_interrupts_the_step():
     assert interrupted(presses=2) == 0
+
+
+def test_a_fit_whose_end_went_unnoticed_does_not_keep_ctrl_c_from_the_next():
+    model = make_model("adam")
+    with pytest.raises(ValueError) as kept:
+        model.fit(x, y, validation_data=(x, y[:3]), callbacks=[early()], **SMALL)
+    assert interrupted(presses=1) == 1
+    assert interrupted(presses=2) == 0
+    assert kept
 
 
 def test_a_handler_of_the_program_is_called_and_comes_back():
