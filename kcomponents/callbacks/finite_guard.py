@@ -87,6 +87,9 @@ class FiniteGuard(Monitor):
     https://www.deeplearningbook.org
     """
 
+    # With `action="raise"`.
+    RAISES = (FloatingPointError,)
+
     def __init__(
         self,
         check: str | Sequence[str] = CHECKS,
@@ -108,9 +111,6 @@ class FiniteGuard(Monitor):
         if self.factor == 1:
             fail("`factor` must be less than 1.", factor=factor)
         self.max_rollbacks = positive_int("max_rollbacks", max_rollbacks)
-
-    # With `action="raise"`.
-    RAISES = (FloatingPointError,)
 
     def _reset(self):
         super()._reset()
