@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import threading
 
 import keras
 
@@ -29,7 +30,10 @@ class Observer(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._failed, self._depth = False, 0
+        self._failed = self._stops_later = False
+        # The threads that run a hook. Keras runs hooks after batches in others than
+        # `fit` if `async_safe` is true.
+        self._threads, self._fit_thread = set(), None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -50,6 +54,13 @@ class Observer(keras.callbacks.Callback):
             error,
             exc_info=error,
         )
+        self._stop()
+
+    def _stop(self):
+        """Undo all changes, later if `fit` may be in a step in another thread."""
+        self._stops_later = threading.get_ident() != self._fit_thread
+        if self._stops_later:
+            return
         try:
             self._stop_observing()
         except Exception:
@@ -65,14 +76,18 @@ def _without_errors(name, hook):
 
     @functools.wraps(hook)
     def call(self, *args, **kwargs):
-        if self._depth:
+        thread = threading.get_ident()
+        if thread in self._threads:
             return hook(self, *args, **kwargs)
         if begins:
-            self._failed = False
+            self._failed = self._stops_later = False
+            self._fit_thread = thread
             guard_fit(self.model)
         elif self._failed:
+            if self._stops_later:
+                self._stop()
             return None
-        self._depth += 1
+        self._threads.add(thread)
         try:
             return hook(self, *args, **kwargs)
         except (Warning, *self.RAISES):
@@ -84,6 +99,6 @@ def _without_errors(name, hook):
             self._fail(error)
             return None
         finally:
-            self._depth -= 1
+            self._threads.discard(thread)
 
     return call

@@ -1,6 +1,7 @@
 """A monitor that fails steps aside: it is logged once, and training continues."""
 
 import logging
+import threading
 
 import keras
 import numpy as np
@@ -88,6 +89,42 @@ def test_a_monitor_that_fails_is_logged_once_and_training_is_as_without(place, c
         check_equal_to_plain(Failing(place), caplog.records)
     assert "Failing has failed" in caplog.text
     assert "a bug of the monitor" in caplog.text
+
+
+def test_a_monitor_that_fails_beside_a_step_is_detached_between_steps():
+    # Keras may call a hook after a batch in another thread, while the next step runs.
+    threads = []
+
+    class Beside(Failing):
+        def _stop_observing(self):
+            threads.append(threading.current_thread())
+            super()._stop_observing()
+
+    compiled().fit(x, x[:, :1], callbacks=[Beside("batch")], **OPTIONS)
+    assert threads == [threading.current_thread()]
+
+
+def test_hooks_that_run_side_by_side_both_step_aside(caplog):
+    # The hook of one thread is not taken for a part of a hook in another one.
+    inside, leave = threading.Event(), threading.Event()
+
+    class Slow(Failing):
+        def on_train_batch_end(self, batch, logs=None):
+            inside.set()
+            leave.wait(30)
+
+        def on_train_batch_begin(self, batch, logs=None):
+            raise RuntimeError("a bug of the monitor")
+
+    monitor = Slow("none")
+    thread = threading.Thread(target=monitor.on_train_batch_end, args=(0,))
+    thread.start()
+    inside.wait(30)
+    with caplog.at_level(logging.WARNING, logger="kcomponents"):
+        monitor.on_train_batch_begin(1)
+    leave.set()
+    thread.join()
+    assert "Slow has failed" in caplog.text
 
 
 def test_a_doctor_that_fails_is_logged_once_and_training_is_as_without(
