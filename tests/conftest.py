@@ -1,10 +1,13 @@
 """Tests stricter than life: seeds fixed, no state kept from one test to the next."""
 
+import gc
 import sys
 import types
 
 import keras
 import pytest
+
+from tests import random_cases
 
 
 def skip_if_backend(backend, reason):
@@ -17,9 +20,33 @@ theirs = types.SimpleNamespace(skip_if_backend=skip_if_backend)
 sys.modules.setdefault("conftest", theirs)
 
 
+def pytest_addoption(parser):
+    """Add `--full`."""
+    text = "try all random cases of the tests with the marker `slow`, for hours"
+    parser.addoption("--full", action="store_true", help=text)
+
+
+def pytest_configure(config):
+    """Set the number of random cases before tests are imported, which ask for it."""
+    random_cases.full = config.getoption("--full")
+    if keras.__version__.startswith("3.10."):
+        # It warns so of every functional model that it has loaded itself.
+        text = "ignore:The structure of `inputs` doesn't match:UserWarning"
+        config.addinivalue_line("filterwarnings", text)
+
+
 @pytest.fixture(autouse=True)
 def fresh_state():
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture(scope="module")
+def small_heap():
+    """Let `gc` look only at what the tests of a module make, which takes no seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

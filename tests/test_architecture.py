@@ -13,6 +13,8 @@ import pytest
 
 import kcomponents
 
+pytestmark = pytest.mark.any_backend
+
 ROOT = pathlib.Path(kcomponents.__file__).parent
 
 # From the base upward: a part imports from the levels below its own, never from its

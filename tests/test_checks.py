@@ -7,6 +7,8 @@ import pytest
 
 from kcomponents import _checks
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3)])
 def test_whole_numbers_above_zero_pass_as_ints(value):

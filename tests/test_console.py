@@ -10,7 +10,6 @@ import subprocess
 import sys
 import warnings
 
-import keras
 import pytest
 
 from kcomponents import _console
@@ -18,6 +17,8 @@ from kcomponents.__main__ import main
 from kcomponents.record import Reading, Record
 from kcomponents.report import to_text
 from tests.report import records
+
+pytestmark = pytest.mark.any_backend
 
 ROOT = pathlib.Path(__file__).parents[1]
 HELP = [["--help"], ["report", "--help"], ["search", "run", "--help"]]
@@ -169,9 +170,6 @@ def made_searches(folder):
     (folder / "damaged.log").write_text(lines, encoding="utf-8")
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="what is printed knows no backend"
-)
 @pytest.mark.skipif(
     sys.platform != "linux", reason="other systems refuse such names of files"
 )

@@ -9,7 +9,6 @@ import re
 import socket
 import stat
 
-import keras
 import numpy as np
 import pytest
 
@@ -17,9 +16,7 @@ from kcomponents import _files, _json_values, report
 from kcomponents.callbacks import EarlyStopping, Resume, TrainingDoctor
 from kcomponents.record import Record
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="files are the same on every backend"
-)
+pytestmark = pytest.mark.any_backend
 
 
 def mode_of(path):

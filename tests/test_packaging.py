@@ -5,7 +5,11 @@ import pathlib
 import re
 import tomllib
 
+import pytest
+
 import kcomponents
+
+pytestmark = pytest.mark.any_backend
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -31,6 +31,8 @@ from kcomponents import (
     tuning,
 )
 
+pytestmark = pytest.mark.any_backend
+
 MODULES = (
     activations,
     analysis,
@@ -166,6 +168,32 @@ def test_the_docstring_names_every_argument(pair):
         pattern = rf"^\s+(\w+, )*{name}(, \w+)*:"
         found = re.search(pattern, documented, re.MULTILINE)
         assert found or argument.name == "self", f"{argument.name} is not explained"
+
+
+def defaults(documented):
+    """Yield names of arguments and their defaults, as a docstring gives them."""
+    flags = re.DOTALL | re.MULTILINE
+    section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", documented, flags)
+    argument = r"^ {4}(\w+): (.*?)(?=^ {4}\S|\Z)"
+    number = r"-?\d++(?:\.\d++)?+(?:e-?\d+)?+(?! to)"
+    for name, text in re.findall(argument, section[1], flags) if section else ():
+        if found := re.search(rf"Defaults\s+to\s+(?:`([^`]+)`|({number}))", text):
+            yield name, re.sub(r"\s+", " ", found[1] or found[2])
+
+
+@pytest.mark.parametrize("pair", NAMES, ids=ids)
+def test_the_docstring_gives_the_defaults(pair):
+    thing = getattr(*pair)
+    methods = vars(thing).values() if inspect.isclass(thing) else ()
+    for function in [thing, *filter(inspect.isfunction, methods)]:
+        parameters = inspect.signature(function).parameters
+        for name, told in defaults(inspect.getdoc(function) or ""):
+            try:
+                value = eval(told, {"__builtins__": {}})
+            except NameError:
+                # A default of Keras, or of another argument.
+                continue
+            assert value == parameters[name].default, f"{name}: {told}"
 
 
 @pytest.mark.parametrize("pair", NAMES, ids=ids)

@@ -2,6 +2,10 @@
 
 import pathlib
 
+import pytest
+
+pytestmark = pytest.mark.any_backend
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 

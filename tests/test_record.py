@@ -18,6 +18,8 @@ from kcomponents import _checks, _files, _json_values, _text, record
 from kcomponents import record as record_module
 from kcomponents.record import Reading, Record
 
+pytestmark = pytest.mark.any_backend
+
 NAN, INF = float("nan"), float("inf")
 MODULES = [record, record_module, _json_values, _files, _checks, _text]
 # Loads the record alone: neither Keras nor a backend can be imported.

@@ -15,9 +15,7 @@ import pytest
 import kcomponents
 
 # Each test starts a process, and none of them does anything that a backend changes.
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="imports are the same on every backend"
-)
+pytestmark = pytest.mark.any_backend
 
 REGISTERED = {
     name.removeprefix("kcomponents>"): cls

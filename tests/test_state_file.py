@@ -25,6 +25,8 @@ from kcomponents._state_file import (
     write_state,
 )
 
+pytestmark = pytest.mark.any_backend
+
 KIND = "a test"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 import kcomponents
 
+pytestmark = pytest.mark.any_backend
+
 SCRIPT = pathlib.Path(__file__).parents[1] / "benchmarks" / "structure.py"
 
 

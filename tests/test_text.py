@@ -6,6 +6,8 @@ import pytest
 
 from kcomponents import _text
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.mark.parametrize(
     "value, shown",

@@ -1,6 +1,7 @@
 """Check that a callback observes training without changing it."""
 
 import copy
+import functools
 from collections.abc import Callable
 
 import keras
@@ -31,14 +32,21 @@ def check_callback(
         >>> from kcomponents.testing import check_callback
         >>> check_callback(keras.callbacks.TerminateOnNaN)
     """
-    plain, watched = _model(), _model()
-    _fit(plain)
+    plain, watched = _plain(keras.config.dtype_policy().name), _model()
     callback = copy.deepcopy(make_callback())
     _fit(watched, callback)
     if monitored:
         _compare(plain, watched)
     _fit(watched, callback)
     _check_exception(make_callback(), plain)
+
+
+@functools.cache
+def _plain(policy):
+    """Return a model trained without the callback, the same for all callbacks."""
+    model = _model()
+    _fit(model)
+    return model
 
 
 def _model():

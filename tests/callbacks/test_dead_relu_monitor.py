@@ -199,10 +199,11 @@ def test_logs_the_share_of_all_units_and_of_the_worst_layer():
     assert logs["dead_relu/small"] == [1 / 2] and logs["dead_relu/large"] == [1 / 6]
 
 
-def test_prints_only_layers_with_dead_units(capsys):
+@pytest.mark.parametrize("biases", [(-99.0, -99.0), (-99.0, 99.0), (np.nan, 99.0)])
+def test_prints_only_layers_with_dead_units(biases, capsys):
     fine, dead = layers.ReLU(name="fine"), layers.Dense(2, "relu", name="dead")
     model, x, y, _ = frozen(4, fine, dead, biases=[9.0])
-    dead.bias.assign([-99.0, -99.0])
+    dead.bias.assign(biases)
     monitor = DeadReLUMonitor(verbose=1)
     fit(model, x, y, monitor)
     _, row, others = capsys.readouterr().out.splitlines()

@@ -132,7 +132,8 @@ def test_does_as_keras_does_with_any_finite_scores(mode):
         options = {
             "patience": int(generator.integers(5)),
             "min_delta": float(generator.choice([0, 0.1, 0.3])),
-            "baseline": generator.choice([None, 0.4, 0.8]),
+            # Versions of Keras differ where an improvement is worse than it.
+            "baseline": generator.choice([None, 2.0 if mode == "min" else -1.0]),
             "start_from_epoch": int(generator.choice([0, 0, 1, 3, 14])),
             "restore_best_weights": bool(generator.integers(2)),
         }
@@ -144,6 +145,14 @@ def test_does_as_keras_does_with_any_finite_scores(mode):
             assert found == expected, (name, scores, options)
         assert one.weight == two.weight, (scores, options)
         assert one.stop_training == two.stop_training
+
+
+@pytest.mark.parametrize("scores, epoch", [([9, 8, 7, 7], 3), ([9, 8, 4, 7, 7], 4)])
+def test_patience_restarts_only_at_improvements_on_the_baseline(scores, epoch):
+    stopper = EarlyStopping(baseline=5, patience=2)
+    replay(stopper, [*scores, 1, 1])
+    assert stopper._epoch == epoch
+    assert stopper.stop_reason is StopReason.CRITERION
 
 
 @pytest.mark.parametrize(
@@ -260,6 +269,8 @@ def test_stops_by_a_criterion_of_its_own(criterion):
     stopper = EarlyStopping(criterion=criterion)
     replay(stopper, [3.0, 2.0, 2.5])
     assert stopper.stopped_epoch == 2 and repr(criterion) in stopper.stop_message
+    # Only `Patience` waits.
+    assert stopper.wait == getattr(criterion, "n", 0)
 
 
 def test_the_progress_quotient_takes_the_loss_of_training():

@@ -10,6 +10,7 @@ from keras import layers, ops
 from kcomponents.callbacks import FiniteGuard, GradientNormLogger
 from kcomponents.record import Record
 from kcomponents.testing import check_callback
+from tests.keras_own import needs_several_steps
 
 SAMPLES, BATCH = 16, 2
 ACTIONS = ["stop", "skip", "rollback", "raise"]
@@ -85,9 +86,7 @@ def test_names_the_batch_of_a_loss(every):
     assert len(guard.readings) == (2 if every else 1)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch", reason="Keras refuses it with PyTorch"
-)
+@needs_several_steps
 def test_names_the_batch_where_several_steps_are_one_execution():
     model, guard = make_model(), FiniteGuard()
     model.compile("sgd", "mse", steps_per_execution=4)
@@ -302,7 +301,6 @@ def test_acts_with_loss_scaling_too(action):
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_is_quiet_and_leaves_training_as_it_is_where_all_is_finite(action, capsys):
-    check_callback(lambda: FiniteGuard(action=action))
     check_callback(lambda: FiniteGuard(action=action, every=3))
     assert capsys.readouterr().out == ""
 

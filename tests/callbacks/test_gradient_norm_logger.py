@@ -202,7 +202,6 @@ def test_prints_the_report_only_if_asked(capsys):
 
 
 def test_keeps_the_promises_of_a_callback():
-    check_callback(GradientNormLogger)
     check_callback(lambda: GradientNormLogger(per_variable=True, every=3))
 
 

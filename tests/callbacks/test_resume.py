@@ -1,5 +1,7 @@
 """`Resume`: an interrupted run continues as if it had not been interrupted."""
 
+import functools
+import importlib
 import os
 import resource
 import time
@@ -12,7 +14,7 @@ from keras import layers
 from kcomponents.callbacks import EarlyStopping, GradientNormLogger, Resume, StopReason
 from kcomponents.testing import check_callback
 from tests.callbacks.crashing import CrashAfter, Stopped
-from tests.keras_own import cases, run, theirs_in
+from tests.keras_own import cases, needs_several_steps, run, theirs_in
 
 BACKEND = keras.backend.backend()
 backup_test = theirs_in("callbacks.backup_and_restore_test")
@@ -24,8 +26,9 @@ def data(size=40):
     return x, (x[:, :1] > 0).astype("float32")
 
 
-def make_model(optimizer="adam", **settings):
+def make_model(optimizer=None, **settings):
     keras.utils.set_random_seed(1)
+    optimizer = optimizer or keras.optimizers.SGD(0.1, momentum=0.9)
     hidden = [layers.Dense(8, "relu"), layers.BatchNormalization(), layers.Dropout(0.3)]
     model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(1, "sigmoid")])
     settings = {"loss": "binary_crossentropy", "metrics": ["accuracy"], **settings}
@@ -51,9 +54,15 @@ def state(model):
     return [np.array(v.numpy()) for v in variables if id(v) not in metrics]
 
 
+@functools.cache
+def uninterrupted(others=list, **options):
+    """Return model and history of a training, which each test would repeat."""
+    return fit(*others(), **options)
+
+
 def check_resumes(folder, save_freq, crashes=(3, 7), others=list, **options):
     """Crash several times, and compare the result with an uninterrupted run."""
-    plain, history = fit(*others(), **options)
+    plain, history = uninterrupted(others, **options)
     for batches in crashes:
         with pytest.raises(Stopped):
             fit(CrashAfter(batches), *others(), Resume(folder, save_freq), **options)
@@ -133,14 +142,14 @@ def data_loader():
 @pytest.mark.parametrize("feed", [generator, py_dataset, tf_dataset, data_loader])
 @pytest.mark.parametrize("save_freq", ["epoch", 2])
 def test_the_data_goes_on_where_it_was(tmp_path, feed, save_freq):
-    check_resumes(tmp_path, save_freq, feed=feed, validation_data=None)
+    check_resumes(tmp_path, save_freq, (7,), feed=feed, validation_data=None)
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 2])
 def test_data_of_unknown_length_is_resumed_too(tmp_path, save_freq):
     options = {"feed": unknown_length, "validation_data": None}
-    check_resumes(tmp_path, save_freq, (3, 6), **options)
+    check_resumes(tmp_path, save_freq, (6,), **options)
 
 
 def accumulating():
@@ -196,10 +205,10 @@ KINDS = [accumulating, averaging, scaling, scheduled, subclassed]
 
 @pytest.mark.parametrize("make", KINDS)
 def test_all_that_a_training_is_made_of_comes_back(tmp_path, make):
-    check_resumes(tmp_path, 2, make=make, validation_data=None)
+    check_resumes(tmp_path, 2, (7,), make=make, validation_data=None)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras has no such steps on PyTorch")
+@needs_several_steps
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 3])
 def test_steps_that_run_together_are_resumed(tmp_path, save_freq):
     def together():
@@ -223,7 +232,7 @@ def others_of_keras():
 @pytest.mark.parametrize("save_freq", ["epoch", 2])
 def test_callbacks_of_keras_go_on_too(tmp_path, save_freq):
     options = {"others": others_of_keras, "epochs": 8}
-    check_resumes(tmp_path, save_freq, **options)
+    check_resumes(tmp_path, save_freq, (7,), **options)
 
 
 def test_early_stopping_goes_on_too(tmp_path):
@@ -284,7 +293,7 @@ def test_averaged_weights_go_on_too(tmp_path):
 
 
 def test_a_monitor_beside_it_is_no_part_of_the_state(tmp_path):
-    plain, _ = fit()
+    plain, _ = uninterrupted()
     with pytest.raises(Stopped):
         fit(CrashAfter(7), GradientNormLogger(every=2), Resume(tmp_path, 2))
     model, _ = fit(GradientNormLogger(every=2), Resume(tmp_path, 2))
@@ -319,7 +328,7 @@ def test_a_training_that_ended_is_not_repeated(tmp_path, caplog):
 
 def test_what_ends_a_training_is_done_once(tmp_path):
     # At the end of training, Keras replaces the weights by their averages.
-    plain, _ = fit(make=averaging)
+    plain, _ = uninterrupted(make=averaging)
     for _ in range(2):
         model, _ = fit(Resume(tmp_path), make=averaging)
         for a, b in zip(state(model), state(plain), strict=True):
@@ -401,10 +410,60 @@ def test_data_need_not_be_drawn_again(tmp_path):
 )
 @pytest.mark.parametrize("save_freq", ["epoch", 2])
 def test_arrays_need_not_be_drawn_again(tmp_path, save_freq):
-    plain, history = fit()
+    plain, history = uninterrupted()
     with pytest.raises(Stopped):
         fit(CrashAfter(13), Resume(tmp_path, save_freq, replay_data=False))
     model, resumed = fit(Resume(tmp_path, save_freq, replay_data=False))
+    assert resumed.history == history.history
+    for a, b in zip(state(model), state(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def order_of_epochs(monkeypatch):
+    """Let Keras shuffle arrays by the number of the epoch, as some versions do."""
+    adapter = importlib.import_module(
+        "keras.src.trainers.data_adapters.array_data_adapter"
+    ).ArrayDataAdapter
+
+    def end(self):
+        self._epoch += 1
+
+    def batches(self):
+        for rows in np.random.default_rng(self._epoch).permutation(40).reshape(5, 8):
+            yield tuple(
+                keras.ops.convert_to_tensor(part[rows]) for part in self._inputs
+            )
+
+    class Loader:
+        def __init__(self, adapter):
+            self.adapter = adapter
+
+        def __iter__(self):
+            return batches(self.adapter)
+
+    monkeypatch.setattr(adapter, "_epoch", 0, raising=False)
+    monkeypatch.setattr(adapter, "on_epoch_end", end)
+    monkeypatch.setattr(adapter, "get_jax_iterator", batches)
+    monkeypatch.setattr(adapter, "get_torch_dataloader", lambda self: Loader(self))
+
+
+@pytest.mark.skipif(
+    BACKEND == "tensorflow", reason="There, arrays are shuffled by a dataset"
+)
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_arrays_need_not_be_drawn_again_if_the_epoch_decides_their_order(
+    tmp_path, save_freq, order_of_epochs
+):
+    plain, history = fit(validation_data=None)
+    with pytest.raises(Stopped):
+        fit(
+            CrashAfter(13),
+            Resume(tmp_path, save_freq, replay_data=False),
+            validation_data=None,
+        )
+    again = Resume(tmp_path, save_freq, replay_data=False)
+    model, resumed = fit(again, validation_data=None)
     assert resumed.history == history.history
     for a, b in zip(state(model), state(plain), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -433,7 +492,7 @@ def test_an_unbuilt_model_is_refused(tmp_path):
 def test_refuses_the_state_of_another_model(tmp_path):
     fit(Resume(tmp_path))
     other = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
-    other.compile("adam", "mse")
+    other.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
     before = [v.numpy() for v in other.variables]
     files = {p: (tmp_path / p).read_bytes() for p in os.listdir(tmp_path)}
     with pytest.raises(ValueError, match="same variables.*Received: difference="):
@@ -444,7 +503,7 @@ def test_refuses_the_state_of_another_model(tmp_path):
 
 
 def test_a_damaged_file_is_kept_and_the_one_before_it_used(tmp_path):
-    plain, history = fit()
+    plain, history = uninterrupted()
     with pytest.raises(Stopped):
         fit(CrashAfter(17), Resume(tmp_path))
     last = tmp_path / "state.npz"
@@ -480,7 +539,7 @@ class FullDisk(keras.callbacks.Callback):
 
 
 def test_a_full_disk_keeps_the_last_state_and_training_goes_on(tmp_path):
-    plain, history = fit()
+    plain, history = uninterrupted()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         with pytest.warns(RuntimeWarning, match="Could not write.*is kept"):

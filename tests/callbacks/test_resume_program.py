@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 
 import keras
@@ -217,6 +218,26 @@ def test_settings_are_compared(first, second, words):
             raise ValueError("; ".join(changed))
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (None, 0.1, "kernel_regularizer of layer 'dense.*': {.*}, saved None"),
+        (0.1, None, "kernel_regularizer of layer 'dense.*': None, saved {.*}"),
+        (0.1, 0.2, "kernel_regularizer l2 of layer 'dense.*': 0.2, saved 0.1"),
+    ],
+)
+def test_a_regularizer_that_is_new_gone_or_stronger_is_named(first, second, words):
+    programs = []
+    for strength in (first, second):
+        rule = strength and keras.regularizers.L2(strength)
+        model = keras.Sequential([layers.Dense(1, kernel_regularizer=rule)])
+        model.compile("sgd", "mse")
+        model.build((None, 4))
+        programs.append(program(model))
+    _, [changed] = changes_of(*programs, False)
+    assert re.fullmatch(words, changed)
+
+
 def test_settings_that_only_one_version_of_keras_has_are_left_out():
     saved, now = program(make()), program(make())
     now["layers"][0]["config"]["new_setting"] = 1
@@ -273,6 +294,7 @@ HAND_MADE = {
     "boolean": ({"step": True}, "`step` must be an integer of at least 0"),
     "first epoch": ({"first_epoch": 9}, "`epoch` must be at least `first_epoch`"),
     "step": ({"step": 10**6}, "`step` must be less than the 5 steps.*step=1000000"),
+    "steps": ({"step": 5}, "`step` must be less than the 5 steps.*step=5"),
     "no randoms": ({"randoms": []}, "`randoms` must have 2 states"),
     "odd randoms": ({"randoms": [{}, {}]}, r"`randoms\[0\]` must be states of random"),
     "program": ({"program": 3}, "`program` must be facts as this version writes"),

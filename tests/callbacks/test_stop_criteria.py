@@ -16,6 +16,8 @@ from kcomponents.callbacks import (
 )
 from kcomponents.callbacks.stop_criteria import Check
 
+pytestmark = pytest.mark.any_backend
+
 CRITERIA = [Patience(2), GL(5), PQ(0.2, strip=2), UP(2, strip=2)]
 
 

@@ -23,6 +23,7 @@ from kcomponents.callbacks._stop_state import KIND as STOP_KIND
 from kcomponents.testing import check_callback
 from tests.callbacks.crashing import Stopped
 from tests.callbacks.test_early_stopping import Keep, data, fit, make_model, same, state
+from tests.keras_own import needs_several_steps
 
 
 class CrashAt(keras.callbacks.Callback):
@@ -451,10 +452,7 @@ def test_a_threshold_of_the_training_loss_ends_training_within_an_epoch():
     assert stopper.history["step"] == [3]
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch",
-    reason="Keras refuses steps_per_execution above 1 on PyTorch",
-)
+@needs_several_steps
 def test_a_check_comes_after_the_execution_in_which_it_is_due():
     model = make_model()
     model.compile("sgd", "binary_crossentropy", steps_per_execution=2)

@@ -15,6 +15,7 @@ import pytest
 
 from kcomponents import callbacks
 from kcomponents.callbacks._monitor import Monitor
+from kcomponents.callbacks._observer import Observer
 from kcomponents.probes import structure
 from kcomponents.record import Record
 from kcomponents.testing import check_callback
@@ -25,6 +26,9 @@ OPTIONS = {"batch_size": 2, "epochs": 3, "verbose": 0}
 KINDS = ["sequential", "functional", "time_distributed"]
 NAMES = [
     name for name in callbacks.__all__ if issubclass(getattr(callbacks, name), Monitor)
+]
+OBSERVERS = [
+    name for name in callbacks.__all__ if issubclass(getattr(callbacks, name), Observer)
 ]
 
 
@@ -85,7 +89,7 @@ def test_files_saved_in_the_middle_are_those_without(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:No hidden layer with a saturating activation")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OBSERVERS)
 def test_each_keeps_the_promises_of_a_callback(name):
     check_callback(getattr(callbacks, name))
 

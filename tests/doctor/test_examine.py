@@ -8,6 +8,8 @@ from kcomponents.doctor import LABELS, RULES, Diagnosis, compare, examine
 from kcomponents.record import Record
 from tests.doctor.cases import INPUT, KERNELS, NAN, OUTPUT, STUCK, record, sick
 
+pytestmark = pytest.mark.any_backend
+
 
 def labels(made):
     return [finding.label for finding in examine(made).findings]

@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.any_backend
+
 CODE = """
 import sys
 from kcomponents.doctor import examine

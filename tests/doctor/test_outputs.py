@@ -6,6 +6,8 @@ from kcomponents._activation_traits import TRAITS
 from kcomponents.doctor import examine
 from tests.doctor.cases import OUTPUT, record
 
+pytestmark = pytest.mark.any_backend
+
 PROBABILITIES = {"hard_sigmoid", "sigmoid", "softmax", "sparse_sigmoid", "sparsemax"}
 ONE_UNIT = {OUTPUT + "units": 1, OUTPUT + "shape": [1]}
 BINARY = {

@@ -1,5 +1,7 @@
 """Remedies: one name for each setting, and code for the layer of the finding."""
 
+import re
+
 import keras
 import pytest
 
@@ -80,13 +82,25 @@ def test_each_label_has_remedies_by_its_name():
     assert all(callable(getattr(_remedies, label, None)) for label in LABELS)
 
 
+def of_records():
+    """Return the remedies of all records with a problem."""
+    found = [examine(sick(label), rules=RULES).findings for label in SICK | SICK_TOO]
+    return [remedy for case in found for each in case for remedy in each.remedies]
+
+
+def test_the_values_of_a_remedy_are_those_of_its_code():
+    for remedy in of_records():
+        kinds = {type(value) for value in remedy.values}
+        if bool in kinds:
+            # It switches something on.
+            assert remedy.values == (True,), remedy
+        elif kinds & {int, float}:
+            numbers = re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", remedy.code)
+            assert {*map(float, numbers)} & {*map(float, remedy.values)}, remedy
+
+
 def test_each_remedy_changes_a_setting_of_the_catalog():
-    names = {
-        remedy.setting
-        for label in SICK | SICK_TOO
-        for finding in examine(sick(label), rules=RULES).findings
-        for remedy in finding.remedies
-    }
+    names = {remedy.setting for remedy in of_records()}
     of_data = (
         _remedies.nonfinite_samples,
         _remedies.constant_targets,

@@ -6,6 +6,8 @@ from kcomponents.doctor import examine
 from kcomponents.record import Reading
 from tests.doctor.cases import record
 
+pytestmark = pytest.mark.any_backend
+
 OUTPUT, INPUT = "data__outputs__0__", "data__inputs__0__"
 TARGET = OUTPUT + "target__"
 STUCK = (0.33, 0.34, 0.33)

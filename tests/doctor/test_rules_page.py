@@ -3,7 +3,11 @@
 import importlib.util
 import pathlib
 
+import pytest
+
 from kcomponents.doctor import LABELS, RULES
+
+pytestmark = pytest.mark.any_backend
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -8,6 +8,8 @@ from kcomponents.doctor import examine, examine_data
 from kcomponents.doctor._thresholds import class_shift, on_another_scale
 from tests.doctor.cases import KERNELS, OUTPUT, STUCK, record
 
+pytestmark = pytest.mark.any_backend
+
 STEPS = np.linspace(-1, 1, 1001)
 UNIT = (STEPS / STEPS.std())[:, None]
 

@@ -40,6 +40,7 @@ def read(diagnosis):
     return Reading(diagnosis._repr_html_())
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("label", LABELS)
 def test_it_shows_every_finding_with_what_shows_it_and_what_helps(label):
     found = examine(sick(label))
@@ -53,12 +54,14 @@ def test_it_shows_every_finding_with_what_shows_it_and_what_helps(label):
     assert set(found.notes) <= set(texts)
 
 
+@pytest.mark.any_backend
 def test_a_healthy_training_is_a_sentence_without_a_table():
     page = read(examine(record()))
     assert "No problems found." in page.texts
     assert "table" not in [tag for tag, _ in page.tags]
 
 
+@pytest.mark.any_backend
 def test_no_string_is_taken_for_markup():
     def made(text):
         remedy = Remedy(text, (text,), text, text)
@@ -71,11 +74,13 @@ def test_no_string_is_taken_for_markup():
     assert hostile.tags == made("plain").tags
 
 
+@pytest.mark.any_backend
 def test_it_needs_nothing_from_elsewhere():
     page = examine(sick("dead_relu"))._repr_html_()
     assert not re.search(r"<(script|link|style|img|iframe)|src=|href=|url\(", page)
 
 
+@pytest.mark.any_backend
 def test_what_the_doctor_says_in_fit_is_shown():
     x, y = data()
     doctor = TrainingDoctor()

@@ -1,20 +1,21 @@
 """Values that nobody should give, and how many of them a property is tried with.
 
-`KCOMPONENTS_FUZZ_EXAMPLES=2000 pytest tests/fuzz` tries so many for each property, and
-other ones each time; `--hypothesis-seed=7` makes them those of one seed. Without the
-variable the examples are few and always the same ones.
+With `--full`, each property is tried with 2,000 values, other ones each time;
+`--hypothesis-seed=7` makes them those of one seed. Without it, the values are few and
+always the same ones.
 """
 
 import decimal
 import fractions
-import os
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-MORE = os.environ.get("KCOMPONENTS_FUZZ_EXAMPLES")
+from tests import random_cases
+
 MARKUP = (
     "<script>alert(1)</script>",
     "</script><script>alert(1)</script>",
@@ -151,12 +152,13 @@ def anything():
 
 
 def tries(count):
-    """Return the settings of a property that is tried so many times."""
+    """Return a decorator of a property that is tried with so many values."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(
-        max_examples=int(MORE or count),
-        derandomize=MORE is None,
+    options = settings(
+        max_examples=random_cases.cases(count, 2000),
+        derandomize=not random_cases.full,
         deadline=None,
         database=None,
         suppress_health_check=slow,
     )
+    return lambda test: pytest.mark.slow(options(test))

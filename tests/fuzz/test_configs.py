@@ -63,6 +63,7 @@ def same(cls, config):
     return first
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("pair", CLASSES, ids=ids)
 @tries(12)
 @given(data=st.data())
@@ -77,6 +78,7 @@ def test_a_config_with_a_hostile_value_is_the_same_or_refused(pair, data):
         assert {key: found[0][key] for key in others} == {k: config[k] for k in others}
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("pair", CLASSES, ids=ids)
 def test_a_config_without_a_key_means_its_default_or_is_refused(pair):
     cls, config = getattr(*pair), of(pair).get_config()
@@ -89,6 +91,7 @@ def test_a_config_without_a_key_means_its_default_or_is_refused(pair):
         assert error or found[0].keys() == config.keys()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("pair", CLASSES, ids=ids)
 @tries(5)
 @given(name=text(), hostile=anything())
@@ -100,6 +103,7 @@ def test_a_config_with_an_unknown_key_is_refused(pair, name, hostile):
         assert refusal(lambda: cls.from_config(changed)) is not None
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("pair", CLASSES, ids=ids)
 def test_a_config_executes_nothing(pair):
     cls, config = getattr(*pair), of(pair).get_config()

@@ -7,6 +7,8 @@ from tests.fuzz.hostile import anything, tries
 from tests.fuzz.parts import PARTS, made, name_of, names_of
 from tests.fuzz.refusing import refusal
 
+pytestmark = pytest.mark.any_backend
+
 ARGUMENTS = [(part, name) for part in PARTS for name in names_of(part)]
 IDS = [f"{name_of(part)}-{name}" for part, name in ARGUMENTS]
 

@@ -6,7 +6,6 @@ import pathlib
 import random
 import shutil
 
-import keras
 import keras_tuner
 import pytest
 from hypothesis import given
@@ -15,11 +14,14 @@ from hypothesis import strategies as st
 from kcomponents.__main__ import main
 from kcomponents.tuning._storage.project import open_store, results_in
 from kcomponents.tuning._storage.store import Store
+from tests import random_cases
 from tests.fuzz import journals
-from tests.fuzz.hostile import MARKUP, MORE, text, tries
+from tests.fuzz.hostile import MARKUP, text, tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged
 from tests.fuzz.test_reports import check_page
+
+pytestmark = pytest.mark.any_backend
 
 OBJECTIVE = {"name": "val_loss", "direction": "min"}
 
@@ -126,8 +128,6 @@ def test_a_search_of_any_name_has_a_page_or_is_refused(name, message):
 @pytest.fixture(scope="module")
 def attack(tmp_path_factory):
     """Return all cases of the attack, and a function that tries one of them."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("A journal knows no backend; PyTorch compiles nothing.")
     with journals.prepared(tmp_path_factory.mktemp("attack")) as (sandbox, template):
         every = dict(journals.cases(sandbox))
 
@@ -147,10 +147,12 @@ def test_a_resumed_search_refuses_a_slot_that_leads_out_of_the_project(attack, t
     assert attempt(name, journals.ACTIONS) == dict.fromkeys(journals.ACTIONS, "refused")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_search_of_a_tampered_journal_changes_nothing_outside(attack, seed):
     every, attempt = attack
-    drawn = random.Random(seed).sample(sorted(every), int(MORE or 30))
+    count = random_cases.cases(30, 300)
+    drawn = random.Random(seed).sample(sorted(every), count)
     for number, name in enumerate(drawn):
         # To resume takes a training.
         attempt(name, journals.ACTIONS if number % 10 == 0 else ("status", "table"))

@@ -3,7 +3,11 @@
 import ast
 import pathlib
 
+import pytest
+
 import kcomponents
+
+pytestmark = pytest.mark.any_backend
 
 ROOT = pathlib.Path(kcomponents.__file__).parent
 READERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib"}

@@ -9,7 +9,6 @@ import pathlib
 import time
 import warnings
 
-import keras
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from kcomponents import doctor
 from kcomponents.__main__ import main
 from kcomponents.record import Record
+from tests import random_cases
 from tests.fuzz import readers
 from tests.fuzz.hostile import MARKUP, TEXTS, nested, text, tries
 from tests.fuzz.refusing import refusal
@@ -157,9 +157,7 @@ TRAINS = ("early stopping", "resume", "best state")
 OTHERS = [
     pytest.param(
         name,
-        marks=pytest.mark.skipif(
-            keras.backend.backend() != "torch", reason="no backend reads these files"
-        ),
+        marks=pytest.mark.any_backend,
     )
     for name in readers.READERS
     if name not in TRAINS
@@ -185,11 +183,12 @@ def attacker_of(good_files, tmp_path_factory):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRAINS, *OTHERS])
 def test_a_mutated_file_is_read_right_or_refused(attacker_of, name):
     attacker = attacker_of(name)
     cuts = range(-1, -len(attacker.cuts), -len(attacker.cuts) // 5)
-    count = 12 if name in TRAINS else 60
+    count = random_cases.cases(6 if name in TRAINS else 60, 2000)
     outcomes = [attacker.attack(index) for index in (*cuts, *range(count))]
     assert [o for o in outcomes if o["outcome"] == "failed"] == []
     assert any(o["outcome"] == "refused" for o in outcomes)

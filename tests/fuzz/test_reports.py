@@ -17,6 +17,8 @@ from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import tampered
 from tests.report import records
 
+pytestmark = pytest.mark.any_backend
+
 SMALL = records.healthy(epochs=2)[1].to_dict()
 TAGS = """html head meta title style body main header footer section article figure
 h1 h2 h3 h4 p dl dt dd div span ul li pre code wbr table thead tbody tr th td

@@ -12,6 +12,8 @@ from tests.fuzz.hostile import anything, tries
 from tests.fuzz.parts import build
 from tests.fuzz.refusing import refusal
 
+pytestmark = pytest.mark.any_backend
+
 # keras-tuner's own, and ours but for the store, which is a place on a disk or network.
 NAMES = ["objective", "overwrite", "executions_per_trial", "max_model_size"]
 NAMES += Settings.__annotations__

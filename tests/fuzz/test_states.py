@@ -21,6 +21,8 @@ from tests.fuzz.hostile import tries
 from tests.fuzz.refusing import refusal
 from tests.fuzz.tampering import damaged, tampered
 
+pytestmark = pytest.mark.any_backend
+
 KIND = "a test"
 STATE = {"epoch": 3, "best": 0.5, "values": [np.arange(6.0), np.ones(2, "int8")]}
 STATE["history"] = {"loss": [1.0, float("nan")], "words": ["nan", "a"]}

@@ -9,17 +9,15 @@ import pytest
 from kcomponents import callbacks
 from tests.generated import comparison, programs
 from tests.generated.__main__ import main, read
+from tests.random_cases import cases
 
 BACKEND = programs.BACKEND
-# A few of the hundreds that `python -m tests.generated` runs.
+# A few of the hundreds that `--full` and `python -m tests.generated` run.
 SEEDS = {
-    "torch": range(2000, 2012),
-    "jax": [2001, 2002, 2004, 2005, 2007, 2008],
-    "tensorflow": [0, 2, 6, 7, 8, 13],
+    "torch": range(2000, 2010),
+    "jax": [2001, 2002, 2004, 2005],
+    "tensorflow": [0, 2, 6, 7],
 }
-ONE_BACKEND = pytest.mark.skipif(
-    BACKEND != "torch", reason="The comparison itself is tested on one backend"
-)
 SMALL = {
     "seed": 1,
     "model": "functional",
@@ -55,7 +53,8 @@ MENDED = {
 }
 
 
-@pytest.mark.parametrize("seed", SEEDS[BACKEND])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", cases(SEEDS[BACKEND], range(200)))
 def test_a_random_program_trains_as_without_our_callbacks(seed):
     assert comparison.differences(programs.draw(seed)) == []
 
@@ -127,7 +126,7 @@ CHANGES = [
 ]
 
 
-@ONE_BACKEND
+@pytest.mark.any_backend
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_comparison_finds_a_callback_that_meddles(change, monkeypatch):
     monkeypatch.setattr(programs, "callbacks_of", lambda *_: [Meddling(change)])
@@ -135,20 +134,20 @@ def test_the_comparison_finds_a_callback_that_meddles(change, monkeypatch):
     assert comparison.differences(SMALL)
 
 
-@ONE_BACKEND
+@pytest.mark.any_backend
 def test_the_comparison_finds_nothing_in_a_callback_that_does_nothing(monkeypatch):
     monkeypatch.setattr(programs, "callbacks_of", lambda *_: [Meddling(lambda _: 0)])
     assert comparison.differences(SMALL) == []
 
 
-@ONE_BACKEND
+@pytest.mark.any_backend
 def test_settings_of_a_seed_stay_the_same_and_can_be_written():
     for seed in range(50):
         case = programs.draw(seed)
         assert json.loads(json.dumps(case)) == case == programs.draw(seed)
 
 
-@ONE_BACKEND
+@pytest.mark.any_backend
 def test_the_script_writes_a_line_for_each_program_and_goes_on(
     tmp_path, capsys, monkeypatch
 ):
@@ -161,7 +160,7 @@ def test_the_script_writes_a_line_for_each_program_and_goes_on(
     assert "3 programs, 1 of them differ" in capsys.readouterr().out
 
 
-@ONE_BACKEND
+@pytest.mark.any_backend
 def test_every_callback_of_the_package_is_drawn():
     drawn = set().union(*(programs.draw(seed)["callbacks"] for seed in range(100)))
     kinds = [getattr(callbacks, name) for name in callbacks.__all__]

@@ -62,6 +62,15 @@ def test_the_report_tells_the_variance_and_the_rounds():
     assert rounds == 1
 
 
+def test_dropout_is_off_while_variances_are_measured():
+    def scales(rate):
+        stack = [LAYERS.Dense(5), LAYERS.Dropout(rate), LAYERS.Dense(4)]
+        model = keras.Sequential([keras.Input((8,)), *stack])
+        return [reached for _, reached, _ in lsuv(model, X, seed=1)]
+
+    assert scales(0.9) == scales(0.0)
+
+
 def test_the_kernels_are_orthonormal_but_for_their_scale():
     model = deep("relu")
     lsuv(model, X)

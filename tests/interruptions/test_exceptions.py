@@ -25,10 +25,12 @@ from tests.interruptions.exceptions import (
     x,
     y,
 )
+from tests.random_cases import cases
 
 BACKEND = keras.backend.backend()
 SMALL = {"batch_size": 4, "verbose": 0}
 pytestmark = [
+    pytest.mark.usefixtures("small_heap"),
     pytest.mark.filterwarnings("ignore:Your input ran out of data"),
     pytest.mark.filterwarnings("ignore:The resumed"),
 ]
@@ -48,7 +50,10 @@ def early(**options):
     return callbacks.EarlyStopping("loss", patience=9, **options)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seed", cases(range(8 if BACKEND == "torch" else 2), range(100))
+)
 def test_an_exception_at_a_random_place_leaves_the_last_finished_step(seed):
     assert failures(draw_case(random.Random(f"sample {seed}"))) == []
 

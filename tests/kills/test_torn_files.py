@@ -9,6 +9,8 @@ from kcomponents._state_file import Generations
 from kcomponents.record import Record
 from tests.kills.faults import Faults, Kill
 
+pytestmark = pytest.mark.any_backend
+
 
 def write_state(path):
     Generations(path, "a state").write({"epoch": 1})

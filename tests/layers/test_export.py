@@ -8,6 +8,7 @@ import pytest
 
 from kcomponents import layers
 from kcomponents.testing.common import same, sample
+from tests.keras_versions import needs_keras
 
 IMAGE = (2, 6, 6, 4)
 CASES = {
@@ -40,7 +41,10 @@ def formats():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
         reason = f"Keras needs {missing} for this format, which is not installed"
         mark = pytest.mark.skipif(bool(missing), reason=reason)
-        parameters.append(pytest.param(form, marks=mark))
+        marks = [mark]
+        if form == "torch":
+            marks.append(needs_keras("3.15", "does not export to PyTorch"))
+        parameters.append(pytest.param(form, marks=marks))
     return parameters
 
 

@@ -77,7 +77,7 @@ def trained(optimizer, steps):
         for grads in steps:
             state = step(*state, grads)
         return values([*state[0], *state[1]])
-    step = compiled(lambda *grads: optimizer.apply(list(grads)))
+    step = compiled(lambda *grads: optimizer.apply(list(grads), weights))
     for grads in steps:
         step(*map(ops.convert_to_tensor, grads))
     return values([*weights, *optimizer.variables])

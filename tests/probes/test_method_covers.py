@@ -15,6 +15,7 @@ from kcomponents.probes import Probe, _hub
 from tests.probes.models import models
 from tests.probes.reading import STATISTICS, Reader, near
 
+pytestmark = pytest.mark.usefixtures("small_heap")
 OPTIMIZER_METHODS = ["apply", _keras.clipping_method()]
 if _backends.carries_state:
     OPTIMIZER_METHODS += ["save_own_variables", "load_own_variables"]

@@ -57,8 +57,9 @@ def operations(values):
     if BACKEND == "jax":
         import jax
 
-        # Joining tensors into one is one loop once it is compiled.
-        free = {"broadcast_in_dim", "reshape", "squeeze"}
+        # Joining tensors into one is one loop once it is compiled. JAX before 0.10
+        # joins some at a time.
+        free = {"broadcast_in_dim", "concatenate", "reshape", "squeeze"}
         equations = jax.make_jaxpr(square_sums)(values).jaxpr.eqns
         return sum(equation.primitive.name not in free for equation in equations)
     import torch

@@ -30,6 +30,7 @@ def test_the_train_function_of_a_watched_fit_is_not_kept():
     assert len(seen) == 2 and seen[0]() is None
 
 
+pytestmark = pytest.mark.usefixtures("small_heap")
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="other backends keep no graphs",

@@ -60,6 +60,7 @@ def test_what_is_applied_obeys_the_threshold(tmp_path, arguments, largest):
     assert (after <= before * (1 + 1e-5)).all() and (after < before).any()
 
 
+@pytest.mark.any_backend
 def test_the_best_model_can_be_loaded_and_scores_what_was_told(tmp_path):
     arguments = ["--task", "vowels", "--cell", "rnn", "--activation", "prelu"]
     [result] = run(tmp_path, *arguments, "--clip", "global", "--epochs", "3")
@@ -69,6 +70,7 @@ def test_the_best_model_can_be_loaded_and_scores_what_was_told(tmp_path):
     assert loss == pytest.approx(result["best"], rel=1e-4)
 
 
+@pytest.mark.any_backend
 def test_lanes_of_a_text_go_on_from_batch_to_batch():
     x, y = recurrent.lanes(np.arange(50), length=4, batch=3)
     assert x.shape == y.shape == (12, 4) and (y == x + 1).all()
@@ -78,6 +80,7 @@ def test_lanes_of_a_text_go_on_from_batch_to_batch():
     assert (first == x[:3]).all()
 
 
+@pytest.mark.any_backend
 def test_a_window_of_a_series_is_to_tell_what_comes_next():
     x, y = recurrent.windows(np.arange(6.0), 3)
     assert x[..., 0].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
@@ -96,6 +99,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.any_backend
 def test_after_ctrl_c_the_same_command_goes_on(tmp_path, monkeypatch):
     arguments = ["--clip", "global", "--epochs", "3", "--resume"]
     [whole] = run(tmp_path / "whole", *arguments)
@@ -120,6 +124,7 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path, monkeypatch):
     assert again["losses"] == resumed["losses"] and again["best"] == resumed["best"]
 
 
+@pytest.mark.any_backend
 def test_other_settings_do_not_go_on_from_a_state():
     def digest(**settings):
         return clipping.digest(argparse.Namespace(**settings))
@@ -135,6 +140,7 @@ def result(clip, final, constant=1.0):
     return {"clip": clip, "final": final, "diverged": diverged}
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("plain", "clipped", "shown"),
     [
@@ -152,6 +158,7 @@ def test_the_effect_is_what_the_claim_says(plain, clipped, shown):
     assert clipped_rnn.effect(found[1:]) == (not found[1]["diverged"])
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -191,6 +198,7 @@ def test_what_cannot_work_is_refused_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("task", "content"),
     [("text", b"short"), ("series", b"1\ntwo"), ("vowels", b"no arrays")],

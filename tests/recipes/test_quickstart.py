@@ -49,6 +49,7 @@ FINDING = Finding("vanishing_gradient", "", (), "high", (REMEDY,))
 SICK = Diagnosis("not_learning", (FINDING,))
 
 
+@pytest.mark.any_backend
 def test_what_the_doctor_proposes_is_searched(tmp_path, capsys):
     quickstart.cure(SICK, images(), arguments_of(tmp_path, 2))
     printed = capsys.readouterr().out
@@ -56,6 +57,7 @@ def test_what_the_doctor_proposes_is_searched(tmp_path, capsys):
     assert (tmp_path / "search.html").read_text().startswith("<!DOCTYPE html>")
 
 
+@pytest.mark.any_backend
 def test_without_the_libraries_of_a_search_it_says_how(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_tuner", None)
     # A search before this one has imported it, and its libraries.
@@ -65,6 +67,7 @@ def test_without_the_libraries_of_a_search_it_says_how(tmp_path, capsys, monkeyp
     assert how in capsys.readouterr().out
 
 
+@pytest.mark.any_backend
 def test_where_nothing_is_proposed_nothing_is_searched(tmp_path, capsys):
     data = images()
     quickstart.cure(Diagnosis("healthy", ()), data, arguments_of(tmp_path, 2))
@@ -82,6 +85,7 @@ def test_a_remedy_changes_the_net_and_nothing_else(tmp_path, kind):
     assert plain.count_params() == same.count_params()
 
 
+@pytest.mark.any_backend
 def test_the_shipped_digits_are_all_there():
     (x, y), (x_val, y_val) = images()
     assert x.shape == (8000, 784) and x_val.shape == (2000, 784)
@@ -89,6 +93,7 @@ def test_the_shipped_digits_are_all_there():
     assert set(y) == set(y_val) == set(range(10))
 
 
+@pytest.mark.any_backend
 def test_a_file_of_ones_own_is_split_and_scaled(tmp_path):
     path = tmp_path / "mine.npz"
     np.savez(path, x=np.full((20, 4, 4, 3), 7.0), y=np.arange(20) % 2)
@@ -97,6 +102,7 @@ def test_a_file_of_ones_own_is_split_and_scaled(tmp_path):
     assert x.max() == 1
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "arrays",
     [
@@ -115,6 +121,7 @@ def test_a_file_that_cannot_work_is_refused_before_training(tmp_path, arrays, ca
     assert "must be" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -5,17 +5,25 @@ import importlib
 import json
 import pathlib
 
+import keras
 import pytest
 from lib import run, sequences
 from lib.run import by, chosen, one, spread, table
 
+from tests.random_cases import cases
+
 RECIPES = pathlib.Path(run.__file__).parents[1]
 # They have tests of their own.
 OTHERS = {"quickstart", "search_activations", "clipped_rnn"}
+# PyTorch compiles nothing, so all of them are tried there.
+ELSEWHERE = ["activations", "cliff", "maxout_shapes", "optimizers"]
 NAMES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem not in OTHERS)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", NAMES if keras.backend.backend() == "torch" else cases(ELSEWHERE, NAMES)
+)
 def test_a_recipe_runs_and_leaves_what_it_found(name, tmp_path, capsys):
     recipe = importlib.import_module(name)
     recipe.main(["--quick", "--seed", "3", "--out", str(tmp_path)])
@@ -35,6 +43,7 @@ def test_a_recipe_runs_and_leaves_what_it_found(name, tmp_path, capsys):
     ]
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", [*NAMES, "clipped_rnn"])
 def test_a_recipe_states_its_claim(name):
     text = (RECIPES / f"{name}.py").read_text()
@@ -60,6 +69,7 @@ def made(measure, claim="One is one"):
     )
 
 
+@pytest.mark.any_backend
 def test_the_seeds_where_the_effect_is_there_are_counted(tmp_path, capsys):
     def measure(args, seed):
         yield {"value": float(seed), "curve": [1.0, 2.0]}
@@ -74,6 +84,7 @@ def test_the_seeds_where_the_effect_is_there_are_counted(tmp_path, capsys):
     assert first == wanted
 
 
+@pytest.mark.any_backend
 def test_an_interrupted_recipe_leaves_what_it_found_so_far(tmp_path, capsys):
     def measure(args, seed):
         yield {"value": 1.0}
@@ -92,6 +103,7 @@ def test_an_interrupted_recipe_leaves_what_it_found_so_far(tmp_path, capsys):
     assert "Interrupted" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("fails", [False, True])
 def test_of_a_first_seed_that_is_interrupted_there_is_a_picture(
     tmp_path, fails, capsys
@@ -110,6 +122,7 @@ def test_of_a_first_seed_that_is_interrupted_there_is_a_picture(
     assert ("too few" in capsys.readouterr().err) == fails
 
 
+@pytest.mark.any_backend
 def test_what_is_wrong_with_the_input_is_said(tmp_path, capsys):
     def measure(args, seed):
         raise ValueError("The data must be real. Received: nothing")
@@ -122,6 +135,7 @@ def test_what_is_wrong_with_the_input_is_said(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.any_backend
 def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     run.write(tmp_path / "a.txt", b"first")
     monkeypatch.setattr(run.os, "replace", lambda *paths: 1 / 0)
@@ -130,6 +144,7 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     assert (tmp_path / "a.txt").read_bytes() == b"first"
 
 
+@pytest.mark.any_backend
 def test_tables_and_choices():
     rows = [{"net": "a", "loss": 1}, {"net": "long", "loss": 2.5}]
     assert table(rows) == "net   loss\na     1\nlong  2.5"
@@ -143,6 +158,7 @@ def test_tables_and_choices():
         one(rows, net="none")
 
 
+@pytest.mark.any_backend
 def test_the_adding_problem_is_what_it_says():
     x, y = sequences.adding(50, 11, seed=0)
     assert x.shape == (50, 11, 2) and y.shape == (50, 1)
@@ -152,6 +168,7 @@ def test_the_adding_problem_is_what_it_says():
     assert (again == x).all()
 
 
+@pytest.mark.any_backend
 def test_a_text_is_coded_and_can_be_read_back(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("abracadabra, ü!" * 4, encoding="utf-8")
@@ -163,6 +180,7 @@ def test_a_text_is_coded_and_can_be_read_back(tmp_path):
     assert len(train) > 1_000_000 and 60 < len(characters) < 100
 
 
+@pytest.mark.any_backend
 def test_series_and_vowels_are_scaled_and_split(tmp_path):
     for source in sequences.SERIES:
         train, rest = sequences.series(source)
@@ -176,6 +194,7 @@ def test_series_and_vowels_are_scaled_and_split(tmp_path):
     assert (len(train[0]), len(test[0])) == (270, 370)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("read", "content", "told"),
     [

@@ -5,6 +5,8 @@ import json
 import pytest
 import search_activations
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_a_quick_search_leaves_trials_a_map_and_a_page(tmp_path, capsys):
     arguments = ["--quick", "--workers", "0", "--results", str(tmp_path)]

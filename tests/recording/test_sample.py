@@ -2,9 +2,11 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 
+from kcomponents._recording.outputs import Output, outputs_of
 from kcomponents._recording.sample import (
     contradictions,
     input_facts,
@@ -113,8 +115,42 @@ def test_equal_inputs_with_other_labels_contradict_each_other():
     assert contradictions([x], np.array([0, 1, 0, 0])) == 0.0
 
 
+def test_the_facts_of_an_output_hold_the_scores_of_a_constant():
+    y, p = np.array([0, 1, 1, 1]), RANDOM.normal(size=(4, 3))
+    loss = {"class": "SparseCategoricalCrossentropy", "config": {"from_logits": True}}
+    found = Output("name", loss, "linear", y, p)
+    assert found.facts["baseline_accuracy"] == 0.75
+    entropy = -(math.log(0.25) + 3 * math.log(0.75)) / 4
+    assert found.facts["baseline_loss"] == pytest.approx(entropy)
+    assert found.facts["units"] == 3 and found.facts["shape"] == [3]
+    assert found.facts["task"] == "sparse" and found.facts["from_logits"]
+    # Scores take logits as probabilities.
+    shares = np.exp(p) / np.exp(p).sum(1, keepdims=True)
+    expected = -np.log(shares[range(4), y]).mean()
+    assert found.scores(p)["loss"] == pytest.approx(expected)
+    assert found.scores(p)["spread"] == pytest.approx(shares.std(0).mean())
+    assert found.scores(np.where(p > p.min(), p, np.nan))["nonfinite"] == pytest.approx(
+        1 / 12
+    )
+
+
+def test_the_facts_of_an_output_with_an_unknown_loss_hold_no_score():
+    found = Output("name", "mine", "linear", np.array([0.0, 1.0]), np.zeros((2, 1)))
+    assert found.facts["task"] == "unknown" and found.facts["loss_name"] == "mine"
+    assert "baseline_loss" not in found.facts
+    assert found.scores(np.zeros((2, 1))) == {"spread": 0.0, "nonfinite": 0.0}
+
+
+def test_targets_in_a_dict_belong_to_the_only_output():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    y = {"of any name": np.arange(3.0)}
+    [found] = outputs_of(model, None, y, np.zeros((3, 1)))
+    assert found.name == "output" and list(found.targets) == [0, 1, 2]
+
+
 def test_rows_of_two_parts_are_compared():
     train, other = np.arange(8.0).reshape(4, 2), np.array([[0.0, 1.0], [9.0, 1.0]])
     assert same_rows(train, other) == 0.5
+    assert same_rows(train, np.concatenate([train[:3], other[1:]])) == 0.75
     assert outside(train, other) == 0.5 and outside(train, train) == 0.0
     assert outside(train, other[:, :1]) == 0.0

@@ -11,6 +11,8 @@ from kcomponents.record import Record
 from kcomponents.report import to_html, to_text
 from tests.report import records
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def run(tmp_path):

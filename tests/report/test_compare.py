@@ -11,6 +11,8 @@ from kcomponents.report import compare
 from tests.report import records
 from tests.report.test_to_html import Page
 
+pytestmark = pytest.mark.any_backend
+
 
 def slow():
     return records.healthy(epochs=12, rate=0.0001)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from urllib.parse import unquote
 
-import keras
 import pytest
 
 from kcomponents.report import compare, to_html
@@ -43,10 +42,7 @@ src="{src}">"""
 
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
-    pytest.mark.skipif(
-        keras.backend.backend() != "torch",
-        reason="A page is made of a record, the same on each backend: looked at once",
-    ),
+    pytest.mark.any_backend,
 ]
 
 

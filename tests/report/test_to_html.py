@@ -13,6 +13,8 @@ from kcomponents.record import Reading, Record
 from kcomponents.report import to_html
 from tests.report import records
 
+pytestmark = pytest.mark.any_backend
+
 
 class Page(html.parser.HTMLParser):
     def __init__(self, page):

@@ -9,6 +9,8 @@ from kcomponents.record import Record
 from kcomponents.report import to_json
 from tests.report import records
 
+pytestmark = pytest.mark.any_backend
+
 
 def strict(text):
     def refuse(name):

@@ -7,6 +7,8 @@ from kcomponents.record import Record
 from kcomponents.report import to_text
 from tests.report import records
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_the_sentence_stands_on_top():
     diagnosis, record = records.sick()

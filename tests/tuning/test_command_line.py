@@ -2,16 +2,12 @@
 
 import sys
 
-import keras
 import pytest
 
 from kcomponents.__main__ import main
 from kcomponents.tuning._storage.project import open_store
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="what is tested knows no backend, and models of PyTorch need no compiling",
-)
+pytestmark = pytest.mark.any_backend
 FILE = """\
 from tests.tuning.small import build, data
 """

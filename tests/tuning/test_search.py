@@ -16,11 +16,6 @@ from kcomponents import tuning
 from kcomponents.tuning._engine.settings import INSTEAD, OF_ORACLE, OF_TUNER, Settings
 from tests.tuning.small import build, data, run, search_of
 
-once = pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="what is tested knows no backend, and models of PyTorch need no compiling",
-)
-
 
 def told(search, name):
     """Return one thing of every trial, in the order of their slots."""
@@ -50,6 +45,7 @@ def test_the_best_model_has_the_score_that_was_told(tmp_path):
     )
 
 
+@pytest.mark.any_backend
 def test_the_first_trial_is_relu_and_the_defaults(tmp_path):
     search = run(search_of(tmp_path, max_trials=2))
     first = search.results["trials"][0]
@@ -57,7 +53,7 @@ def test_the_first_trial_is_relu_and_the_defaults(tmp_path):
     assert first["values"] == {"activation": "relu", "learning_rate": 1e-3}
 
 
-@once
+@pytest.mark.any_backend
 def test_exactly_as_many_trials_end_as_were_asked_for(tmp_path):
     search = run(search_of(tmp_path, max_trials=4))
     assert told(search, "id") == ["0", "1", "2", "3"]
@@ -66,14 +62,14 @@ def test_exactly_as_many_trials_end_as_were_asked_for(tmp_path):
     assert told(search, "attempts") == [1, 1, 1, 1]
 
 
-@once
+@pytest.mark.any_backend
 def test_more_trials_may_be_asked_for_later(tmp_path):
     run(search_of(tmp_path, max_trials=2))
     search = run(search_of(tmp_path, max_trials=4))
     assert told(search, "attempts") == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("seed", [0, pytest.param(7, marks=pytest.mark.any_backend)])
 def test_the_same_seed_gives_the_same_search(tmp_path, seed):
     found = []
     for name in ("first", "second"):
@@ -82,7 +78,7 @@ def test_the_same_seed_gives_the_same_search(tmp_path, seed):
     assert found[0] == found[1]
 
 
-@once
+@pytest.mark.any_backend
 def test_another_seed_gives_another_search(tmp_path):
     found = [
         told(run(search_of(tmp_path / str(seed), seed=seed)), "values")
@@ -91,7 +87,7 @@ def test_another_seed_gives_another_search(tmp_path):
     assert found[0] != found[1]
 
 
-@once
+@pytest.mark.any_backend
 def test_a_search_that_is_gone_on_with_is_what_it_would_have_been(tmp_path):
     whole = run(search_of(tmp_path / "whole", max_trials=5))
     run(search_of(tmp_path / "parts", max_trials=2))
@@ -100,7 +96,7 @@ def test_a_search_that_is_gone_on_with_is_what_it_would_have_been(tmp_path):
     assert told(parts, "score") == told(whole, "score")
 
 
-@once
+@pytest.mark.any_backend
 @pytest.mark.parametrize("level", [optuna.logging.DEBUG, optuna.logging.ERROR])
 def test_a_search_is_quiet_and_leaves_the_logging_of_optuna_alone(tmp_path, level):
     logged, before = [], optuna.logging.get_verbosity()
@@ -138,7 +134,7 @@ class LoudPruner(optuna.pruners.NopPruner):
         return super().prune(study, trial)
 
 
-@once
+@pytest.mark.any_backend
 def test_what_a_sampler_and_a_pruner_log_is_silenced_and_only_in_the_search(tmp_path):
     logged, before = [], optuna.logging.get_verbosity()
     handler = logging.Handler()
@@ -164,7 +160,7 @@ class BrokenSampler(optuna.samplers.RandomSampler):
         raise TypeError("No sample.")
 
 
-@once
+@pytest.mark.any_backend
 def test_a_sampler_that_fails_ends_the_search_and_its_trial_waits(tmp_path):
     before = optuna.logging.get_verbosity()
     search = search_of(tmp_path, sampler=BrokenSampler(seed=0))
@@ -174,13 +170,14 @@ def test_a_sampler_that_fails_ends_the_search_and_its_trial_waits(tmp_path):
     assert told(search, "state")[1:] == ["waiting", "waiting"]
 
 
-@once
+@pytest.mark.any_backend
 def test_without_a_seed_one_is_drawn_and_kept(tmp_path):
     first = run(search_of(tmp_path, max_trials=2, seed=None))
     later = run(search_of(tmp_path, max_trials=2, seed=None))
     assert first.results["seed"] == later.results["seed"]
 
 
+@pytest.mark.any_backend
 def test_every_trial_tells_what_it_took(tmp_path):
     trial = run(search_of(tmp_path)).results["trials"][0]
     assert set(trial["curves"]) == {"accuracy", "loss", "val_accuracy", "val_loss"}
@@ -195,7 +192,7 @@ def test_every_trial_tells_what_it_took(tmp_path):
     assert trial["versions"]["keras"] == keras.__version__
 
 
-@once
+@pytest.mark.any_backend
 def test_a_grid_tries_every_value_once(tmp_path):
     def made(hp):
         kinds = hp.Choice("activation", ["relu", "tanh"])
@@ -213,7 +210,7 @@ def test_a_grid_tries_every_value_once(tmp_path):
     assert sorted(pairs) == [(k, u) for k in ("relu", "tanh") for u in (2, 3, 4)]
 
 
-@once
+@pytest.mark.any_backend
 def test_the_winner_and_the_baseline_are_trained_with_other_seeds(tmp_path):
     search = run(search_of(tmp_path, finalists=1, repeats=2, pruner="none"))
     repeats = [t for t in search.results["trials"] if t["kind"] == "repeat"]
@@ -224,6 +221,7 @@ def test_the_winner_and_the_baseline_are_trained_with_other_seeds(tmp_path):
     assert {trial["of"] for trial in repeats} == {"0", winner}
 
 
+@pytest.mark.any_backend
 def test_what_was_given_up_is_trained_in_full_before_it_wins(tmp_path):
     every = optuna.pruners.ThresholdPruner(upper=-1.0)
     search = run(search_of(tmp_path, max_trials=6, pruner=every, finalists=1), epochs=3)
@@ -234,7 +232,7 @@ def test_what_was_given_up_is_trained_in_full_before_it_wins(tmp_path):
     assert {trial["epochs"] for trial in full} == {3}
 
 
-@once
+@pytest.mark.any_backend
 def test_existing_hypermodels_with_their_own_fit_run_unchanged(tmp_path):
     class Own(keras_tuner.HyperModel):
         def build(self, hp):
@@ -249,7 +247,7 @@ def test_existing_hypermodels_with_their_own_fit_run_unchanged(tmp_path):
     assert "batch_size" in told(search, "values")[-1]
 
 
-@once
+@pytest.mark.any_backend
 def test_a_fit_that_returns_a_number_is_minimized(tmp_path):
     class Parabola(keras_tuner.HyperModel):
         def build(self, hp):
@@ -266,7 +264,7 @@ def test_a_fit_that_returns_a_number_is_minimized(tmp_path):
     assert best.score == best.hyperparameters.get("x") ** 2
 
 
-@once
+@pytest.mark.any_backend
 def test_a_tuner_with_its_own_run_trial_runs_unchanged(tmp_path):
     class Own(tuning.Search):
         def run_trial(self, trial, *args, **kwargs):
@@ -278,7 +276,7 @@ def test_a_tuner_with_its_own_run_trial_runs_unchanged(tmp_path):
     assert told(search, "score") == scores
 
 
-@once
+@pytest.mark.any_backend
 def test_an_own_run_trial_may_change_the_arguments_and_call_the_original(tmp_path):
     class Own(tuning.Search):
         def run_trial(self, trial, *args, **kwargs):
@@ -294,7 +292,7 @@ def test_an_own_run_trial_may_change_the_arguments_and_call_the_original(tmp_pat
     assert "epochs" in trials[-1]["values"]
 
 
-@once
+@pytest.mark.any_backend
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_what_was_tried_is_not_tried_again(tmp_path, sampler):
     def made(hp):
@@ -313,7 +311,7 @@ def build_plain():
     return model
 
 
-@once
+@pytest.mark.any_backend
 def test_callbacks_of_the_user_are_copied_for_each_trial(tmp_path):
     stopper = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)
     search = run(search_of(tmp_path), epochs=5, callbacks=[stopper])
@@ -388,7 +386,7 @@ def test_models_are_built_with_the_precision_that_was_set(tmp_path, reuse):
     assert len(seen) > 3 and set(seen) == {"mixed_bfloat16"}
 
 
-@once
+@pytest.mark.any_backend
 def test_a_crash_is_a_reason_and_three_of_one_kind_end_the_search(tmp_path):
     def made(hp):
         if hp.Float("number", 0.0, 1.0) > 0:
@@ -403,7 +401,7 @@ def test_a_crash_is_a_reason_and_three_of_one_kind_end_the_search(tmp_path):
     assert {t["state"] for t in trials[4:]} == {"waiting"}
 
 
-@once
+@pytest.mark.any_backend
 def test_memory_that_is_used_up_is_a_reason_of_its_own(tmp_path):
     def made(hp):
         if hp.Choice("large", [False, True]):
@@ -414,14 +412,14 @@ def test_memory_that_is_used_up_is_a_reason_of_its_own(tmp_path):
     assert told(run(search), "reason") == [None, "out_of_memory"]
 
 
-@once
+@pytest.mark.any_backend
 def test_a_trial_that_takes_too_long_is_ended(tmp_path):
     search = run(search_of(tmp_path, trial_timeout=1e-6), epochs=5)
     assert told(search, "reason") == ["timeout"] * 3
     assert told(search, "epochs") == [1] * 3
 
 
-@once
+@pytest.mark.any_backend
 def test_the_weights_of_the_best_few_are_kept(tmp_path):
     search = run(search_of(tmp_path, max_trials=5, keep_models=2, pruner="none"))
     kept = {path.name for path in (tmp_path / "untitled_project").glob("trial_*")}
@@ -431,7 +429,7 @@ def test_the_weights_of_the_best_few_are_kept(tmp_path):
         search.get_best_models(5)
 
 
-@once
+@pytest.mark.any_backend
 def test_an_objective_that_is_not_logged_is_refused_after_an_epoch(tmp_path):
     search = search_of(tmp_path, objective=keras_tuner.Objective("f1", "max"))
     with pytest.raises(ValueError, match=r"accuracy, loss, val_accuracy, val_loss.*f1"):
@@ -439,7 +437,7 @@ def test_an_objective_that_is_not_logged_is_refused_after_an_epoch(tmp_path):
     assert {trial["state"] for trial in search.results["trials"]} == {"waiting"}
 
 
-@once
+@pytest.mark.any_backend
 def test_several_objectives_are_summed(tmp_path):
     both = ["val_loss", keras_tuner.Objective("val_accuracy", "max")]
     trial = run(search_of(tmp_path, objective=both)).results["trials"][0]
@@ -452,19 +450,20 @@ def test_several_objectives_are_summed(tmp_path):
     assert trial["score"] == pytest.approx(min(sums))
 
 
-@once
+@pytest.mark.any_backend
 def test_several_executions_are_averaged(tmp_path):
     search = run(search_of(tmp_path, executions_per_trial=2, pruner="none"))
     assert told(search, "epochs") == [4] * 3
 
 
-@once
+@pytest.mark.any_backend
 def test_a_space_without_a_choice_is_refused(tmp_path):
     search = search_of(tmp_path, lambda hp: build_plain(), "val_loss")
     with pytest.raises(ValueError, match="define a hyperparameter"):
         run(search)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -502,6 +501,7 @@ def test_wrong_settings_are_refused_before_anything_is_built(tmp_path, wrong):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.any_backend
 def test_every_argument_is_in_the_signature_with_its_default():
     found = inspect.signature(tuning.Search).parameters
     defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
@@ -516,6 +516,7 @@ def test_every_argument_is_in_the_signature_with_its_default():
     assert all(p.annotation is not inspect.Parameter.empty for p in found.values())
 
 
+@pytest.mark.any_backend
 def test_no_argument_of_keras_tuner_is_forgotten():
     tuners = keras_tuner.RandomSearch, keras_tuner.BayesianOptimization
     tuners += keras_tuner.Hyperband, keras_tuner.GridSearch, keras_tuner.Tuner
@@ -524,6 +525,7 @@ def test_no_argument_of_keras_tuner_is_forgotten():
     assert theirs - ours - {"kwargs"} == INSTEAD.keys()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
@@ -542,6 +544,7 @@ def test_an_unknown_argument_is_refused_with_a_hint(tmp_path, name, hint):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("library", ["keras_tuner", "optuna", "filelock", "psutil"])
 def test_a_missing_library_is_named_with_how_to_install_it(monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
@@ -552,7 +555,7 @@ def test_a_missing_library_is_named_with_how_to_install_it(monkeypatch, library)
         tuning.Search  # noqa: B018
 
 
-@once
+@pytest.mark.any_backend
 def test_arguments_of_keras_tuner_have_their_effect(tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.Fixed("learning_rate", 0.01)
@@ -580,7 +583,7 @@ def test_arguments_of_keras_tuner_have_their_effect(tmp_path):
         search_of(tmp_path, tune_new_entries=False)
 
 
-@once
+@pytest.mark.any_backend
 def test_another_space_code_data_or_setting_is_not_mixed_in(tmp_path):
     run(search_of(tmp_path))
 
@@ -600,7 +603,7 @@ def test_another_space_code_data_or_setting_is_not_mixed_in(tmp_path):
         search.search(x + 1, y, validation_data=validation, epochs=2, verbose=0)
 
 
-@once
+@pytest.mark.any_backend
 def test_what_a_partial_was_given_is_part_of_the_search(tmp_path):
     def made(hp, units):
         hp.Choice("units", [units, 2 * units])
@@ -612,13 +615,14 @@ def test_what_a_partial_was_given_is_part_of_the_search(tmp_path):
         run(search_of(tmp_path, other, max_trials=2), epochs=1)
 
 
-@once
+@pytest.mark.any_backend
 def test_a_search_can_be_forgotten(tmp_path):
     run(search_of(tmp_path))
     search = run(search_of(tmp_path, overwrite=True), epochs=1)
     assert told(search, "epochs") == [1, 1, 1]
 
 
+@pytest.mark.any_backend
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"a writable file.*Received: store"):
@@ -628,6 +632,7 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path):
         search_of(tmp_path, store=str(tmp_path / "text.log"))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("url", "match"),
     [
@@ -643,7 +648,7 @@ def test_a_database_that_cannot_serve_is_refused(tmp_path, url, match):
         search_of(tmp_path, store=url)
 
 
-@once
+@pytest.mark.any_backend
 def test_a_report_and_a_table_are_left(tmp_path):
     search = run(search_of(tmp_path))
     folder = tmp_path / "untitled_project"
@@ -653,6 +658,7 @@ def test_a_report_and_a_table_are_left(tmp_path):
     assert len((folder / "results.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.any_backend
 def test_a_trial_that_does_not_learn_is_ended_and_a_slow_start_is_not(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 4)).astype("float32")

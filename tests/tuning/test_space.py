@@ -7,6 +7,8 @@ from kcomponents import tuning
 from kcomponents.doctor import Diagnosis, Finding, Remedy
 from kcomponents.tuning._space_walk import configurations, explore
 
+pytestmark = pytest.mark.any_backend
+
 
 def remedy(setting, *values):
     return Remedy(setting, values, "It helps.")

@@ -15,6 +15,8 @@ from kcomponents.tuning._choice_arguments import equal_widths
 from kcomponents.tuning._space_walk import configurations, explore
 from kcomponents.tuning.activation import CHOICES
 
+pytestmark = pytest.mark.any_backend
+
 
 def space(**values):
     hp = keras_tuner.HyperParameters()

@@ -8,6 +8,8 @@ import pytest
 from kcomponents.tuning._space_walk import explore
 from kcomponents.tuning.validate import Cover, validate
 
+pytestmark = pytest.mark.any_backend
+
 
 def space(hp):
     kind = hp.Choice("kind", ["a", "b", "c"])

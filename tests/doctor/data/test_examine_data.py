@@ -12,6 +12,8 @@ from kcomponents.doctor.data.examine_data import examine_data
 from kcomponents.doctor.data.findings import ORDER, diagnosis
 from kcomponents.doctor.diagnosis import Finding
 
+pytestmark = pytest.mark.any_backend
+
 DIGITS = pathlib.Path(__file__).parents[3] / "recipes" / "data" / "mnist10k.npz"
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from tests.keras_own import takes_several_steps
+
 from . import program
 from .healthy_data import blobs, smooth
 
@@ -108,7 +110,7 @@ def accumulated_gradients(callbacks):
 @program()
 def several_steps_at_once(callbacks):
     """Five steps in one go, where the backend can do that."""
-    steps = 1 if keras.backend.backend() == "torch" else 5
+    steps = 5 if takes_several_steps() else 1
     return _train(
         _classifier(),
         keras.optimizers.Nadam(0.003),

@@ -12,6 +12,8 @@ from kcomponents.tuning._engine.suggest import (
     to_optuna,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 def ranges():
     """Return a space with every kind of hyperparameter that keras-tuner has."""

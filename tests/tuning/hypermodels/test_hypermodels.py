@@ -62,6 +62,7 @@ def test_every_branch_trains(hypermodel, shape):
     assert tried[0]["dropout"] == 0 and tried[0]["normalization"] == "none"
 
 
+@pytest.mark.any_backend
 def test_a_search_begins_with_the_plain_model():
     model = DenseHyperModel((5,), 3).build(keras_tuner.HyperParameters())
     kinds = [type(layer).__name__ for layer in model.layers]
@@ -133,6 +134,7 @@ def test_the_state_of_other_cells_chooses_its_activation():
     assert "activation" not in explore(only).values
 
 
+@pytest.mark.any_backend
 def test_sizes_may_be_open():
     sequences = built(RecurrentHyperModel((None, 2), 3, **SMALL))
     assert sequences.output_shape == (None, 3)
@@ -140,6 +142,7 @@ def test_sizes_may_be_open():
     assert images.output_shape == (None, 3)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "make",
     [

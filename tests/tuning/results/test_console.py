@@ -7,6 +7,8 @@ import pytest
 from kcomponents.tuning._results import console
 from tests.tuning import made_results
 
+pytestmark = pytest.mark.any_backend
+
 KINDS = "finished", "running", "empty", "hostile", "plain"
 
 

@@ -8,6 +8,8 @@ import pytest
 from kcomponents.tuning._results.csv_table import COLUMNS, to_csv
 from tests.tuning import made_results
 
+pytestmark = pytest.mark.any_backend
+
 
 def rows_of(results):
     return list(csv.DictReader(io.StringIO(to_csv(results))))

@@ -7,6 +7,8 @@ import pytest
 
 from tests.tuning.results.test_results import results_of
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_importance_finds_what_matters_though_it_is_inactive_at_times():
     pytest.importorskip("optuna")

@@ -2,7 +2,6 @@
 
 import re
 
-import keras
 import pytest
 
 from kcomponents.tuning._results import wording as words
@@ -12,6 +11,8 @@ from kcomponents.tuning._results.results import SearchResults
 from tests.report.test_screens import BROWSER, measured
 from tests.report.test_to_html import Page
 from tests.tuning import made_results
+
+pytestmark = pytest.mark.any_backend
 
 KINDS = "finished", "running", "empty", "hostile", "plain"
 
@@ -245,10 +246,6 @@ def test_times_and_sizes_are_short():
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="A page is made of results, the same on each backend: looked at once",
-)
 @pytest.mark.parametrize(
     ("kind", "width"), [("finished", 1200), ("finished", 390), ("hostile", 390)]
 )

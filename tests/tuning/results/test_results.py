@@ -7,6 +7,8 @@ import pytest
 from kcomponents.tuning._results.results import SearchResults
 from tests.tuning import made_results
 
+pytestmark = pytest.mark.any_backend
+
 
 def results_of(*trials, direction="max", **changed):
     """Return the results of trials given as `(id, kind, of, seed, score, changes)`."""

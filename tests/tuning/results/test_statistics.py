@@ -12,6 +12,8 @@ from kcomponents.tuning._results.statistics import (
     welch_interval,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.mark.parametrize(
     ("freedom", "expected"),

@@ -12,10 +12,7 @@ from kcomponents.tuning._storage.project import ProjectFolder, open_store, probl
 from kcomponents.tuning._storage.store import Store
 from kcomponents.tuning._storage.weights import BestWeights
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="a store knows no backend",
-)
+pytestmark = pytest.mark.any_backend
 VICTIM = "3/../../../victim"
 TRIAL = {"kind": "search", "values": {"rate": 0.1}}
 NOT_SLOTS = (

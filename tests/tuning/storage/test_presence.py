@@ -6,15 +6,12 @@ import signal
 import subprocess
 import sys
 
-import keras
 import pytest
 
 from kcomponents.tuning._storage import presence as _presence
 from kcomponents.tuning._storage.presence import Presence
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="files are the same on all backends"
-)
+pytestmark = pytest.mark.any_backend
 
 
 def killed(presence):

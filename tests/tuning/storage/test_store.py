@@ -24,6 +24,8 @@ from kcomponents.tuning._storage.backend import (
 from kcomponents.tuning._storage.lease import Lease, Reaper, new_owner, running_trials
 from kcomponents.tuning._storage.store import Store
 
+pytestmark = pytest.mark.any_backend
+
 SLOTS = {str(number): {"kind": "search"} for number in range(3)}
 # Longer than any wait of these tests takes.
 LONG = 20

@@ -2,16 +2,13 @@
 
 import types
 
-import keras
 import pytest
 
 from kcomponents.tuning._engine.stop import Stop
 from kcomponents.tuning._workers.ray_actors import Actors
 from tests.tuning.small import search_of
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="Ray is the same on all backends"
-)
+pytestmark = pytest.mark.any_backend
 
 
 class ActorDiedError(Exception):

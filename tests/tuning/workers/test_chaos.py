@@ -3,21 +3,17 @@
 import gc
 import json
 
-import keras
 import pytest
 
+from tests.random_cases import cases
 from tests.tuning import kill_points, postgresql
 from tests.tuning.kills import Chaos, differences
 
-# The store is the same on all backends, and processes start fastest with this one.
-only_one = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="the store is the same on all backends"
-)
 
-
-@only_one
+@pytest.mark.any_backend
+@pytest.mark.slow
 def test_a_search_with_killed_processes_ends_like_one_without(tmp_path):
-    chaos = Chaos(tmp_path, trials=6, seed=1, kills=10)
+    chaos = Chaos(tmp_path, trials=cases(6, 80), seed=1, kills=cases(10, 100))
     found = chaos.run()
     assert found.wrong == []
     assert (found.lost, found.twice) == (0, 0)
@@ -28,7 +24,7 @@ def test_a_search_with_killed_processes_ends_like_one_without(tmp_path):
     assert {"changed", "damage"}.isdisjoint(line["outcome"] for line in lines)
 
 
-@only_one
+@pytest.mark.any_backend
 # Connections that wait in a pool of Optuna, which has no way to close it.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.skipif(postgresql.missing() is not None, reason=f"{postgresql.missing()}")
@@ -40,7 +36,7 @@ def test_a_database_keeps_the_trials_of_killed_processes(tmp_path):
     assert (found.lost, found.twice) == (0, 0)
 
 
-@only_one
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
@@ -57,7 +53,7 @@ def test_each_difference_between_two_searches_is_found(name, value, line):
     assert differences(left, {**left, name: value}) == [line]
 
 
-@only_one
+@pytest.mark.any_backend
 def test_a_kill_point_is_before_within_and_after_a_write():
     points = kill_points.points_of({"write journal.log": 3, "lock journal.log": 1})
     assert points == [

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -30,9 +29,7 @@ def missing():
     return done.stderr.strip() or None
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="the store is the same on all backends"
-)
+@pytest.mark.any_backend
 @pytest.mark.skipif(missing() is not None, reason=f"no containers: {missing()}")
 def test_a_search_that_ends_leaves_the_files_of_one_in_another_container(tmp_path):
     large = np.arange(2**18, dtype="float64")

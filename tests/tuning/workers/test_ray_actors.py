@@ -44,6 +44,7 @@ def trouble(folder):
     return lines[0]
 
 
+@pytest.mark.any_backend
 def test_an_actor_that_is_killed_loses_no_trial(tmp_path, cluster):
     before = signal.getsignal(signal.SIGTERM)
     settings = {"max_trials": 5, "engine": "ray", "lease_seconds": 5.0}
@@ -64,6 +65,7 @@ def test_an_actor_that_is_killed_loses_no_trial(tmp_path, cluster):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.any_backend
 def test_a_mistake_in_an_actor_is_raised_here(tmp_path, cluster):
     objective = keras_tuner.Objective("f1", "max")
     search = search_of(tmp_path, objective=objective, engine="ray", workers=1)
@@ -71,22 +73,26 @@ def test_a_mistake_in_an_actor_is_raised_here(tmp_path, cluster):
         run(search)
 
 
+@pytest.mark.any_backend
 def test_data_that_cannot_be_sent_is_refused(tmp_path, cluster):
     search = search_of(tmp_path, engine="ray")
     with pytest.raises(ValueError, match=r"search\(data=make_data\)"):
         search.search((batch for batch in [np.zeros(1)]), verbose=0)
 
 
+@pytest.mark.any_backend
 def test_more_gpus_than_the_cluster_has_are_refused(tmp_path, cluster):
     with pytest.raises(ValueError, match="0. Received.*gpus_per_worker=1"):
         run(search_of(tmp_path, engine="ray", gpus_per_worker=1))
 
 
+@pytest.mark.any_backend
 def test_a_node_that_does_not_reach_the_store_says_so(tmp_path):
     with pytest.raises(ValueError, match="folder that all nodes share.*database"):
         ray_actors.Worker().work(b"", str(tmp_path / "journal.log"))
 
 
+@pytest.mark.any_backend
 def test_ray_says_which_gpu_an_actor_gets_and_we_how_much_of_it(tmp_path):
     made = ray_actors._variables(count=4, share=0.5, cores=8)
     assert "CUDA_VISIBLE_DEVICES" not in made

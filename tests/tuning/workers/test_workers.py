@@ -62,6 +62,7 @@ def trouble(folder):
     return killed, asked
 
 
+@pytest.mark.any_backend
 def test_workers_that_die_or_are_asked_to_end_lose_no_trial(
     tmp_path, processes, monkeypatch
 ):
@@ -120,6 +121,7 @@ def ends(tmp_path, monkeypatch):
     return replace
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("script", "ending", "advice"),
     [
@@ -149,6 +151,7 @@ def test_workers_that_end_before_a_trial_end_the_search_with_an_error(
     assert os.listdir(tmp_path / "untitled_project" / "workers") == ["worker-0.log"]
 
 
+@pytest.mark.any_backend
 def test_an_error_shows_only_what_its_own_worker_printed(tmp_path, ends):
     log = tmp_path / "untitled_project" / "workers" / "worker-0.log"
     log.parent.mkdir(parents=True)
@@ -158,6 +161,7 @@ def test_an_error_shows_only_what_its_own_worker_printed(tmp_path, ends):
         run(search_of(tmp_path, workers=1))
 
 
+@pytest.mark.any_backend
 def test_all_workers_that_end_before_a_trial_end_the_search(tmp_path, processes, ends):
     ends("exit 1")
     with pytest.raises(RuntimeError, match="3 times in a row"):
@@ -165,6 +169,7 @@ def test_all_workers_that_end_before_a_trial_end_the_search(tmp_path, processes,
     assert 3 <= len(processes) <= 9
 
 
+@pytest.mark.any_backend
 def test_a_module_that_workers_cannot_import_is_named(tmp_path, monkeypatch):
     path = tmp_path / "model_that_is_gone.py"
     path.write_text("from tests.tuning import small\n\n\ndef build(hp):\n")
@@ -187,6 +192,7 @@ class Unreadable:
         return operator.truediv, (1, 0)
 
 
+@pytest.mark.any_backend
 def test_a_worker_that_cannot_read_the_search_shows_its_error(tmp_path, monkeypatch):
     monkeypatch.setattr(_processes, "LIMIT", 1)
     search = search_of(tmp_path, workers=1)
@@ -205,6 +211,7 @@ class Deadly(keras_tuner.HyperModel):
         os._exit(1) if hp["activation"] == "relu" else os.kill(os.getpid(), 9)
 
 
+@pytest.mark.any_backend
 def test_workers_that_end_in_a_trial_count_for_that_trial_only(tmp_path, monkeypatch):
     monkeypatch.setattr(_processes, "LIMIT", 1)
     settings = {"max_trials": 2, "workers": 1, "max_retries": 0, "repeats": 0}
@@ -214,6 +221,7 @@ def test_workers_that_end_in_a_trial_count_for_that_trial_only(tmp_path, monkeyp
     assert {trial["reason"] for trial in trials} == {"worker_lost"}
 
 
+@pytest.mark.any_backend
 def test_a_search_that_is_asked_to_end_asks_its_workers(
     tmp_path, processes, monkeypatch
 ):
@@ -237,6 +245,7 @@ def test_a_search_that_is_asked_to_end_asks_its_workers(
     assert (process.returncode, ended.exists()) == (0, True)
 
 
+@pytest.mark.any_backend
 def test_two_that_begin_one_search_at_once_make_no_trial_twice(tmp_path):
     class Counted(tuning.Search):
         def run_trial(self, trial, *args, **kwargs):
@@ -262,6 +271,7 @@ def test_two_that_begin_one_search_at_once_make_no_trial_twice(tmp_path):
     assert sorted(seen) == list("01234567")
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("count", range(6))
 def test_a_search_that_is_killed_while_it_stores_its_settings_starts_again(
     tmp_path, monkeypatch, count
@@ -287,6 +297,7 @@ def test_a_search_that_is_killed_while_it_stores_its_settings_starts_again(
         assert again.settings.seed == facts["settings"]["seed"]
 
 
+@pytest.mark.any_backend
 def test_a_worker_ends_when_the_process_that_began_the_search_is_gone(tmp_path):
     store = search_of(tmp_path).store
     assert not Stop(store, parent=os.getppid()).is_due
@@ -294,6 +305,7 @@ def test_a_worker_ends_when_the_process_that_began_the_search_is_gone(tmp_path):
     assert stop.is_due and "gone" in stop.reason
 
 
+@pytest.mark.any_backend
 def test_the_time_of_a_search_is_over_after_its_hours(tmp_path):
     store = search_of(tmp_path).store
     assert not Stop(store, hours=1).is_due
@@ -301,6 +313,7 @@ def test_the_time_of_a_search_is_over_after_its_hours(tmp_path):
     assert Stop(store, hours=-1e-9).is_due
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_first_signal_asks_and_a_second_one_ends(tmp_path, number):
     before = signal.getsignal(number)
@@ -313,6 +326,7 @@ def test_a_first_signal_asks_and_a_second_one_ends(tmp_path, number):
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.any_backend
 def test_the_command_stop_ends_a_search_which_can_be_gone_on_with(tmp_path):
     place = tmp_path / "untitled_project"
     told = keras.callbacks.LambdaCallback(
@@ -331,6 +345,7 @@ def generator():
         yield data()[0]
 
 
+@pytest.mark.any_backend
 def test_data_that_cannot_be_sent_is_refused_with_how_it_can(tmp_path, processes):
     search = search_of(tmp_path, workers=2)
     with pytest.raises(ValueError, match=r"search\(data=make_data\).*generator"):
@@ -338,6 +353,7 @@ def test_data_that_cannot_be_sent_is_refused_with_how_it_can(tmp_path, processes
     assert not processes
 
 
+@pytest.mark.any_backend
 def test_large_arrays_are_kept_in_a_file_that_workers_map(tmp_path):
     large = np.arange(2**18, dtype="float64").reshape(-1, 4)
     small = np.zeros((len(large), 1), "int8")
@@ -355,6 +371,7 @@ def test_large_arrays_are_kept_in_a_file_that_workers_map(tmp_path):
     assert [trial.number for trial in other.store.trials()] == []
 
 
+@pytest.mark.any_backend
 def test_a_worker_finds_the_search_from_another_folder(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -395,6 +412,7 @@ def test_workers_share_what_is_compiled_where_that_is_kept(tmp_path):
     assert kept == (keras.backend.backend() == "jax")
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("cores", "workers", "threads"), [(8, 2, "4"), (8, 3, "2"), (2, 4, "1")]
 )
@@ -410,6 +428,7 @@ def devices(workers, share, found):
     return [own["CUDA_VISIBLE_DEVICES"] for own in made]
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("count", "share", "expected"),
     [
@@ -433,6 +452,7 @@ def test_gpus_are_shared_as_was_told(count, share, expected):
         share_of(workers + 1, share, found)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("count", "workers", "expected"),
     [
@@ -448,6 +468,7 @@ def test_gpus_are_shared_equally_unless_told(count, workers, expected):
     assert devices(workers, share_of(workers, None, found), found) == expected
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("share", [0.25, 0.5, 1, 2])
 def test_without_a_gpu_none_can_be_asked_for(share):
     with pytest.raises(ValueError, match=f"0. Received.*gpus_per_worker={share}"):
@@ -455,11 +476,13 @@ def test_without_a_gpu_none_can_be_asked_for(share):
     assert share_of(1, None, []) == 0.0
 
 
+@pytest.mark.any_backend
 def test_one_and_a_half_gpus_are_refused():
     with pytest.raises(ValueError, match="whole number"):
         share_of(1, 1.5, ["0", "1"])
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("share", "fraction"), [(0.25, "0.225"), (0.5, "0.45"), (2, "0.9")]
 )
@@ -471,6 +494,7 @@ def test_memory_of_a_gpu_is_limited_to_the_share(share, fraction):
     assert made["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("told", "expected"), [("", []), ("-1", []), ("3", ["3"]), ("0,GPU-a", None)]
 )
