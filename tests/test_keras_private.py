@@ -22,10 +22,12 @@ from kcomponents import (
     optimizers,
 )
 from kcomponents._keras import features, fit_state, model_reuse, models
-from kcomponents._keras.features import NEEDED, OPTIONAL, MissingInKeras
+from kcomponents._keras.features import IN_SOME, NEEDED, OPTIONAL, MissingInKeras
 from kcomponents.callbacks._score import direction_of
 from kcomponents.inference import _sampling
 from kcomponents.tuning._reuse import structure
+from tests import keras_versions
+from tests.keras_own import takes_several_steps
 
 
 def built(**arguments):
@@ -373,6 +375,17 @@ def test_data_that_is_shorter_than_before_is_an_error():
         )
 
 
+def test_the_last_step_of_several_in_one_call_is_known():
+    together, seen = 2 if takes_several_steps() else 1, []
+    model, watching = small(), During()
+    model.compile("sgd", "mse", steps_per_execution=together)
+    watching.on_train_batch_end = lambda batch, logs: seen.append(
+        _keras.last_step(watching, batch)
+    )
+    fit(model, watching)
+    assert seen == [*range(together - 1, 6, together)]
+
+
 def test_metrics_are_built_from_a_batch():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", metrics=["mae"])
@@ -487,6 +500,18 @@ def extra_variables():
     return [keras.Variable([0.0], trainable=False)]
 
 
+def test_the_epoch_decides_the_order_of_arrays_only_where_keras_counts_it():
+    epochs = data_of_fit()
+    vars(epochs.data_adapter).pop("_epoch", None)
+    _keras.set_shuffles(epochs, 3)
+    assert _keras.shuffles_of(epochs) is None
+    epochs.data_adapter._epoch = 1
+    for number in (3, None):
+        _keras.set_shuffles(epochs, number)
+        assert _keras.shuffles_of(epochs) == 3
+    assert _keras.shuffles_of(fit_state.UNKNOWN) is None
+
+
 CHECKPOINT = (
     lambda: keras.callbacks.ModelCheckpoint("a.keras"),
     lambda callback: _keras.wait_for_hooks(running(callback)),
@@ -571,7 +596,7 @@ USES = {
 def says_lack_of(name, error):
     feature = NEEDED[name]
     lacks = f"`{name}`, which Keras {keras.__version__} does not have."
-    said = f"{feature.needs} {lacks} Use Keras 3.14 to 3.15, or {feature.instead}."
+    said = f"{feature.needs} {lacks} Use Keras {features.TESTED}, or {feature.instead}."
     return str(error.value) == said
 
 
@@ -583,7 +608,8 @@ def test_a_feature_says_which_name_it_lacks(name, monkeypatch):
         # Keras itself reads it there.
         config = thing.get_config()
         monkeypatch.setattr(type(thing), "get_config", lambda self: config)
-    remove(monkeypatch, thing, attribute)
+    for one in (name, *features.in_place_of(name)):
+        remove(monkeypatch, thing, one.rpartition(".")[2])
     with pytest.raises(MissingInKeras) as caught:
         use(thing)
     assert says_lack_of(name, caught)
@@ -758,8 +784,32 @@ for use in (lambda: models.is_plain(model), fit_state.global_seeds):
     assert second.startswith("`Resume` needs `seed_generator.GLOBAL_SEED_GENERATOR`")
 
 
+def test_the_page_says_what_the_installed_keras_lacks():
+    page = pathlib.Path(__file__).parents[1] / "docs" / "keras_versions.md"
+    found = keras_versions.row()
+    version = " ".join(found.split()[:3])
+    rows = page.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if row.startswith(version)]
+    if not kept:
+        pytest.skip(f"{page.name} has no row yet of Keras {keras.__version__}")
+    assert kept == [found], "see `python -m tests.keras_versions`"
+
+
+def test_a_name_that_keras_lacks_is_in_its_row(monkeypatch):
+    owners = keras_versions.owners_of_names()
+    monkeypatch.setattr(keras_versions, "owners_of_names", lambda: owners)
+    before = keras_versions.row()
+    remove(monkeypatch, owners["Layer"], "_remat_mode")
+    remove(monkeypatch, owners["Metric"], "_direction")
+    _, _, lacks, lost, _ = keras_versions.row().split("|")
+    assert "`Layer._remat_mode`, `Metric._direction`" in lacks
+    assert NEEDED["Layer._remat_mode"].needs in lost
+    assert OPTIONAL["Metric._direction"] in lost
+    assert "_remat_mode" not in before
+
+
 def test_each_private_name_has_its_line_in_a_table():
-    listed = {name.rpartition(".")[2] for name in [*NEEDED, *OPTIONAL]}
+    listed = {name.rpartition(".")[2] for name in [*NEEDED, *OPTIONAL, *IN_SOME]}
     tested = {*USES, *(f"Optimizer.{name}" for name in EXCLUSIONS)}
     assert {*tested, "fit.epoch_iterator"} == set(NEEDED)
     assert not set(NEEDED) & set(OPTIONAL)

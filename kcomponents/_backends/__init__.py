@@ -33,6 +33,8 @@
 - `keep_random_state()`: a context that restores the random state at its end: that of
   the backend, of `random` and of `numpy.random`.
 - `limit_memory(share)`: limit this process to a fraction of the memory of its GPU.
+- `may_stack_batches`: whether Keras may hand the batches of several steps to the train
+  function as one item.
 - `max_may_drop_nan`: whether a maximum over numbers and NaN may be a number.
 - `measured_together(statistics, waiting)`: the statistics of collected steps, with the
   steps on the first axis; `None` if no steps are collected.
@@ -70,8 +72,14 @@ if keras.backend.backend() == "tensorflow":
     from kcomponents._backends import tensorflow as backend
 elif keras.backend.backend() == "jax":
     from kcomponents._backends import jax as backend
-else:
+elif keras.backend.backend() == "torch":
     from kcomponents._backends import torch as backend
+else:
+    raise ImportError(
+        "kcomponents needs Keras with the backend tensorflow, jax or torch. Set the "
+        "environment variable KERAS_BACKEND to one of them before you import keras. "
+        f"Received: backend={keras.backend.backend()!r}"
+    )
 
 apply_if_finite = backend.apply_if_finite
 batch_iterator = backend.batch_iterator
@@ -89,6 +97,7 @@ fetch = backend.fetch
 fill = backend.fill
 inference = backend.inference
 limit_memory = backend.limit_memory
+may_stack_batches = backend.may_stack_batches
 max_may_drop_nan = backend.max_may_drop_nan
 measured_together = getattr(backend, "measured_together", None)
 on_first_replica = backend.on_first_replica

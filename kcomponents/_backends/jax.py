@@ -17,6 +17,7 @@ defers = False
 end_of_data = (StopIteration,)
 cheap_branches = False
 counts = "steps"
+may_stack_batches = True
 max_may_drop_nan = False
 worth_stacking = 4096
 trace_level = get_opaque_trace_state
@@ -154,7 +155,9 @@ def square_sums(tensors):
 
 def synchronize(model):
     """Copy the state that `fit` carries back into the model."""
-    model.jax_state_sync()
+    # A newer name of the same method.
+    sync = getattr(model, "state_sync", None) or model.jax_state_sync
+    sync()
 
 
 def replica():

@@ -12,6 +12,7 @@ defers = False
 end_of_data = (StopIteration, tf.errors.OutOfRangeError)
 cheap_branches = True
 counts = "steps"
+may_stack_batches = False
 max_may_drop_nan = True
 worth_stacking = 4096
 

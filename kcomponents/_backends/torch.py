@@ -14,6 +14,7 @@ defers = True
 end_of_data = ()
 cheap_branches = True
 counts = "calls"
+may_stack_batches = False
 max_may_drop_nan = False
 worth_stacking = 0
 

@@ -69,6 +69,18 @@ def without_variables(optimizer, variables):
         optimizer._variables[:] = before
 
 
+def record_shardings(model):
+    """Tell Keras on JAX how each variable of the state is spread over devices.
+
+    Before version 3.12, Keras lists that before `on_train_begin`, and forgets it in
+    `evaluate`.
+    """
+    record = getattr(model, "_record_training_state_sharding_spec", None)
+    # The variables have no values within an epoch of JAX.
+    if record is not None and getattr(model, "_jax_state_synced", True):
+        record()
+
+
 def extra_variables_of(model):
     """Return the extra variables of a model and of its optimizer."""
     generators = _seed_generators(model)

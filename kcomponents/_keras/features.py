@@ -1,7 +1,8 @@
 """The private names of Keras in use, and the features that need them.
 
 If a version of Keras lacks one of these names, only its features are lost: using them
-raises `MissingInKeras`. Names in `OPTIONAL` are done without.
+raises `MissingInKeras`. Names in `OPTIONAL` are done without. `docs/keras_versions.md`
+lists which names each version lacks.
 """
 
 import importlib
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import keras
 
-TESTED = "3.14 to 3.15"
+TESTED = "3.10 to 3.15"
 
 
 class Feature(NamedTuple):
@@ -121,6 +122,19 @@ OPTIONAL = {
     "stateless_scope.in_stateless_scope": "on JAX, the warning about a custom "
     "`train_step` whose loss cannot be measured",
 }
+# Names used only in some versions of Keras, and the one in `NEEDED` that others have in
+# their place; None if they do without.
+IN_SOME = {
+    # 3.10
+    "Callback._model": None,
+    # Before 3.12
+    "CallbackList._clear_futures": "CallbackList._flush_futures",
+    "JAXTrainer._record_training_state_sharding_spec": None,
+    # Before 3.13
+    "seed_generator.global_seed_generator": "seed_generator.GLOBAL_SEED_GENERATOR",
+    # From 3.16 on
+    "DataAdapter._epoch": None,
+}
 
 
 class MissingInKeras(RuntimeError):
@@ -138,10 +152,16 @@ def missing(name):
 
 def needed(owner, name):
     """Return the attribute for a name in `NEEDED`, or raise `MissingInKeras`."""
-    try:
-        return getattr(owner, name.rpartition(".")[2])
-    except AttributeError:
-        raise missing(name) from None
+    for known in (name, *in_place_of(name)):
+        attribute = known.rpartition(".")[2]
+        if hasattr(owner, attribute):
+            return getattr(owner, attribute)
+    raise missing(name)
+
+
+def in_place_of(name):
+    """Return the names that some versions of Keras have in the place of one."""
+    return [other for other, replaced in IN_SOME.items() if replaced == name]
 
 
 def module(name):

@@ -2,13 +2,21 @@
 
 import contextlib
 import inspect
+import math
 
+import keras
+import numpy as np
+
+from kcomponents import _backends
 from kcomponents._checks import fail
 from kcomponents._keras.callback_list import check_states
 from kcomponents._keras.features import missing, module, needed
 
 global_state = module("backend.common.global_state")
 seed_generator = module("random.seed_generator")
+# Of a call that does several steps, Keras 3.10 tells `on_train_batch_end` the first,
+# later versions the last one.
+FIRST_STEP_AT_END = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 11)
 # The data of a `fit` of Keras that has no `epoch_iterator`.
 UNKNOWN = object()
 
@@ -71,9 +79,10 @@ def reset_first_epoch(model):
 def draw_epoch(epochs):
     """Draw the batches of one epoch from the data of `fit`, as training does."""
     _check_iterator(epochs)
+    count, _ = _items_of_call(epochs)
     with epochs.catch_stop_iteration():
-        for _, _, data in epochs._enumerate_iterator():
-            _draw(epochs, data)
+        for *_, data in epochs._enumerate_iterator():
+            _draw(data, count)
 
 
 def skip_steps(epochs, steps, use_last):
@@ -87,15 +96,17 @@ def skip_steps(epochs, steps, use_last):
     def rest():
         del epochs._enumerate_iterator
         found, last = enumerate_all(), None
-        for begin, end, data in found:
-            if begin >= steps:
-                use_last(last)
-                yield begin, end, data
+        count, batches_in = _items_of_call(epochs)
+        # Keras 3.10 gives the first step of a call only, later versions also the last.
+        for *now, data in found:
+            if now[0] >= steps:
+                use_last(batches_in(last)[-1])
+                yield *now, data
                 break
             try:
-                last = _draw(epochs, data)
+                last = _draw(data, count)
             except StopIteration:
-                _fail_short(steps, begin)
+                _fail_short(steps, now[0])
         else:
             # No batch was left, or not one after those to skip.
             _fail_short(steps, "at most that")
@@ -122,19 +133,20 @@ def show_first_batches(epochs, read, iterator_over):
     def first():
         epochs.__dict__.pop("_enumerate_iterator", None)
         wanted = True
-        for begin, end, data in enumerate_all():
+        count, batches_in = _items_of_call(epochs)
+        for *now, data in enumerate_all():
             wanted = wanted and iterator_over([], data) is not None
             if not wanted:
-                yield begin, end, data
+                yield *now, data
                 continue
             drawn = []
-            for _ in range(epochs.steps_per_execution):
-                if (batch := next(data, None)) is None:
+            for _ in range(count):
+                if (item := next(data, None)) is None:
                     break
-                drawn.append(batch)
-                wanted = wanted and read(batch)
+                drawn.append(item)
+                wanted = wanted and all(read(batch) for batch in batches_in(item))
             # Without a batch, the train function itself meets the end of the data.
-            yield begin, end, iterator_over(drawn, data) if drawn else data
+            yield *now, iterator_over(drawn, data) if drawn else data
 
     epochs._enumerate_iterator = first
 
@@ -147,10 +159,61 @@ def _check_iterator(epochs):
     needed(epochs, "EpochIterator.steps_per_execution")
 
 
-def _draw(epochs, data):
-    for _ in range(epochs.steps_per_execution):
-        batch = next(data)
-    return batch
+def _draw(data, count):
+    for _ in range(count):
+        item = next(data)
+    return item
+
+
+def _items_of_call(epochs):
+    """Return how many items a call of the train function takes, and what is in one.
+
+    That is a function of an item which returns its batches.
+    """
+    count = epochs.steps_per_execution
+    if count > 1 and _backends.may_stack_batches and _stacks_batches(epochs):
+        return 1, _unstacked
+    return count, lambda item: [item]
+
+
+def _stacks_batches(epochs):
+    """Return whether the batches of several steps come as one item.
+
+    Some versions of Keras do this, so other data are drawn in the same way.
+    """
+    distribution = keras.distribution.distribution()
+    mesh = (1,) if distribution is None else distribution.device_mesh.shape
+    size, count = math.prod(mesh), epochs.steps_per_execution
+    x = np.zeros((size * count, 1), "float32")
+    trial = type(epochs)(x=x, batch_size=size, steps_per_execution=count)
+    *_, items = next(trial._enumerate_iterator())
+    [leaf] = keras.tree.flatten(next(items))
+    return len(leaf.shape) > x.ndim
+
+
+def _unstacked(item):
+    """Return the batches in an item: a stack of them, or a list with its own class."""
+    if isinstance(item, list) and type(item) is not list:
+        return list(item)
+    leaves = [leaf for leaf in keras.tree.flatten(item) if leaf is not None]
+
+    def batch(number):
+        return keras.tree.map_structure(
+            lambda leaf: None if leaf is None else leaf[number], item
+        )
+
+    return [batch(number) for number in range(leaves[0].shape[0])]
+
+
+def shuffles_of(epochs):
+    """Return the number from which Keras shuffles an epoch of arrays, or None."""
+    return getattr(getattr(epochs, "data_adapter", None), "_epoch", None)
+
+
+def set_shuffles(epochs, number):
+    """Shuffle the next epoch of arrays as `number` says, where Keras has such one."""
+    if number is not None and shuffles_of(epochs) is not None:
+        epochs.data_adapter._epoch = number
 
 
 def build_metrics(model, batch):
@@ -166,15 +229,36 @@ def wait_for_hooks(running):
         flush()
 
 
+def last_step(callback, batch):
+    """Return the last step before `on_train_batch_end(batch)` of a callback."""
+    if not FIRST_STEP_AT_END:
+        return batch
+    # Not `callback.model`, which copies the state back into the model on JAX.
+    return batch + callback._model.steps_per_execution - 1
+
+
 def global_seed():
     """Return the seed of `keras.utils.set_random_seed`, or None if it is unknown."""
     read = getattr(global_state, "get_global_attribute", None)
     return None if read is None else read("global_random_seed")
 
 
+def _name_of_global_seeds():
+    """Return the name of the global random generator, or None if it is unknown."""
+    name = getattr(seed_generator, "GLOBAL_SEED_GENERATOR", None)
+    if name is not None:
+        return name
+    # Before Keras 3.13, the name only stands in the function that reads it.
+    reader = getattr(seed_generator, "global_seed_generator", None)
+    known = getattr(getattr(reader, "__code__", None), "co_consts", ())
+    return "global_seed_generator" if "global_seed_generator" in known else None
+
+
 def global_seeds():
     """Return the state of the global random generator as a variable, or None."""
-    name = needed(seed_generator, "seed_generator.GLOBAL_SEED_GENERATOR")
+    name = _name_of_global_seeds()
+    if name is None:
+        raise missing("seed_generator.GLOBAL_SEED_GENERATOR")
     generator = needed(global_state, "global_state.get_global_attribute")(name)
     return None if generator is None else generator.state
 
@@ -185,7 +269,7 @@ def without_new_global_seeds():
 
     Keras makes it at the first draw without a seed, from a number of `random`.
     """
-    name = getattr(seed_generator, "GLOBAL_SEED_GENERATOR", None)
+    name = _name_of_global_seeds()
     read = getattr(global_state, "get_global_attribute", None)
     write = getattr(global_state, "set_global_attribute", None)
     known = name is not None and read is not None and write is not None

@@ -2,6 +2,7 @@
 
 import keras
 
+from kcomponents import _backends
 from kcomponents._keras.extra_variables import ExtraVariable
 from kcomponents._keras.features import module, needed
 
@@ -30,7 +31,7 @@ def compile_arguments_for_reuse(model):
 
     Raises for each name that reuse needs later: then the model is not reused.
     """
-    needed(model, f"Model.{SYMBOLIC_BUILD}")
+    needed(model, "Model._symbolic_build")
     needed(model, "Model._initial_epoch")
     needed(keras.layers.SpatialDropout1D, "SpatialDropout._get_noise_shape")
     return dict(needed(model, "Model._compile_config").config)
@@ -52,24 +53,29 @@ def spatial_noise_shape(layer, inputs):
     return needed(layer, "SpatialDropout._get_noise_shape")(inputs)
 
 
-# The method that some backends call at the start of `fit`.
-SYMBOLIC_BUILD = "_symbolic_build"
+# Methods that `fit` may call first: the first one in Keras that looks at a batch only
+# if something is unbuilt.
+BUILDS = ("_maybe_symbolic_build", "_symbolic_build")
 
 
 def draw_first_batch(model):
     """Make the next `fit` draw a batch before training, as the first `fit` does.
 
-    This batch uses random numbers that shuffle the data.
+    This batch may use random numbers that shuffle the data.
     """
-    build = getattr(type(model), SYMBOLIC_BUILD)
+    if _backends.builds_optimizer_in_step:
+        # The first `fit` draws none either.
+        return
+    name = next(name for name in BUILDS if hasattr(type(model), name))
+    build = getattr(type(model), name)
 
     def draw_and_build(iterator=None, data_batch=None):
-        del model.__dict__[SYMBOLIC_BUILD]
-        for _, _, data in iterator or ():
+        del model.__dict__[name]
+        for *_, data in iterator or ():
             if not isinstance(data, (list, tuple)):
                 next(data)
             break
         build(model, iterator=iterator, data_batch=data_batch)
 
     # Not with `__setattr__`, which tracks it on some backends.
-    model.__dict__[SYMBOLIC_BUILD] = draw_and_build
+    model.__dict__[name] = draw_and_build

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import types
 import weakref
 
 import keras
@@ -28,6 +29,8 @@ PARTS = {
     3: ("trainable_variables", "non_trainable_variables", "metrics_variables"),
 }
 PRIVATE = "_get_jax_state", "_jax_state_synced", "_make_function"
+# The variables of a train function of Keras that are compiled: one step, and several.
+COMPILED = ("step_function", "multi_step_fn")
 
 
 def keep_step_state(model, covers):
@@ -177,10 +180,8 @@ class CarriedState(StepState):
         return get_state
 
     def _cover_function(self, original):
-        def make(step_function, concatenate_outputs=False):
-            if not concatenate_outputs:
-                step_function = self._kept(step_function)
-            return original(step_function, concatenate_outputs)
+        def make(*args, **kwargs):
+            return self._with_kept_steps(original(*args, **kwargs))
 
         return make
 
@@ -192,7 +193,8 @@ class CarriedState(StepState):
                 # handler can raise there, when the memory of the old state is gone.
                 kept.extend(map(step_function, [state], [data]))
             finally:
-                if kept:
+                # The state of a prediction has other parts; nothing in it changes.
+                if kept and len(state) in PARTS:
                     self._keep(PARTS[len(state)], kept[0][1])
             return kept[0]
 
@@ -211,14 +213,26 @@ class CarriedState(StepState):
         return self._with_kept_steps(super()._test_function())
 
     def _with_kept_steps(self, function):
-        """Return a function of Keras with the same compiled step, whose state is kept.
+        """Return a function of Keras with the same compiled steps, whose state is kept.
 
         A step that was compiled anew would have to be compiled again for the next
-        `fit`.
+        `fit`. Where Keras compiles several steps into one, both are kept.
         """
-        compiled = _step_function(function)
-        # This method is covered.
-        return function if compiled is None else self.model()._make_function(compiled)
+        code = getattr(function, "__code__", None)
+        if code is None or not set(COMPILED) & set(code.co_freevars):
+            return function
+        if not function.__module__.startswith("keras.src."):
+            return function
+        cells = [
+            types.CellType(self._kept(cell.cell_contents))
+            if name in COMPILED and callable(cell.cell_contents)
+            else cell
+            for name, cell in zip(code.co_freevars, function.__closure__, strict=True)
+        ]
+        name, defaults = function.__name__, function.__defaults__
+        return types.FunctionType(
+            code, function.__globals__, name, defaults, tuple(cells)
+        )
 
     def end(self, error=None):
         """Give the variables of the model the values that were kept last."""
@@ -232,14 +246,4 @@ class CarriedState(StepState):
             if error is not None:
                 error.add_note(LOST)
             return
-        model.jax_state_sync()
-
-
-def _step_function(function):
-    """Return the step that a train function of Keras calls, or None for another one."""
-    code = getattr(function, "__code__", None)
-    if code is None or "JAXTrainer." not in function.__qualname__:
-        return None
-    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-    cell = cells.get("step_function")
-    return None if cell is None else cell.cell_contents
+        _backends.synchronize(model)

@@ -74,6 +74,7 @@ class MidEpochValidation:
                 x, y, sample_weight=weight, verbose=0, return_dict=True, **self._options
             )
         assign_all(changed, values)
+        _keras.record_shardings(model)
         _backends.set_training_mode(model)
         return validated
 

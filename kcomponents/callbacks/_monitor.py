@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from kcomponents import _console
 from kcomponents._checks import boolean, fail, number, positive_int
-from kcomponents._keras import unscaled_optimizer
+from kcomponents._keras import last_step, unscaled_optimizer
 from kcomponents._keras.optimizers import iterations_of
 from kcomponents._text import table
 from kcomponents.callbacks._observer import Observer
@@ -114,7 +114,7 @@ class Monitor(Observer, abc.ABC):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Read the probe if `every` steps have passed."""
-        self._batches = max(self._batches, batch + 1)
+        self._batches = max(self._batches, last_step(self, batch) + 1)
         if self.every is None or self._steps_due() < self._next_reading:
             return
         self._next_reading = self._steps_due() + self.every

@@ -172,6 +172,10 @@ def check_state(state, path, steps):
         fail(rule, path=path, randoms=len(state["randoms"]))
     for place, randoms in enumerate(state["randoms"]):
         check_random_state(randoms, path, f"randoms[{place}]")
+        shuffles = randoms.get("shuffles", 0)
+        if type(shuffles) is not int or shuffles < 0:
+            rule = "`shuffles` must be an integer of at least 0."
+            fail(rule, path=path, shuffles=shuffles)
 
 
 # Callbacks

@@ -71,7 +71,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             before training starts. With several monitors, one mode for all or a list
             of modes. Defaults to `"auto"`.
         baseline: Float. The count of `patience` restarts only if an improved score is
-            also better than this value. Defaults to `None`.
+            also better than this value, as in Keras up to 3.15; later versions restart
+            it at any improvement. Defaults to `None`.
         restore_best_weights: Boolean, whether to restore the best state of the model.
             Defaults to `False`.
         start_from_epoch: Integer, number of epochs at the start whose scores are
@@ -430,7 +431,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self.restore(model)
 
     def _after_batch(self, batch, logs=None):
-        if self._validation.is_due(batch) and not self.model.stop_training:
+        due = self._validation.is_due(_keras.last_step(self, batch))
+        if due and not self.model.stop_training:
             self._check_logs(self._validation.logs(self.model, logs or {}))
 
     def _check_logs(self, logs):

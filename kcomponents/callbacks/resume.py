@@ -269,7 +269,7 @@ class Resume(keras.callbacks.Callback):
             # Another batch came, so the pending state is not at the end of an epoch.
             self._files.write_or_warn(self._pending_state)
             self._pending_state = None
-        self._step = batch + 1
+        self._step = _keras.last_step(self, batch) + 1
         if self._step - self._saved_at < self.save_freq or self.model.stop_training:
             return
         self._saved_at, steps = self._step, self.params["steps"]
@@ -363,6 +363,7 @@ class DataReplay:
         """
         self._at_epoch_start, now = random_states
         set_random_state(self._at_epoch_start)
+        _keras.set_shuffles(self._epochs, self._at_epoch_start.get("shuffles"))
         if not steps:
             return
         if self._epochs is None:
@@ -377,7 +378,9 @@ class DataReplay:
 
     def start_epoch(self):
         """Store the random state at the start of an epoch."""
-        self._at_epoch_start = random_state()
+        shuffles = _keras.shuffles_of(self._epochs)
+        also = {} if shuffles is None else {"shuffles": shuffles}
+        self._at_epoch_start = {**random_state(), **also}
 
     def get_state(self):
         """Return the random states at the start of the epoch and now."""

@@ -102,7 +102,9 @@ class FusedMaxout(keras.layers.Layer):
         self, mode: str | None = None, type_check: bool = True, config: Any = None
     ) -> None:
         """Quantize the kernel, like `Dense.quantize`."""
-        self.linear.quantize(mode, type_check=type_check, config=config)
+        # Keras before 3.12 does not know this argument.
+        options = {} if config is None else {"config": config}
+        self.linear.quantize(mode, type_check=type_check, **options)
 
     def quantized_call(self, *args, **kwargs):
         # A loaded quantized layer has a quantized dtype policy, so Keras calls this

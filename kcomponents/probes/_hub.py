@@ -222,6 +222,7 @@ class _ExtraVariables:
         if self._optimizer is not None:
             _keras.remove_from_optimizer(self._optimizer, self._in_optimizer)
             _keras.add_to_optimizer(self._optimizer, in_optimizer)
+        _keras.record_shardings(self._model())
         self._in_optimizer, self._in_model = in_optimizer, in_model
 
     def _cover_store(self, original):

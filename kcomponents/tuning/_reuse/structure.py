@@ -15,7 +15,7 @@ import numpy as np
 from kcomponents import _keras
 from kcomponents._backends.model_reuse import can_reuse
 from kcomponents._keras.model_reuse import (
-    SYMBOLIC_BUILD,
+    BUILDS,
     compile_arguments_for_reuse,
     own_variables,
     rematerializes,
@@ -120,7 +120,7 @@ def _layer(layer, cached, seen):
     need(cached or not reads_variable(layer))
     need(overridden(layer, _OWN) <= _own_overrides(layer, cached))
     formula, public = FORMULAS.get(cls), {}
-    known = _OWN | _STEPS | {SYMBOLIC_BUILD}
+    known = _OWN | _STEPS | set(BUILDS)
     for name, value in vars(layer).items():
         if isinstance(value, _FUNCTIONS) and name not in known:
             qualified_name(value)
@@ -141,7 +141,7 @@ def _layer(layer, cached, seen):
 
 def _own_overrides(layer, cached):
     """Return the methods of a layer that this package overrides."""
-    own = {SYMBOLIC_BUILD} if cached else set()
+    own = set(BUILDS) if cached else set()
     return own | ({"call"} if type(vars(layer).get("call")) is FormulaCall else set())
 
 
