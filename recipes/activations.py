@@ -27,7 +27,7 @@ import time
 
 import keras
 import numpy as np
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import compiled, gradients, outputs
 from lib.picture import points
 from lib.run import Recipe, in_order, one, rows_by
@@ -87,7 +87,8 @@ def _timed(model, x, y, batch_size):
         on_train_batch_begin=lambda batch, logs: ticks.append(time.perf_counter()),
         on_train_batch_end=lambda batch, logs: ticks.append(time.perf_counter()),
     )
-    logs = model.fit(x, y, batch_size=batch_size, verbose=0, callbacks=[clock]).history
+    data = Shuffled(x, y, batch_size)
+    logs = model.fit(data, verbose=0, callbacks=[clock]).history
     return logs["loss"][0], np.median(np.subtract(ticks[1::2], ticks[::2]))
 
 

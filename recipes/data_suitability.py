@@ -23,7 +23,7 @@ import itertools
 import keras
 import numpy as np
 from keras.layers import Conv2D, Dense, Flatten, MaxPooling2D
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS
 from lib.run import Recipe, by, chosen, one, spread
@@ -70,7 +70,7 @@ def measure(args, seed):
         found = {"set": name, "said": said or "nothing", "notes": list(notes)}
         for kind in NETS:
             model = net(kind, x.shape[1:])
-            model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+            model.fit(Shuffled(x, y, 100), epochs=epochs, verbose=0)
             found[f"{kind}_train"] = accuracy(model, x, y)
             found[f"{kind}_val"] = accuracy(model, *held)
         lead = found["convolutional_val"] - found["dense_val"]

@@ -21,7 +21,7 @@ et al., "Delving deep into rectifiers", https://arxiv.org/abs/1502.01852.
 import keras
 import numpy as np
 from keras.optimizers import Adagrad, Adam
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS
 from lib.run import Recipe, by, one, rows_by
@@ -59,7 +59,8 @@ def net(depth, width, activation, bias):
 def train(case, model, optimizer, x, y, epochs):
     """Train a network; return its accuracy and its share of dead units."""
     compiled(model, optimizer)
-    logs = model.fit(x, y, 100, epochs, 0, callbacks=[DeadReLUMonitor()]).history
+    options = {"epochs": epochs, "verbose": 0, "callbacks": [DeadReLUMonitor()]}
+    logs = model.fit(Shuffled(x, y, 100), **options).history
     dead, reached = logs["dead_relu"][-1], accuracy(model, x, y)
     return {"case": case, "dead": dead, "train_accuracy": reached}
 

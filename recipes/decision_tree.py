@@ -25,7 +25,7 @@ import logging
 
 import numpy as np
 from keras import Sequential, layers, optimizers
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import compiled
 from lib.picture import COLORS
 from lib.run import Recipe, chosen, spread
@@ -90,12 +90,13 @@ def _hidden(kind):
 
 def treat(given, train, held):
     """Train; return the verdict, both accuracies and the suggested remedies."""
-    model, doctor = net(given, train[0]), TrainingDoctor()
+    model, doctor = net(given, train[0]), TrainingDoctor(data=train)
     watching = [doctor]
     if given["early_stopping"]:
         watching.append(EarlyStopping(patience=5, restore_best_weights=True))
-    fit = {"epochs": given["epochs"], "batch_size": 50, "validation_batch_size": 1000}
-    model.fit(*train, validation_data=held, verbose=0, callbacks=watching, **fit)
+    fit = {"epochs": given["epochs"], "validation_batch_size": 1000, "verbose": 0}
+    data = Shuffled(*train, 50)
+    model.fit(data, validation_data=held, callbacks=watching, **fit)
     reached = [model.evaluate(*data, 1000, verbose=0)[1] for data in (train, held)]
     remedies = [r for finding in doctor.diagnosis.findings for r in finding.remedies]
     changes = [(r.setting, value) for r in remedies for value in r.values]

@@ -17,7 +17,7 @@ Goodfellow et al., "Maxout networks", 2013, https://arxiv.org/abs/1302.4389.
 """
 
 import keras
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS, medians
 from lib.run import Recipe, by, chosen, spread
@@ -48,7 +48,7 @@ def measure(args, seed):
     for kind in KINDS:
         for depth in (2, 3) if args.quick else (2, 4, 6):
             model = net(kind, depth, width, 0.05)
-            model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+            model.fit(Shuffled(x, y, 100), epochs=epochs, verbose=0)
             reached = accuracy(model, x, y)
             yield {"kind": kind, "depth": depth, "train_accuracy": reached}
 

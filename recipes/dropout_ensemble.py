@@ -23,7 +23,7 @@ import itertools
 
 import keras
 import numpy as np
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import compiled
 from lib.picture import COLORS, medians
 from lib.run import Recipe, by, chosen, one, rows_by
@@ -95,7 +95,7 @@ def net(kind, width, dropped, data, epochs):
         model.add(keras.layers.Dropout(0.5))
     model.add(keras.layers.Dense(10))
     compiled(model, keras.optimizers.Adam(1e-3))
-    model.fit(*data, batch_size=100, epochs=epochs, verbose=0)
+    model.fit(Shuffled(*data, 100), epochs=epochs, verbose=0)
     return model
 
 

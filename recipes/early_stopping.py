@@ -22,7 +22,7 @@ Source: Prechelt, "Early stopping - but when?", https://doi.org/10.1007/3-540-49
 
 import keras
 import numpy as np
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import compiled
 from lib.picture import COLORS, MARKS, STYLES
 from lib.run import Recipe, by, spread
@@ -82,7 +82,8 @@ def record(model, x, y, epochs, seed):
             curve.append(float(value))
 
     looking = keras.callbacks.LambdaCallback(on_epoch_end=look)
-    model.fit(x[:half], y[:half], 50, epochs, verbose=0, callbacks=[looking])
+    shuffled = Shuffled(x[:half], y[:half], 50)
+    model.fit(shuffled, epochs=epochs, verbose=0, callbacks=[looking])
     return losses
 
 

@@ -21,7 +21,7 @@ Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural netwo
 """
 
 import keras
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import curves
 from lib.run import Recipe, in_order, rows_by
@@ -70,7 +70,7 @@ def measure(args, seed):
         if rescue == "greedy pretraining":
             pretrain(model, x, epochs // 2)
         compiled(model, keras.optimizers.SGD(0.05))
-        curve = model.fit(x, y, batch_size=100, epochs=epochs, verbose=0).history
+        curve = model.fit(Shuffled(x, y, 100), epochs=epochs, verbose=0).history
         found = {"rescue": rescue, "train_accuracy": accuracy(model, x, y)}
         yield found | {"curve": curve["accuracy"]}
 

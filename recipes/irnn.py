@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import STEPS
 from lib.picture import curves
 from lib.run import Recipe, chosen, in_order, rows_by
@@ -125,7 +125,7 @@ def measure(args, seed):
     for kind in KINDS:
         epochs, (x, y) = lessons(args, seed)
         model = net(kind, args, x.shape[1:])
-        logs = [model.fit(*e, batch_size=BATCH, verbose=0).history for e in epochs]
+        logs = [model.fit(Shuffled(*e, BATCH), verbose=0).history for e in epochs]
         error = model.evaluate(x, y, batch_size=500, verbose=0)[1]
         found = {"task": args.task, "steps": x.shape[1], "kind": kind, "error": error}
         yield found | {"curve": [log["error"][0] for log in logs]}

@@ -22,7 +22,7 @@ algorithms", 2014, https://web.stanford.edu/~boyd/papers/prox_algs.html, section
 
 import keras
 import numpy as np
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS, STYLES
 from lib.run import Recipe, chosen, rows_by
@@ -71,7 +71,7 @@ def measure(args, seed):
     epochs, width = (1, 16) if args.quick else (args.epochs, 128)
     for kind, options in REGULARIZERS.items():
         model = net(width, epochs * len(x) // 100, **options)
-        model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+        model.fit(Shuffled(x, y, 100), epochs=epochs, verbose=0)
         kernels = [layer.get_weights()[0] for layer in model.layers]
         kernels[0] = kernels[0][x.std(0) > 0.05]  # Without border pixels.
         sizes = np.abs(np.concatenate([kernel.ravel() for kernel in kernels]))

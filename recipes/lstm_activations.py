@@ -21,6 +21,7 @@ them, so there is no figure to compare with.
 
 import keras
 import numpy as np
+from lib.data import Shuffled
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS, points
 from lib.run import Recipe, in_order, rows_by
@@ -58,7 +59,7 @@ def measure(args, seed):
     x, x_test = (np.repeat(part[:, :steps], args.repeat, 1) for part in (x, x_test))
     for kind in (USUAL, STATES[0], GATES[0]) if args.quick else KINDS:
         model = net(kind, units, x.shape[1:], int(max(y.max(), y_test.max())) + 1)
-        seen = model.fit(x, y, batch_size=30, epochs=epochs, verbose=0).history
+        seen = model.fit(Shuffled(x, y, 30), epochs=epochs, verbose=0).history
         found = {"kind": kind, "test_accuracy": accuracy(model, x_test, y_test)}
         yield found | {"curve": seen["loss"], "train_loss": seen["loss"][-1]}
 

@@ -19,7 +19,7 @@ Srivastava et al., "Dropout", table 2, https://jmlr.org/papers/v15/srivastava14a
 """
 
 import keras
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import compiled
 from lib.picture import curves, looks
 from lib.run import Recipe, by, chosen, in_order, one, rows_by
@@ -75,10 +75,11 @@ def measure(args, seed):
     """Train each network; the last epoch counts, not the best."""
     (x, y), validation = images(args.data)
     units, epochs = (8, 1) if args.quick else (args.units, args.epochs)
-    fit = {"epochs": epochs, "batch_size": 100, "validation_batch_size": 500}
+    fit = {"epochs": epochs, "validation_batch_size": 500, "verbose": 0}
     for kind in RATES:
         model = net(kind, units, epochs * -(-len(x) // 100))
-        found = model.fit(x, y, validation_data=validation, verbose=0, **fit).history
+        data = Shuffled(x, y, 100)
+        found = model.fit(data, validation_data=validation, **fit).history
         errors = [1 - accuracy for accuracy in found["val_accuracy"]]
         result = {"kind": kind, "parameters": model.count_params()}
         result |= {"train_accuracy": found["accuracy"][-1], "error": errors[-1]}

@@ -21,6 +21,7 @@ figure 1 and section 4.
 
 import keras
 import numpy as np
+from lib.data import Shuffled
 from lib.nets import STEPS
 from lib.picture import COLORS
 from lib.run import Recipe, by, chosen, one, spread
@@ -97,11 +98,12 @@ def net(optimizer, steps):
     return model
 
 
-def learned(model, x, add=0.0, **fit):
+def learned(model, x, add=0.0, batch_size=1, epochs=1):
     """Train on the targets; return the lines of each group before and after."""
     wanted = [np.repeat(TARGETS[name](x), UNITS, 1) for name, _ in GROUPS]
     before = lines(model, UNITS)
-    model.fit(x, np.concatenate(wanted, 1).astype("float32") + add, verbose=0, **fit)
+    y = np.concatenate(wanted, 1).astype("float32") + add
+    model.fit(Shuffled(x, y, batch_size), epochs=epochs, verbose=0)
     return zip(GROUPS, before, lines(model, UNITS), strict=True)
 
 

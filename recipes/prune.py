@@ -21,7 +21,7 @@ al., "Group sparse regularization", https://arxiv.org/abs/1607.00485.
 
 import keras
 import numpy as np
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS, STYLES
 from lib.run import Recipe, chosen, one, rows_by
@@ -68,7 +68,7 @@ def measure(args, seed):
     x, y = (x[:1000], y[:1000]) if args.quick else (x, y)
     for kind in KINDS:
         model = net(kind, x.shape[1], width)
-        model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+        model.fit(Shuffled(x, y, 100), epochs=epochs, verbose=0)
         small = prune(model, x, batch_size=1000)
         norms = np.linalg.norm(model.layers[0].get_weights()[0], axis=0)
         result = {
@@ -80,7 +80,7 @@ def measure(args, seed):
             "left_accuracy": accuracy(small, *held),
             "norms": np.sort(norms)[::-1].tolist(),
         }
-        small.fit(x, y, batch_size=100, epochs=min(epochs, 3), verbose=0)
+        small.fit(Shuffled(x, y, 100), epochs=min(epochs, 3), verbose=0)
         yield result | {"trained_on": accuracy(small, *held)}
 
 

@@ -18,7 +18,7 @@ import pathlib
 import time
 
 import keras
-from lib.data import images
+from lib.data import Shuffled, images
 from matplotlib.figure import Figure
 
 import kcomponents
@@ -75,12 +75,11 @@ def train(name, data, args):
     model.build((None, *x.shape[1:]))
     kernels = {"first": model.layers[0].kernel, "last": model.layers[-1].kernel}
     stopper = EarlyStopping(patience=args.patience, restore_best_weights=True)
-    watching, doctor = GradientNormLogger(per_variable=True), TrainingDoctor()
+    watching = GradientNormLogger(per_variable=True)
+    doctor = TrainingDoctor(data=(x, y))
     begin = time.perf_counter()
     history = model.fit(
-        x,
-        y,
-        batch_size=100,
+        Shuffled(x, y, 100),
         epochs=args.epochs,
         validation_data=validation,
         verbose=0,

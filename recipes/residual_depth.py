@@ -19,7 +19,7 @@ deep residual networks", 2016, https://arxiv.org/abs/1603.05027, table 2.
 """
 
 import keras
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import accuracy, compiled
 from lib.picture import COLORS, medians
 from lib.run import Recipe, by, chosen, spread
@@ -56,7 +56,7 @@ def measure(args, seed):
     for kind in BLOCKS:
         for depth in depths:
             model = net(kind, depth, width)
-            model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+            model.fit(Shuffled(x, y, 100), epochs=epochs, verbose=0)
             found = {"kind": kind, "depth": depth}
             for key, data in zip(ERRORS.values(), [(x, y), validation], strict=True):
                 found[key] = 1 - accuracy(model, *data)

@@ -22,7 +22,7 @@ import logging
 
 import keras
 import numpy as np
-from lib.data import images
+from lib.data import Shuffled, images
 from lib.nets import compiled, gradients, steepest
 from lib.picture import looks, medians
 from lib.run import Recipe, by, chosen, spread
@@ -49,9 +49,9 @@ def net(kind, depth, width):
 
 def finding(model, x, y):
     """Train a network; return the doctor's first finding, else its verdict."""
-    doctor = TrainingDoctor()
+    doctor = TrainingDoctor(data=(x, y))
     compiled(model, keras.optimizers.SGD(0.05))
-    model.fit(x, y, batch_size=100, epochs=2, verbose=0, callbacks=[doctor])
+    model.fit(Shuffled(x, y, 100), epochs=2, verbose=0, callbacks=[doctor])
     rules = [found.label for found in doctor.diagnosis.findings]
     return rules[0] if rules else doctor.diagnosis.verdict
 

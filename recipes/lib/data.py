@@ -1,4 +1,4 @@
-"""Real images for the recipes: shipped, from `keras.datasets`, or from your file."""
+"""Data for the recipes: real images, and batches in another order in each epoch."""
 
 import pathlib
 
@@ -61,3 +61,35 @@ def _prepared(x, y):
     if not np.isfinite(x).all():
         raise ValueError("The images must be finite. Received: NaN or infinite pixels.")
     return x / max(float(x.max()), 1e-6), np.asarray(y, "int32")
+
+
+class Shuffled(keras.utils.PyDataset):
+    """Batches of arrays, in another order in each epoch and for each seed.
+
+    After `keras.utils.set_random_seed`, the order in which Keras itself shuffles arrays
+    may be the same in each epoch, or for each seed. This one is drawn from NumPy's
+    generator, which `set_random_seed` seeds.
+
+    Args:
+        x: Array, inputs.
+        y: Array, targets.
+        batch_size: Int, samples per batch.
+    """
+
+    def __init__(self, x, y, batch_size):
+        super().__init__()
+        self.x, self.y, self.batch_size = x, y, batch_size
+        self._generator = np.random.default_rng(np.random.randint(2**31))
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index):
+        first = index * self.batch_size
+        rows = self._order[first : first + self.batch_size]
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_end(self):
+        """Draw the order of the next epoch."""
+        self._order = self._generator.permutation(len(self.x))

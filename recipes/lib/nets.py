@@ -7,8 +7,10 @@ import numpy as np
 
 from kcomponents import activations
 from kcomponents.callbacks import GradientNormLogger
+from lib.data import Shuffled
 
-# Steps in one call, which costs less and trains alike. PyTorch has no such way.
+# Steps in one call, which costs less and trains alike. Not every Keras has this on
+# PyTorch.
 STEPS = 1 if keras.backend.backend() == "torch" else 20
 
 
@@ -36,7 +38,8 @@ def gradients(model, rate, x, y, batch_size):
     sgd = keras.optimizers.SGD(rate)
     compiled(model, sgd, run_eagerly=True, steps_per_execution=1)
     log = GradientNormLogger(per_variable=True)
-    found = model.fit(x, y, batch_size=batch_size, verbose=0, callbacks=[log]).history
+    data = Shuffled(x, y, batch_size)
+    found = model.fit(data, verbose=0, callbacks=[log]).history
     kernels = [layer.kernel for layer in model.layers[:-1:2]]
     return [
         found[f"grad_norm/{k.path}"][0] / math.prod(k.shape) ** 0.5 for k in kernels

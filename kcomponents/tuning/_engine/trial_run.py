@@ -1,5 +1,6 @@
 """One trial: draw its values, build a model, train and judge it, store the outcome."""
 
+import contextlib
 import copy
 import functools
 import math
@@ -11,6 +12,7 @@ import psutil
 from keras_tuner.engine.trial import Trial
 
 from kcomponents import _backends
+from kcomponents.tuning._engine.data_order import other_order
 from kcomponents.tuning._engine.outcome import Outcome, message_of, reason_of
 from kcomponents.tuning._engine.trial_doctor import TrialDoctor
 from kcomponents.tuning._storage.identity import versions
@@ -97,11 +99,18 @@ class TrialRun:
             # Last, because the user's callbacks may add to the logs.
             each = [*copy.deepcopy(callbacks), callback]
             fit = self.tuner.hypermodel.fit
-            results.append(fit(hp, self.model, *args, callbacks=each, **kwargs))
+            with self._data_order(execution, seed):
+                results.append(fit(hp, self.model, *args, callbacks=each, **kwargs))
             if callback.reason is not None:
                 break
         self.tuner.oracle.update_space(hp)
         return results
+
+    def _data_order(self, execution, seed):
+        """Return a context with another order of the data for all but the first run."""
+        if execution == 0 and self.trial.user_attrs["kind"] != "repeat":
+            return contextlib.nullcontext()
+        return other_order(self.model, seed)
 
     def _build(self, hp):
         """Return a new model, or a compiled one of the same structure."""
