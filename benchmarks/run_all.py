@@ -58,7 +58,8 @@ What the parts cost beside plain Keras, or beside the peer: ratios, each measure
 pairs in one run, so that the machine's drift falls on both sides. Below 1 is faster or
 smaller, unless a row says otherwise. A bound is the one that the benchmark holds itself
 to: beyond it, it says so and exits with 1. `tox -e benchmarks` runs all of them and
-writes this page; the command above a table runs that one. No run is on a GPU.
+writes this page; the command above a table runs that one. No run is on a GPU, which
+has [a page of its own](gpu.md).
 """
 
 
