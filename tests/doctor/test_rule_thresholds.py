@@ -1,0 +1,798 @@
+"""Each number in a rule: what the rule says just below it and just above it."""
+
+import math
+
+import pytest
+
+from kcomponents.doctor import examine
+from kcomponents.record import Reading
+from tests.doctor.cases import INPUT, KERNELS, OUTPUT, STUCK, record
+
+pytestmark = pytest.mark.any_backend
+
+TARGET = OUTPUT + "target__"
+LAYER = "layers__0__"
+
+
+def finding(label, made, rule=None):
+    """Return the finding of a rule with this label, None without one."""
+    found = [f for f in examine(made, rules=[rule or label]).findings]
+    assert all(f.label == label for f in found)
+    return found[0] if found else None
+
+
+def severity(label, made, rule=None):
+    found = finding(label, made, rule)
+    return found and found.severity
+
+
+def says(words, label, made, rule=None):
+    """Return whether a finding has a sentence with these words."""
+    found = finding(label, made, rule)
+    return found is not None and any(words in sentence for sentence in found.evidence)
+
+
+# Layers
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.5, None), (0.51, "medium"), (0.8, "medium"), (0.81, "high")],
+)
+def test_dead_units_count_above_half_of_a_layer(share, expected):
+    made = record(STUCK, {"dead_units": {"first": share}})
+    assert severity("dead_relu", made) == expected
+
+
+@pytest.mark.parametrize(("first", "told"), [(0.71, False), (0.69, True)])
+def test_units_that_died_in_training_are_told(first, told):
+    made = record(STUCK, {"dead_units": {"first": 0.9}})
+    made.readings[0].values["dead_units"] = {"first": first, "second": 0.0}
+    assert says("In the first epoch", "dead_relu", made) == told
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.5, None), (0.51, "medium"), (0.75, "medium"), (0.76, "high")],
+)
+def test_saturated_outputs_count_above_half_of_a_layer(share, expected):
+    made = record(STUCK, {"saturated": {"first": share}})
+    assert severity("saturated_activation", made) == expected
+
+
+def of_weights(**facts):
+    changes = {f"initial__second/kernel__{name}": v for name, v in facts.items()}
+    return severity("bad_initialization", record(STUCK, **changes))
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        # The size of 16 inputs times the weights: 4 * sqrt(mean² + deviation²).
+        ({"std": 1.24}, None),
+        ({"std": 1.26}, "high"),
+        ({"std": 0.0076}, None),
+        ({"std": 0.0074}, "high"),
+        ({"std": 0.0}, None),
+        # Of one sign: the mean is above the deviation, and 16 means are above 4.
+        ({"mean": 0.24, "std": 0.2}, None),
+        ({"mean": 0.26, "std": 0.2}, "high"),
+        ({"mean": -0.26, "std": 0.2}, "high"),
+        ({"mean": 0.39, "std": 0.4}, None),
+        ({"mean": 0.41, "std": 0.4}, "high"),
+        # 4 * 1.26 of mean and deviation together.
+        ({"mean": 0.9, "std": 0.88}, "high"),
+        ({"mean": 0.85, "std": 0.86}, None),
+    ],
+)
+def test_initial_weights_have_a_size_and_both_signs(facts, expected):
+    assert of_weights(fan_in=16, **facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("kernel", "expected"), [(KERNELS[1], "high"), (KERNELS[2], None)]
+)
+def test_equal_units_count_in_all_layers_but_the_last(kernel, expected):
+    made = record(STUCK, **{f"initial__{kernel}__units_equal": True})
+    assert severity("bad_initialization", made) == expected
+
+
+@pytest.mark.parametrize(("linear", "found"), [(0.83, False), (0.81, True)])
+def test_a_missing_activation_counts_where_linear_models_do_worse(linear, found):
+    changes = {OUTPUT + "reachable": {"linear": linear, "best": 0.9}}
+    made = record((0.5,) * 4, **changes, **{LAYER + "activation": "linear"})
+    assert (severity("missing_activation", made) is not None) == found
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"), [("relu", "medium"), ("sigmoid", "high"), (None, "high")]
+)
+def test_a_missing_activation_counts_more_in_a_network_without_any(second, expected):
+    changes = {LAYER + "activation": "linear", "layers__1__activation": second}
+    assert severity("missing_activation", record((0.5,) * 4, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("largest", "median", "expected"),
+    [
+        (19.9, 0.2, None),
+        (20.1, 0.2, "medium"),
+        (9.9, 0.05, None),
+        (10.1, 0.05, "medium"),
+        (9990, 200, None),
+        (10_010, 200, "high"),
+    ],
+)
+def test_gradients_explode_beyond_a_hundred_medians(largest, median, expected):
+    looks = {"gradient_norm_max": {"all": largest}, "gradient_norm": {"all": median}}
+    assert severity("exploding_gradient", record(STUCK, looks)) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [({"mean": 14.9}, True), ({"mean": -15.1}, False), ({"std": 15.1}, False)],
+)
+def test_large_targets_explain_large_gradients(target, found):
+    changes = {TARGET + name: value for name, value in target.items()}
+    made = record(STUCK, {"gradient_norm_max": {"all": 1e5}}, **changes)
+    assert (severity("exploding_gradient", made) is not None) == found
+
+
+def per_weight(*norms):
+    """Return looks where a weight of each kernel has this gradient."""
+    sizes = 32, 64, 24
+    norms = [n * math.sqrt(size) for n, size in zip(norms, sizes, strict=True)]
+    return {"gradient_norm": dict(zip(KERNELS, norms, strict=True))}
+
+
+@pytest.mark.parametrize(
+    ("early", "activation", "expected"),
+    [
+        (0.021, "relu", None),
+        (0.019, "relu", "medium"),
+        (0.001, "relu", "medium"),
+        (0.0021, "tanh", "medium"),
+        (0.0019, "tanh", "high"),
+    ],
+)
+def test_gradients_vanish_below_a_fiftieth(early, activation, expected):
+    made = record(STUCK, per_weight(early, 1, 1), **{LAYER + "activation": activation})
+    assert severity("vanishing_gradient", made) == expected
+
+
+@pytest.mark.parametrize(
+    ("early", "words"),
+    [(0.019, "1/53"), (2.4e-4, "1/4,200"), (1.1e-7, "1/9,"), (0.9e-7, "almost none")],
+)
+def test_a_vanished_gradient_is_told_as_a_fraction(early, words):
+    assert says(words, "vanishing_gradient", record(STUCK, per_weight(early, 5, 1)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind", "activation", "expected"),
+    [
+        (9, "SimpleRNN", "tanh", None),
+        (10, "SimpleRNN", "tanh", "low"),
+        (10, "SimpleRNN", "sigmoid", "medium"),
+        (10, "SimpleRNN", "relu", None),
+        (10, "LSTM", "tanh", None),
+    ],
+)
+def test_gradients_vanish_over_ten_time_steps(steps, kind, activation, expected):
+    changes = {LAYER + "class": kind, LAYER + "activation": activation}
+    made = record(STUCK, **changes, **{INPUT + "shape": [steps, 4]})
+    assert severity("vanishing_gradient", made) == expected
+
+
+# The optimizer
+
+HIGH, LOW = "learning_rate_too_high", "learning_rate_too_low"
+SETTING = "wrong_optimizer_setting"
+
+
+def of_optimizer(label, kind="Adam", *, looks=None, clip=None, **config):
+    """Return what a rule says about a run with this optimizer."""
+    settings = {"learning_rate": 0.001, **config}
+    optimizer = {"class": kind, "config": settings, "clip": clip or {}}
+    return severity(label, record(STUCK, looks, optimizer=optimizer))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "config"),
+    [
+        ("Adam", 5e-5, {}),
+        ("SGD", 1e-3, {}),
+        ("SGD", 1e-4, {"momentum": 0.9}),
+        # At most a hundred times smaller.
+        ("SGD", 1e-5, {"momentum": 0.999}),
+        ("Adadelta", 0.05, {}),
+        ("Adagrad", 2e-3, {}),
+    ],
+)
+def test_a_learning_rate_is_low_below_what_is_typical(kind, bound, config):
+    for factor, expected in ((1.01, None), (0.99, "medium")):
+        rate = bound * factor
+        assert of_optimizer(LOW, kind, learning_rate=rate, **config) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "config"),
+    [
+        ("SGD", 0.06, {"momentum": 0.9}),
+        ("SGD", 0.006, {"momentum": 0.99}),
+        ("Adadelta", 2.0, {}),
+        ("Adagrad", 0.5, {}),
+    ],
+)
+def test_a_learning_rate_is_high_above_what_is_typical(kind, bound, config):
+    for factor, found in ((0.99, False), (1.01, True)):
+        told = of_optimizer(HIGH, kind, learning_rate=bound * factor, **config)
+        assert bool(told) == found
+
+
+@pytest.mark.parametrize(
+    ("ratio", "steps", "expected"),
+    [
+        (2e-4, 10, None),
+        (1.9e-4, 10, "medium"),
+        # All updates together change 5 % of a kernel.
+        (1e-4, 500, None),
+        (1e-4, 490, "medium"),
+        (2e-5, 9000, None),
+        (1.9e-5, 9000, "medium"),
+        (0.0, 10, None),
+    ],
+)
+def test_updates_are_too_small_below_these_ratios(ratio, steps, expected):
+    ratios, in_epoch = dict.fromkeys(KERNELS, ratio), {"all": steps / 3}
+    looks = {"update_ratio": ratios, "steps": in_epoch}
+    assert of_optimizer(LOW, looks=looks) == expected
+
+
+def test_updates_are_too_small_by_their_mean_over_all_epochs():
+    made = record(STUCK)
+    for reading, ratio in zip(made.readings, (3e-4, 1e-6, 1e-6), strict=True):
+        reading.values["update_ratio"] = dict.fromkeys(KERNELS, ratio)
+    assert severity(LOW, made) == "medium"
+
+
+def test_the_kernel_that_changes_most_tells_whether_updates_are_too_small():
+    ratios = dict.fromkeys(KERNELS, 1e-5) | {KERNELS[1]: 3e-4}
+    assert of_optimizer(LOW, looks={"update_ratio": ratios}) is None
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"), [((0.04, 0.06, 0.06), "low"), ((0.04, 0.04, 0.06), None)]
+)
+def test_the_median_kernel_tells_whether_updates_are_too_large(ratios, expected):
+    looks = {"update_ratio": dict(zip(KERNELS, ratios, strict=True))}
+    assert of_optimizer(HIGH, looks=looks) == expected
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [((0.01, 0.06, 0.01), "low"), ((0.06, 0.01, 0.01), "low"), ((0, 0, 0.06), None)],
+)
+def test_updates_are_large_in_the_first_two_epochs(ratios, expected):
+    made = record(STUCK)
+    for reading, ratio in zip(made.readings, ratios, strict=True):
+        reading.values["update_ratio"] = dict.fromkeys(KERNELS, ratio)
+    assert severity(HIGH, made) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ((6, 5, 4, 3, 2, 3), True),
+        ((6, 5, 4, 3, 4, 5), False),
+        ((3, 2), False),
+        ((4, 3, 2), True),
+    ],
+)
+def test_a_loss_falls_steadily_in_four_of_five_epochs(losses, told):
+    logs = {"loss": [0.01 * loss + 1.05 for loss in losses]}
+    rate = {"optimizer__config__learning_rate": 1e-6}
+    made = record((0.33,) * len(losses), logs=logs, **rate)
+    assert says("falls steadily", LOW, made) == told
+
+
+@pytest.mark.parametrize(("last", "found"), [(1.64, False), (1.66, True)])
+def test_a_loss_rose_by_half(last, found):
+    made = record(STUCK, logs={"loss": (1.1, 1.2, last)})
+    assert says("The loss rose", HIGH, made) == found
+
+
+@pytest.mark.parametrize(("peak", "found"), [(21.9, False), (22.1, True)])
+def test_a_batch_loss_jumped_beyond_twenty_times_the_first(peak, found):
+    made = record(STUCK, {"sample_loss": {"output": 1.1}})
+    untrained = Reading(0, 0, {"sample_loss": {"output": 1.1}})
+    made.readings.insert(0, untrained)
+    made.readings[1].values["batch_loss_max"] = {"all": peak}
+    assert says("jumped to", HIGH, made) == found
+
+
+RANGES = [
+    ("epsilon", 0.0199, 0.02),
+    ("beta_1", 0.979, 0.98),
+    ("beta_2", 0.6, 0.599),
+    ("beta_2", 0.9999, 1.0),
+    ("rho", 0.3, 0.299),
+    ("rho", 0.9998, 0.9999),
+    ("momentum", 0.984, 0.985),
+    ("weight_decay", 0.049, 0.05),
+    ("ema_momentum", 0.9999, 1.0),
+    ("epsilon", 0.0, -1e-9),
+    ("beta_1", 0.0, -0.1),
+    ("momentum", 0.0, -0.1),
+    ("weight_decay", 0.0, -0.1),
+    ("ema_momentum", 0.0, -0.1),
+]
+
+
+@pytest.mark.parametrize(("name", "inside", "outside"), RANGES)
+def test_settings_of_optimizers_have_a_range(name, inside, outside):
+    assert of_optimizer(SETTING, **{name: inside}) is None
+    assert of_optimizer(SETTING, **{name: outside}) == "high"
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, "high"), (1e-9, None)])
+def test_a_learning_rate_is_above_zero(rate, expected):
+    assert of_optimizer(SETTING, learning_rate=rate) == expected
+
+
+def test_settings_that_do_no_harm_are_not_told_but_impossible_ones_are():
+    def told(config):
+        optimizer = {"class": "SGD", "config": config, "clip": {}}
+        return severity(SETTING, record((0.5, 0.7, 0.9), optimizer=optimizer))
+
+    assert told({"momentum": 0.999}) is None
+    assert told({"momentum": 1.0}) == told({"learning_rate": 0.0}) == "high"
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(0.0021, None), (0.0019, "high")])
+def test_a_bound_is_tight_below_a_hundredth_of_the_median_norm(bound, expected):
+    assert of_optimizer(SETTING, clip={"global_clipnorm": bound}) == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        # The run has 30 steps.
+        ({"decay_steps": 10}, None),
+        ({"decay_steps": 9}, "high"),
+        # It divides the rate by exp(8) or more.
+        ({"decay_steps": 2.7, "decay_rate": 0.5}, None),
+        ({"decay_steps": 2.5, "decay_rate": 0.5}, "high"),
+        ({"decay_steps": 2.5, "decay_rate": 1.0}, None),
+        ({"decay_steps": 30, "decay_rate": 0.0}, "high"),
+    ],
+)
+def test_a_schedule_does_not_decay_long_before_the_end(schedule, expected):
+    assert of_optimizer(SETTING, learning_rate={"config": schedule}) == expected
+
+
+# Regularization, and the course of the loss
+
+
+def of_layer(**changes):
+    changes = {LAYER + name: value for name, value in changes.items()}
+    return severity("over_regularized", record((0.5,) * 4, **changes))
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(0.59, None), (0.6, "medium"), (0.79, "medium"), (0.8, "high")],
+)
+def test_dropout_is_strong_from_three_fifths(rate, expected):
+    assert of_layer(**{"class": "Dropout", "rate": rate}) == expected
+    assert of_layer(**{"class": "LSTM", "dropout": rate}) == expected
+
+
+@pytest.mark.parametrize(
+    ("strength", "expected"),
+    [(0.0099, None), (0.01, "medium"), (0.099, "medium"), (0.1, "high")],
+)
+def test_a_regularizer_is_strong_from_a_hundredth(strength, expected):
+    rule = {"class": "L1L2", "config": {"l1": 0.0, "l2": strength}}
+    assert of_layer(bias_regularizer=rule) == expected
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(0.5, None), (0.49, "high")])
+def test_a_constraint_is_tight_below_a_half(bound, expected):
+    rule = {"class": "MaxNorm", "config": {"max_value": bound, "axis": 0}}
+    assert of_layer(kernel_constraint=rule) == expected
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.61, None), (0.59, "high")])
+def test_regularization_is_strong_above_two_fifths_of_the_loss(loss, expected):
+    rule = {"class": "L2", "config": {"l2": 0.001}}
+    made = record(
+        (0.5,) * 4,
+        {"sample_loss": {"output": loss}},
+        {"loss": (1.0,) * 4},
+        **{LAYER + "kernel_regularizer": rule},
+    )
+    assert severity("over_regularized", made) == expected
+
+
+def imbalanced(base, recalls, accuracy):
+    skill = (accuracy - base) / (1 - base)
+    looks = {"sample_recall": {"output": recalls}}
+    looks["sample_loss"] = {"output": 0.3 * (1 - skill)}
+    changes = {"baseline_accuracy": base, "baseline_loss": 0.3}
+    changes = {OUTPUT + name: value for name, value in changes.items()}
+    return severity("class_imbalance", record((accuracy,) * 3, looks, **changes))
+
+
+@pytest.mark.parametrize(
+    ("base", "recalls", "skill", "expected"),
+    [
+        (0.79, [1.0, 0.0], 0.1, None),
+        (0.8, [1.0, 0.0], 0.1, "medium"),
+        (0.87, [1.0, 0.0], 0.1, "medium"),
+        (0.88, [1.0, 0.0], 0.1, "high"),
+        # Little has been learned: a recall of a fifth is low.
+        (0.9, [1.0, 0.2], 0.29, "high"),
+        (0.9, [1.0, 0.21], 0.29, None),
+        (0.9, [1.0, 0.2], 0.31, None),
+        (0.9, [1.0, 0.05], 0.31, "high"),
+        (0.9, [1.0, 0.06], 0.31, None),
+        (0.9, [1.0, 0.0], 0.59, "high"),
+        (0.9, [1.0, 0.0], 0.61, None),
+        (0.9, [0.95, 0.0], 0.1, "high"),
+        (0.9, [0.94, 0.0], 0.1, None),
+        (0.9, [0.0], 0.1, None),
+    ],
+)
+def test_classes_are_imbalanced_from_four_fifths(base, recalls, skill, expected):
+    assert imbalanced(base, recalls, base + skill * (1 - base)) == expected
+
+
+def zigzag(size, turns=6, straight=0):
+    """Return losses that change by `size` of their mean, and then keep falling."""
+    losses = [1.1 + 0.55 * size * (-1) ** i for i in range(turns + 2)]
+    return [*losses, *(losses[-1] - 1.1 * size * (i + 1) for i in range(straight))]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(0.079, None), (0.081, "low"), (0.149, "low"), (0.151, "medium")],
+)
+def test_a_loss_zigzags_by_more_than_a_twelfth(size, expected):
+    losses = zigzag(size, turns=7)
+    made = record((0.33,) * len(losses), logs={"loss": losses})
+    assert severity("oscillating_loss", made) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        # Two thirds of the losses count: 6 of 9, so 5 moves and 4 possible turns.
+        ((9, 9, 9, 1, 2, 1, 2, 3, 4), True),
+        ((9, 9, 9, 1, 2, 3, 2, 1, 0.5), False),
+        ((1, 2, 1, 2, 1), False),
+        ((1, 2, 1, 2, 1, 2), True),
+    ],
+)
+def test_a_loss_zigzags_where_two_of_five_moves_turn(losses, found):
+    made = record((0.33,) * len(losses), logs={"loss": losses})
+    assert (severity("oscillating_loss", made) is not None) == found
+
+
+@pytest.mark.parametrize(("spread", "told"), [(0.0083, False), (0.0081, True)])
+def test_predictions_are_nearly_equal_below_a_hundredth_of_a_deviation(spread, told):
+    made = record(STUCK, {"sample_spread": {"output": spread}})
+    assert says("nearly the same", "not_learning", made) == told
+
+
+@pytest.mark.parametrize(("units", "expected"), [(3, "medium"), (4, "low")])
+def test_a_layer_is_narrow_up_to_three_units(units, expected):
+    made = record((0.5,) * 4, layers__1__units=units)
+    assert severity("underfitting", made) == expected
+
+
+@pytest.mark.parametrize(("steps", "found"), [(297, True), (300, False)])
+def test_a_run_without_progress_is_short_below_300_steps(steps, found):
+    made = record(STUCK, {"steps": {"all": steps / 3}})
+    assert (severity("slow_learning", made) is not None) == found
+
+
+def of_validation(val_losses, val_accuracy=None, accuracy=0.9, **changes):
+    logs = {"val_loss": val_losses}
+    if val_accuracy is not None:
+        logs["val_accuracy"] = (val_accuracy,) * len(val_losses)
+    made = record((accuracy,) * len(val_losses), logs=logs, **changes)
+    return severity("overfitting", made)
+
+
+@pytest.mark.parametrize(
+    ("gap", "rises", "expected"),
+    [
+        (0.34, False, None),
+        (0.36, False, "high"),
+        (0.19, True, None),
+        (0.21, True, "high"),
+        (0.21, False, None),
+    ],
+)
+def test_a_gap_is_overfitting_above_a_third_or_where_the_loss_rises(
+    gap, rises, expected
+):
+    # A skill of 0.85 on the training data; each third of accuracy is half a skill.
+    losses = (0.5, 0.6, 0.65, 0.66) if rises else (0.66, 0.6, 0.55, 0.5)
+    assert of_validation(losses, 1 / 3 + (0.85 - gap) / 1.5) == expected
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(0.34, None), (0.36, "high")])
+def test_without_a_metric_the_losses_tell_the_gap(gap, expected):
+    # A skill of 0.85 on the training data, where a constant has a loss of 1.0986.
+    assert of_validation((1.0986 * (0.15 + gap),) * 4) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ((1.0, 1.1, 1.2, 1.29), None),
+        ((1.0, 1.1, 1.2, 1.31), "high"),
+        # The least loss is 2 epochs ago, of 3 at least.
+        ((1.2, 1.0, 1.2, 1.4), None),
+        # Of 20 epochs, it has to be 4 ago.
+        ((*(1.5,) * 16, 1.0, 1.2, 1.3, 1.4), None),
+        ((*(1.5,) * 15, 1.0, 1.2, 1.2, 1.3, 1.4), "high"),
+        # Two losses are too few.
+        ((1.0, 9.0), None),
+    ],
+)
+def test_a_validation_loss_rises_for_some_epochs(losses, expected):
+    assert of_validation(losses, 1 / 3 + 0.6 / 1.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ((0.35, 0.4, 0.4, 0.51), None),
+        ((0.33, 0.4, 0.4, 0.51), "high"),
+        # It is 3 times the training loss of 0.165.
+        ((0.3, 0.4, 0.4, 0.49), None),
+        ((0.4, 0.3, 0.4, 0.51), None),
+    ],
+)
+def test_without_a_known_gap_a_loss_rises_by_half_and_is_far_apart(losses, expected):
+    assert of_validation(losses, **{OUTPUT + "task": "unknown"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "best", "expected"),
+    [
+        # The margin below simple models is 0.12, or a fifth of a large skill, and
+        # two standard errors of the accuracy, 0.0816.
+        (0.503, 0.45, None),
+        (0.498, 0.45, "low"),
+        (0.759, 0.9, None),
+        (0.755, 0.9, "low"),
+    ],
+)
+def test_a_model_underfits_far_behind_simple_models(accuracy, best, expected):
+    made = record(
+        (accuracy,) * 4, **{OUTPUT + "reachable": {"linear": 0, "best": best}}
+    )
+    assert severity("underfitting", made) == expected
+
+
+# The data
+
+LABELS, SPLIT = "label_problem", "data_split_problem"
+
+
+def of_output(rule, accuracies=STUCK, *, label=LABELS, sampled=300, **changes):
+    changes = {OUTPUT + name: value for name, value in changes.items()}
+    return severity(label, record(accuracies, data__sampled=sampled, **changes), rule)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.2, None), (0.21, "high")])
+def test_contradictions_count_above_a_fifth(share, expected):
+    assert of_output("contradictory_labels", contradictions=share) == expected
+
+
+@pytest.mark.parametrize(
+    ("best", "sampled", "expected"),
+    [(0.079, 80, "medium"), (0.081, 80, None), (0.0, 79, None)],
+)
+def test_labels_are_unrelated_where_simple_models_learn_nothing(
+    best, sampled, expected
+):
+    simple = {"linear": 0.0, "best": best}
+    rule = "contradictory_labels"
+    assert of_output(rule, sampled=sampled, reachable=simple) == expected
+
+
+@pytest.mark.parametrize(("base", "expected"), [(0.84, "medium"), (0.86, None)])
+def test_simple_models_say_little_about_rare_classes(base, expected):
+    changes = {"baseline_accuracy": base, "reachable": {"linear": 0.0, "best": 0.0}}
+    changes["baseline_loss"] = 1.0986 * (1 - 1.5 * (base - 1 / 3))
+    found = of_output("contradictory_labels", (base,) * 3, **changes)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "rows", "expected"),
+    [(0.89, 300, None), (0.9, 300, "high"), (0.9, 63, None), (0.9, 64, "high")],
+)
+def test_samples_are_sorted_from_nine_tenths(share, rows, expected):
+    fit = {"fit__shuffle": False, "data__sorted": share, "data__rows": rows}
+    assert severity(SPLIT, record(STUCK, **fit), "sorted_batches") == expected
+
+
+def of_split(val_accuracy=0.9, **other):
+    """Return what the rule says about validation data with these facts."""
+    accuracies = (0.9,) * 3
+    logs = {"val_accuracy": (val_accuracy,) * 3, "val_loss": (1.0,) * 3}
+    facts = {INPUT + n: other.pop(n) for n in ("distinct", "rows") if n in other}
+    other = {"rows": 90, "inputs": [], "outputs": [], **other}
+    return severity(
+        SPLIT, record(accuracies, None, logs, data__validation=other, **facts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "gap", "expected"),
+    [(0.5, 0.2, None), (0.51, 0.2, "high"), (0.9, 0.14, None), (0.9, 0.16, "high")],
+)
+def test_a_range_is_another_where_half_of_the_samples_are_outside(share, gap, expected):
+    accuracy = 1 / 3 + (0.85 - gap) / 1.5
+    assert of_split(accuracy, outside=share, targets_outside=0.1) == expected
+    assert of_split(accuracy, outside=0.1, targets_outside=share) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"in_training": 0.2}, None),
+        ({"in_training": 0.21}, "high"),
+        # Where few samples differ, the same ones occur by chance.
+        ({"in_training": 0.9, "distinct": 149}, None),
+        ({"in_training": 0.9, "distinct": 150}, "high"),
+        ({"in_training": 0.9, "distinct": 19, "rows": 20}, None),
+        ({"in_training": 0.9, "distinct": 20, "rows": 20}, "high"),
+    ],
+)
+def test_samples_leak_above_a_fifth(facts, expected):
+    assert of_split(**facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"), [("sparse", "high"), ("regression", None), ("unknown", None)]
+)
+def test_only_classes_are_compared_as_classes(task, expected):
+    target = {"shape": [], "rows": 90, "values": [7.0], "counts": [90]}
+    made = {"rows": 90, "inputs": [], "outputs": [target]}
+    changes = {"data__validation": made, OUTPUT + "task": task}
+    assert severity(SPLIT, record((0.9,) * 3, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shape", "pixels"),
+    [
+        (0.0, 255.0, [8, 8, 3], True),
+        (0.0, 256.0, [8, 8, 3], False),
+        (0.0, 101.0, [8, 8, 3], True),
+        (0.0, 100.0, [8, 8, 3], False),
+        (-1.0, 255.0, [8, 8, 3], False),
+        (0.0, 255.0, [8], False),
+    ],
+)
+def test_inputs_from_0_to_255_are_taken_for_pixels(low, high, shape, pixels):
+    facts = {"min": low, "max": high, "mean": 60.0, "std": 60.0, "shape": shape}
+    made = record(STUCK, **{INPUT + name: value for name, value in facts.items()})
+    remedies = finding("unnormalized_input", made).remedies
+    assert any("255" in f"{remedy}" for remedy in remedies) == pixels
+
+
+# Outputs
+
+WRONG = "wrong_loss_or_output_activation"
+AMOUNTS = {
+    OUTPUT + "task": "regression",
+    OUTPUT + "loss": "MeanSquaredError",
+    TARGET + "integer": False,
+    TARGET + "values": None,
+}
+
+
+def of_targets(activation, units=1, **facts):
+    changes = {OUTPUT + "activation": activation, OUTPUT + "units": units}
+    shape = [units] if units > 1 else [1]
+    changes |= {OUTPUT + "shape": shape, TARGET + "shape": shape}
+    changes |= {TARGET + name: value for name, value in facts.items()}
+    return severity(WRONG, record((), **AMOUNTS, **changes), "wrong_output")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        # A twentieth of the range may lie beyond what a sigmoid gives.
+        (0.0, 1.05, None),
+        (0.0, 1.06, "high"),
+        (-0.05, 1.0, None),
+        (-0.06, 1.0, "high"),
+    ],
+)
+def test_targets_may_lie_slightly_beyond_an_activation(low, high, expected):
+    facts = {"min": low, "max": high, "mean": 0.5, "std": 0.3}
+    assert of_targets("sigmoid", **facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "expected"),
+    [
+        (0.5, 0.24, None),
+        (0.5, 0.26, "high"),
+        (0.4, 0.21, "high"),
+        (0.6, 0.21, "high"),
+    ],
+)
+def test_outermost_targets_are_two_deviations_away(mean, std, expected):
+    facts = {"min": -3.0, "max": 3.0, "mean": mean, "std": std}
+    assert of_targets("sigmoid", **facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("sums", "expected"),
+    [((0.91, 1.09), None), ((0.89, 1.0), "high"), ((1.0, 1.11), "high")],
+)
+def test_rows_of_targets_sum_to_one_for_a_softmax(sums, expected):
+    facts = {"min": 0.0, "max": 1.0, "row_sum_min": sums[0], "row_sum_max": sums[1]}
+    assert of_targets("softmax", units=3, **facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "rule", "expected"),
+    [
+        ({"row_sum_max": 1.5}, "wrong_output", None),
+        ({"row_sum_max": 1.51}, "wrong_output", "high"),
+        ({"row_sum_min": 0.5}, "label_problem", None),
+        ({"row_sum_min": 0.49}, "label_problem", "high"),
+    ],
+)
+def test_rows_of_classes_sum_to_one(facts, rule, expected):
+    changes = {TARGET + name: value for name, value in facts.items()}
+    changes |= {TARGET + "shape": [3], OUTPUT + "loss": "CategoricalCrossentropy"}
+    label = WRONG if rule == "wrong_output" else LABELS
+    assert severity(label, record((), **changes), rule) == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "low", "high", "expected"),
+    [
+        ("SparseCategoricalCrossentropy", 0.0, 2.0, None),
+        ("SparseCategoricalCrossentropy", 0.0, 3.0, "high"),
+        ("SparseCategoricalCrossentropy", -1.0, 2.0, "high"),
+        ("BinaryCrossentropy", 0.0, 1.0, None),
+        ("BinaryCrossentropy", 0.0, 1.1, "high"),
+        ("BinaryCrossentropy", -0.1, 1.0, "high"),
+    ],
+)
+def test_labels_have_a_range(loss, low, high, expected):
+    changes = {OUTPUT + "loss": loss, TARGET + "min": low, TARGET + "max": high}
+    assert severity(LABELS, record((), **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "accuracy", "expected"),
+    [(2, 0.5, None), (3, 0.5, "medium"), (20, 0.5, "medium"), (21, 0.5, None)]
+    + [(3, 0.59, "medium"), (3, 0.6, None)],
+)
+def test_a_few_whole_numbers_with_a_low_accuracy_are_classes(
+    classes, accuracy, expected
+):
+    values = {TARGET + "values": [float(i) for i in range(classes)]}
+    made = record((0.9,) * 3, logs={"accuracy": (accuracy,) * 3}, **AMOUNTS | values)
+    assert severity(WRONG, made, "loss_of_another_task") == expected
+
+
+@pytest.mark.parametrize(("units", "expected"), [(2, None), (3, "medium")])
+def test_two_units_may_be_two_questions(units, expected):
+    changes = {"loss": "BinaryCrossentropy", "task": "categorical", "units": units}
+    changes = {OUTPUT + name: value for name, value in changes.items()}
+    made = record(STUCK, **changes)
+    assert severity(WRONG, made, "loss_of_another_task") == expected
