@@ -88,7 +88,7 @@ by_string = keras.saving.deserialize_keras_object(f"kcomponents>{name}")
 assert by_name is by_string is not None, by_name
 model = keras.saving.load_model(path)
 x = np.ones([2, *model.input_shape[1:]], "float32")
-print(json.dumps([by_name.__name__, np.asarray(model(x)).tolist()]))
+print(json.dumps([by_name.__name__, keras.ops.convert_to_numpy(model(x)).tolist()]))
 """
 
 
