@@ -20,6 +20,28 @@ theirs = types.SimpleNamespace(skip_if_backend=skip_if_backend)
 sys.modules.setdefault("conftest", theirs)
 
 
+def without_autotuning(dataset_class):
+    """Let iterators over datasets of TensorFlow run as they are.
+
+    An iterator that tunes itself sometimes misses that it is deleted, and is waited for
+    up to a minute. It happens if an iterator is old, as after a failed `fit`.
+    """
+    begin = dataset_class.__iter__
+
+    def iterate(dataset):
+        options = tensorflow.data.Options()
+        options.autotune.enabled = False
+        return begin(dataset.with_options(options))
+
+    dataset_class.__iter__ = iterate
+
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow
+
+    without_autotuning(tensorflow.data.Dataset)
+
+
 def pytest_addoption(parser):
     """Add `--full`."""
     text = "try all random cases of the tests with the marker `slow`, for hours"

@@ -195,6 +195,13 @@ def test_what_cannot_be_a_path_is_refused(path):
         _files.full_path("here", path, "folder")
 
 
+def changes_of(path):
+    """Return what shows that something at a path was replaced or written to."""
+    stat = os.lstat(path)
+    # Without the time of the last access, since following a link is an access.
+    return stat.st_mode, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 @contextlib.contextmanager
 def not_a_file(kind, path):
     """Return a context with something at a path that is not a file."""
@@ -216,7 +223,7 @@ def test_what_is_not_a_file_is_neither_read_nor_replaced(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "a"
     with not_a_file(kind, path):
-        before = os.lstat(path)
+        before = changes_of(path)
         for use in (
             lambda: _files.write_whole(path, "x"),
             lambda: _files.append_line(path, "x"),
@@ -225,7 +232,7 @@ def test_what_is_not_a_file_is_neither_read_nor_replaced(tmp_path, monkeypatch, 
         ):
             with pytest.raises(_files.NotAFileError, match="`path` must name a file, "):
                 use()
-        assert os.lstat(path) == before and os.listdir(tmp_path) == ["a"]
+        assert changes_of(path) == before and os.listdir(tmp_path) == ["a"]
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
@@ -409,10 +416,23 @@ def test_a_text_that_is_not_our_json_is_refused(text):
         _json_values.from_json(text)
 
 
+def nested(depth):
+    """Return a number in so many lists."""
+    return [nested(depth - 1)] if depth else 1
+
+
+@pytest.mark.parametrize(
+    ("convert", "deepest"),
+    [(_json_values.plain, 100), (lambda x: _json_values.floats("x", x), 100)],
+)
+def test_values_may_be_nested_a_hundred_deep(convert, deepest):
+    assert convert(nested(deepest)) == nested(deepest)
+    with pytest.raises(ValueError, match="not be nested more than 100 deep"):
+        convert(nested(deepest + 1))
+
+
 def test_what_is_nested_too_deep_to_be_read_is_not_written():
-    value = 1
-    for _ in range(_json_values.DEEPEST_JSON + 1):
-        value = [value]
+    value = nested(111)
     assert _json_values.from_json(_json_values.to_json(value)) == value
     with pytest.raises(ValueError, match="must not be nested more than 100 deep"):
         _json_values.to_json([value])

@@ -8,6 +8,12 @@ import keras
 
 from kcomponents._keras.features import NEEDED, needed
 
+CODE_OF_LISTS = {
+    method.__code__
+    for method in vars(keras.callbacks.CallbackList).values()
+    if inspect.isfunction(method)
+}
+
 
 def wrap_hook(running, name, before=None, after=None):
     """Call functions before and after a hook of a list of callbacks."""
@@ -32,19 +38,22 @@ def hook_of(running, name):
     return lambda *args, **kwargs: function(reference(), *args, **kwargs)
 
 
+def frame_of(matches):
+    """Return the innermost frame of the call stack that a function accepts, or None.
+
+    The local variables of other frames must not be read: Python keeps what it read, and
+    so keeps these variables alive, until the frame ends.
+    """
+    frame = inspect.currentframe().f_back
+    while frame is not None and not matches(frame):
+        frame = frame.f_back
+    return frame
+
+
 def running_callbacks():
     """Return the list of callbacks that is on the call stack, or None."""
-    frame = inspect.currentframe()
-    try:
-        while frame is not None:
-            caller = frame.f_locals.get("self")
-            if isinstance(caller, keras.callbacks.CallbackList):
-                return caller
-            frame = frame.f_back
-    finally:
-        # A reference of the frame to itself would keep its variables alive.
-        del frame
-    return None
+    frame = frame_of(lambda frame: frame.f_code in CODE_OF_LISTS)
+    return None if frame is None else frame.f_locals["self"]
 
 
 class LastCallback(keras.callbacks.Callback):

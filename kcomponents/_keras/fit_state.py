@@ -1,7 +1,6 @@
 """The running `fit`: its arguments, its data, and its first epoch."""
 
 import contextlib
-import inspect
 import math
 
 import keras
@@ -9,7 +8,7 @@ import numpy as np
 
 from kcomponents import _backends
 from kcomponents._checks import fail
-from kcomponents._keras.callback_list import check_states
+from kcomponents._keras.callback_list import check_states, frame_of
 from kcomponents._keras.features import missing, module, needed
 
 global_state = module("backend.common.global_state")
@@ -21,35 +20,25 @@ FIRST_STEP_AT_END = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 11)
 UNKNOWN = object()
 
 
+def _is_fit(frame):
+    code = frame.f_code
+    return code.co_name == "fit" and "validation_freq" in code.co_varnames
+
+
 def number_of_fit():
     """Return a number of the running `fit`, unique while its frame exists, or None."""
-    frame = inspect.currentframe()
-    try:
-        while frame is not None:
-            code = frame.f_code
-            if code.co_name == "fit" and "validation_freq" in code.co_varnames:
-                return id(frame)
-            frame = frame.f_back
-    finally:
-        # A reference of the frame to itself would keep its variables alive.
-        del frame
-    return None
+    frame = frame_of(_is_fit)
+    return None if frame is None else id(frame)
 
 
 def running_fit():
     """Return the local variables of the running `fit`, or an empty dict."""
-    frame = inspect.currentframe()
-    try:
-        while frame is not None:
-            known = frame.f_locals
-            if frame.f_code.co_name == "fit" and "validation_freq" in known:
-                of_keras = frame.f_globals.get("__name__", "").startswith("keras.src.")
-                return {"epoch_iterator": UNKNOWN, **known} if of_keras else dict(known)
-            frame = frame.f_back
-    finally:
-        # A reference of the frame to itself would keep its variables alive.
-        del frame
-    return {}
+    frame = frame_of(_is_fit)
+    if frame is None:
+        return {}
+    known = dict(frame.f_locals)
+    of_keras = frame.f_globals.get("__name__", "").startswith("keras.src.")
+    return {"epoch_iterator": UNKNOWN, **known} if of_keras else known
 
 
 def validates_later():

@@ -2,6 +2,7 @@
 
 import platform
 import warnings
+import weakref
 
 import keras
 import numpy as np
@@ -83,13 +84,14 @@ class Recorder:
             before: Recorder of an earlier `fit` of the same model. Defaults to `None`.
         """
         self._fit_arguments = fit_arguments
-        self._xy = self._data or (fit_arguments.get("x"), fit_arguments.get("y"))
+        xy = self._data or (fit_arguments.get("x"), fit_arguments.get("y"))
+        self._xy = [_reference(part) for part in xy]
         self._compiled = getattr(self.model, "optimizer", None), self.model.loss
         if before is not None and before.is_valid_for(self):
             self.sample, self.outputs = before.sample, before.outputs
             self._small_sample, self._predict = before._small_sample, before._predict
         else:
-            self._record_facts(*self._xy)
+            self._record_facts(*xy)
         if tapped:
             self._try(self._tap, "measure inside the training step")
         self._steps_before = iterations_of(self.model)
@@ -104,7 +106,7 @@ class Recorder:
         """
         if len(self._batches) > 1:
             self._try(self._use_batches, "run the model on its data")
-        self._batches = []
+        self._release_data()
         values = {} if self._probe is None else self._read()
         self._try(lambda: values.update(self.scores()), "run the model on its data")
         if measure is not None:
@@ -119,6 +121,11 @@ class Recorder:
         if self._probe is not None:
             self._probe.detach()
             self._probe = None
+        self._release_data()
+
+    def _release_data(self):
+        """Let go of the data of `fit`, which is not read after its first batches."""
+        self._batches, self._fit_arguments = [], {}
 
     def get_state(self):
         """Return what was measured since the last reading, to continue from later."""
@@ -141,8 +148,9 @@ class Recorder:
 
     def is_valid_for(self, later):
         """Return whether these facts also hold for a later `fit` of the model."""
-        same = all(a is b for a, b in zip(self._xy, later._xy, strict=True))
-        from_batches = later._data is None and sample_of(*later._xy) is None
+        xy = [part() for part in later._xy]
+        same = all(a() is b for a, b in zip(self._xy, xy, strict=True))
+        from_batches = later._data is None and sample_of(*xy) is None
         compiled = zip(self._compiled, later._compiled, strict=True)
         complete = self.outputs is not None and all(a is b for a, b in compiled)
         return complete and (same or from_batches)
@@ -258,6 +266,14 @@ class Recorder:
             rule = "`data` must be inputs and targets that fit the model"
             raise ValueError(f"{rule}: {error}") from error
         return error
+
+
+def _reference(thing):
+    """Return a function that returns a thing, and does not keep it alive if possible."""
+    try:
+        return weakref.ref(thing)
+    except TypeError:
+        return lambda: thing
 
 
 class Notes(list):
