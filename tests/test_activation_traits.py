@@ -13,6 +13,9 @@ from kcomponents import activations
 from kcomponents._activation_traits import ALIASES, TRAITS, UNKNOWN, traits_of
 from kcomponents.testing import gradient
 
+# What they compute is the same on each backend.
+pytestmark = pytest.mark.any_backend
+
 GRID = np.linspace(-60, 60, 1201).astype("float32")
 # Arguments that a function needs, or that move a bound which counts as infinite.
 ARGUMENTS = {
@@ -68,6 +71,27 @@ def test_each_row_is_an_activation_of_keras_or_of_this_package():
 def test_second_names_are_the_same_function(alias):
     assert activations.get(alias) is activations.get(ALIASES[alias])
     assert traits_of(alias) is TRAITS[ALIASES[alias]]
+
+
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if TRAITS[n].glorot_slope])
+def test_the_slope_of_glorot_is_that_at_zero(name):
+    low, high = apply(name, np.float32([-1e-3, 1e-3]))
+    assert (high - low) / 2e-3 == pytest.approx(TRAITS[name].glorot_slope, rel=2e-3)
+
+
+SLOPED = [name for name in ELEMENTWISE if TRAITS[name].inactive == "sloped"]
+
+
+@pytest.mark.parametrize("name", [n for n in SLOPED if n not in OWN])
+def test_the_slope_of_he_is_that_below_zero(name):
+    low, high = apply(name, np.float32([-2.0, -1.0]), **needed(name))
+    assert high - low == pytest.approx(TRAITS[name].he_slope)
+
+
+def test_the_slope_of_a_random_rectifier_is_the_mean_of_its_bounds():
+    arguments = inspect.signature(activations.rrelu).parameters
+    mean = (arguments["lower"].default + arguments["upper"].default) / 2
+    assert TRAITS["rrelu"].he_slope == pytest.approx(mean)
 
 
 @pytest.mark.parametrize("name", [None, "", "custom", "lstm", "my_activation"])

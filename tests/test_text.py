@@ -114,6 +114,14 @@ def test_a_quantity_has_the_plural_of_its_noun(number, noun, text):
     assert _text.quantity(number, noun) == text
 
 
+@pytest.mark.parametrize(
+    ("character", "width"), [("a", 1), ("A", 1.3), ("m", 1.3), ("%", 1.3), ("層", 1.8)]
+)
+def test_some_characters_are_wider_than_others(character, width):
+    assert _text.text_width(character) == width
+
+
 def test_a_listing_ends_after_five_items():
     assert _text.listing([0, 1.5, "a"]) == "0, 1.5, a"
+    assert _text.listing(range(5)) == "0, 1, 2, 3, 4"
     assert _text.listing(range(6)) == "0, 1, 2, 3, 4, ..."

@@ -105,9 +105,11 @@ def apply(
 def _unsaved_text(model, weights, owners, most=5):
     """Return a warning that names weights, and the layers that make them."""
     named = []
+    # A Sequential also has a model of its own, which its user never sees.
+    seen = {id(layer) for layer in getattr(model, "layers", ())}
     for weight in weights[:most]:
         outer = [o for o in owners.get(id(weight), ()) if o is not model]
-        layer = outer[0] if outer else model
+        layer = next((o for o in outer if id(o) in seen), outer[0] if outer else model)
         of = f"of the {type(layer).__name__} {layer.name!r}"
         named.append(f"{weight.path!r} {of}")
     more = f" and {len(weights) - most} more" if len(weights) > most else ""

@@ -162,6 +162,17 @@ def test_another_variance_may_be_the_target():
     assert variance(model) == pytest.approx(4, abs=0.01)
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(1.01, 0), (1.0, 1), (0.99, 1)])
+def test_a_kernel_is_scaled_unless_the_variance_is_nearer_than_the_tolerance(
+    factor, expected
+):
+    model = keras.Sequential([keras.Input((8,)), LAYERS.Dense(5)])
+    [(_, first, rounds)] = lsuv(model, X, tolerance=1e3, seed=1)
+    assert rounds == 0
+    [(_, _, rounds)] = lsuv(model, X, tolerance=factor * abs(first - 1), seed=1)
+    assert rounds == expected
+
+
 def test_the_rounds_are_at_most_those_allowed():
     bias = keras.initializers.RandomNormal(stddev=10.0, seed=1)
     dense = LAYERS.Dense(5, bias_initializer=bias)

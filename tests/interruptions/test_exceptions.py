@@ -86,6 +86,34 @@ def test_targets_of_a_wrong_shape_in_a_second_fit_leave_the_weights(make):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX does not fail, it reads another row.")
+def test_a_word_beyond_the_vocabulary_leaves_the_step_before():
+    def make():
+        keras.utils.set_random_seed(0)
+        hidden = [
+            keras.layers.Embedding(5, 3),
+            keras.layers.Flatten(),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.2, seed=1),
+        ]
+        inputs = keras.Input((2,), dtype="int32")
+        model = keras.Sequential([inputs, *hidden, keras.layers.Dense(1)])
+        model.compile("adam", "mse", jit_compile=False)
+        return model
+
+    words = np.arange(2 * len(y)).reshape(-1, 2) % 5
+    options = {"shuffle": False, **SMALL}
+    plain, model = make(), make()
+    plain.fit(words[:8], y[:8], **options)
+    # In the third batch.
+    words[11] = 9
+    with pytest.raises(Exception):  # noqa: B017 - each backend has its own
+        model.fit(words, y, callbacks=[early()], **options)
+    for ours, theirs in zip(state(model), state(plain), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
+
+
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX copies nothing before a step.")
 def test_training_continues_where_the_state_before_a_step_cannot_be_kept(
     monkeypatch, caplog
@@ -187,6 +215,20 @@ def test_a_handler_of_the_program_is_called_and_comes_back():
         signal.signal(signal.SIGINT, before)
     assert calls == [signal.SIGINT]
     assert int(model.optimizer.iterations) == STEPS
+
+
+def test_a_handler_of_an_ended_fit_is_passed_over_if_the_program_sets_it_again():
+    model, found = make_model("adam"), []
+
+    def replace():
+        found.append(signal.signal(signal.SIGINT, signal.default_int_handler))
+
+    replacing = Hook("on_epoch_begin", 1, replace)
+    model.fit(x, y, callbacks=[early(), replacing], **SMALL)
+    # As a program does that gives back what it found.
+    signal.signal(signal.SIGINT, *found)
+    model.fit(x, y, callbacks=[early()], **SMALL)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_validation_data_that_do_not_fit_leave_nothing():

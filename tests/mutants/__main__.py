@@ -10,13 +10,16 @@ Needs Linux or macOS. From the root of the repository, on a quiet machine:
 working tree stays as it is. `map PATHS` copies tests that are new since, and adds them.
 `run` goes on where it was stopped. A change that no test noticed is tried again by
 `run --again`. If a change makes no difference that a test could find, write the reason
-into its line of the results as `"equivalent"`.
+into its line of the results as `"equivalent"`. The tests run with PyTorch: if only a
+test with another backend notices a change, write its name as `"killed_by"`, and the
+backend as `"backend"`.
 """
 
 import argparse
 import ast
 import bisect
 import collections
+import fcntl
 import gc
 import importlib.util
 import itertools
@@ -48,8 +51,7 @@ LIMIT = 4 * BUDGET
 MAP_LIMIT = 300
 # Tests that are not used: they run whole programs, too slow for each change.
 NOT_USED = tuple(
-    f"tests/{name}/"
-    for name in "ecosystem generated interruptions kills mutants recipes".split()
+    f"tests/{name}/" for name in "ecosystem kills mutants recipes".split()
 ) + ("tests/doctor/test_programs.py",)
 # Reads the defaults of all functions, and runs none.
 DEFAULTS = "tests/test_public.py::test_the_docstring_gives_the_defaults"
@@ -94,9 +96,15 @@ class LineMap:
             if mutant.imported:
                 found |= self.of_names(owner)
                 found = found or self.of_lines(path, 1, 10_000)
+                # Tests of the mirrored file may read the value themselves.
+                found |= {test for test in self.seconds if distance(test, path) == 0}
+        first = set()
         if mutant.kind == "default":
-            found |= {test for test in self.seconds if test.startswith(DEFAULTS)}
-        tests = sorted(found, key=lambda t: (distance(t, path), self.seconds[t], t))
+            first = {test for test in self.seconds if test.startswith(DEFAULTS)}
+        tests = sorted(
+            found | first,
+            key=lambda t: (t not in first, distance(t, path), self.seconds[t], t),
+        )
         spent = list(itertools.accumulate(self.seconds[test] for test in tests))
         return tests[: max(1, bisect.bisect(spent, BUDGET))]
 
@@ -284,7 +292,7 @@ class Runner:
             if failed is None or self.passes([failed] if failed in tests else tests):
                 return failed
             tests = [test for test in tests if test != failed]
-            if failed == "time":
+            if failed in ("crash", "time"):
                 tests = tests[: len(tests) // 2]
         return None
 
@@ -324,6 +332,7 @@ def told(row):
     place = f"{row['path']}:{row['line']}"
     change = f"{row['before']!r} -> {row['after']!r}"
     end = row["killed_by"] or "SURVIVED"
+    end += f" with {row['backend']}" if "backend" in row else ""
     return f"{row['seconds']:>6.1f} s  {place}  {row['kind']}: {change}  {end}"
 
 
@@ -393,6 +402,10 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MPLBACKEND", "Agg")
+    args.work.mkdir(exist_ok=True)
+    lock = (args.work / "lock").open("w")
+    # Another run in this folder would change the same files.
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     for name in PRELOADED.split():
         if importlib.util.find_spec(name.split(".")[0]):
             importlib.import_module(name)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from kcomponents.probes import Probe, Statistic
 from tests.probes.reading import Reader, expected_of, near
 from tests.probes.replay import models, steps
 
@@ -94,6 +95,24 @@ def test_layers_that_give_the_output_of_the_model_are_known():
     reader = Reader()
     model.fit(x, y, verbose=0, callbacks=[reader])
     assert reader.last_layers == {"height", "color"}
+
+
+def test_a_probe_finds_the_shapes_of_outputs_in_one_call_of_the_model():
+    calls = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, inputs):
+            calls.append(inputs)
+            return inputs
+
+    layers = [Counted(), keras.layers.Dense(3, "relu")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.compile("sgd", "mse")
+    probe = Probe(Statistic("sum", "outputs", lambda v: keras.ops.sum(v.outputs)))
+    calls.clear()
+    probe.attach(model)
+    assert len(calls) == 1
+    probe.detach()
 
 
 def test_a_layer_without_weights_has_a_site_for_each_call():

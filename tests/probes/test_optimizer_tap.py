@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kcomponents import _backends
 from kcomponents.probes._optimizer_tap import square_sums
 
 BACKEND = keras.backend.backend()
@@ -81,3 +82,10 @@ def operations(values):
 def test_a_thousand_variables_take_few_operations():
     # As of a model of 250 equal blocks, with a kernel and three vectors each.
     assert operations(arrays(*[(8, 8), (8,), (8,), (4,)] * 250)) <= 40
+
+
+@pytest.mark.skipif(not _backends.worth_stacking, reason="PyTorch squares a list")
+def test_tensors_up_to_a_limit_are_joined_before_they_are_squared():
+    limit = _backends.worth_stacking
+    joined, single = (operations(arrays(*[(n,)] * 20)) for n in (limit, limit + 1))
+    assert joined < 20 <= single

@@ -10,6 +10,7 @@ from kcomponents._recording.outputs import Output, outputs_of
 from kcomponents._recording.sample import (
     contradictions,
     input_facts,
+    named_inputs,
     outside,
     same_rows,
     target_facts,
@@ -60,6 +61,7 @@ def test_facts_of_targets_tell_labels_from_rows_and_amounts():
     ],
 )
 def test_loss_and_targets_make_a_task(loss, y, units, task):
+    assert task_of(loss, {}, units) == "unknown"
     assert task_of(loss, target_facts(np.array(y)), units) == task
 
 
@@ -139,6 +141,53 @@ def test_the_facts_of_an_output_with_an_unknown_loss_hold_no_score():
     assert found.facts["task"] == "unknown" and found.facts["loss_name"] == "mine"
     assert "baseline_loss" not in found.facts
     assert found.scores(np.zeros((2, 1))) == {"spread": 0.0, "nonfinite": 0.0}
+
+
+def test_outputs_have_the_losses_of_their_names_and_the_activations_of_their_layers():
+    inputs = keras.Input((2,))
+    made = [
+        keras.layers.Dense(1, "tanh", name="b")(inputs),
+        keras.layers.Dense(2, "sigmoid", name="a")(inputs),
+    ]
+    model = keras.Model(inputs, made)
+    losses = {
+        "a": {"class": "Hinge", "config": {}},
+        "b": {"class": "Mine", "config": {}},
+    }
+    y = [np.zeros(3), np.ones((3, 2))]
+    b, a = outputs_of(model, losses, y, [np.zeros((3, 1)), np.zeros((3, 2))])
+    assert (b.name, b.loss, b.facts["activation"]) == ("b", "Mine", "tanh")
+    assert (a.name, a.loss, a.facts["activation"]) == ("a", "Hinge", "sigmoid")
+    assert a.targets.shape == (3, 2)
+    # One loss for all, or a list.
+    one = losses["a"]
+    for given, expected in (
+        (one, ["Hinge"] * 2),
+        ([losses["b"], one], ["Mine", "Hinge"]),
+    ):
+        found = outputs_of(model, given, y, [np.zeros((3, 1)), np.zeros((3, 2))])
+        assert [output.loss for output in found] == expected
+
+
+def test_the_last_layer_of_a_sequential_model_gives_the_activation():
+    kinds = "relu", "tanh", "softplus", "sigmoid"
+    stack = [keras.layers.Dense(2, kind) for kind in kinds]
+    model = keras.Sequential([keras.Input((2,)), *stack])
+    [found] = outputs_of(model, None, None, np.zeros((3, 2)))
+    assert found.facts["activation"] == "sigmoid" and found.targets is None
+
+
+def test_inputs_are_named_by_their_keys_or_their_places():
+    x, y = np.zeros(2), np.ones(2)
+    assert [name for name, _ in named_inputs(x)] == ["input"]
+    assert [name for name, _ in named_inputs([x])] == ["input"]
+    assert [name for name, _ in named_inputs([x, y])] == ["input_1", "input_2"]
+    assert named_inputs({"a": x, "b": y}) == [("a", x), ("b", y)]
+
+
+def test_a_probability_of_a_half_is_that_of_the_first_class():
+    y, p = np.array([0, 0, 1]), np.array([[0.5], [0.4], [0.6]])
+    assert scores("binary", "BinaryCrossentropy", y, p)["accuracy"] == 1.0
 
 
 def test_targets_in_a_dict_belong_to_the_only_output():

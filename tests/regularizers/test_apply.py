@@ -248,6 +248,15 @@ def test_weights_in_no_config_are_listed_and_named_in_a_warning():
         assert len(copy.losses) == 1
 
 
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more")])
+def test_five_weights_in_no_config_are_named(count, more):
+    stack = [Block(name=f"block_{place}") for place in range(count)]
+    model = keras.Sequential([keras.Input((5, 4)), *stack])
+    end = f"of the Block 'block_4'{more}. Call"
+    with pytest.warns(UserWarning, match=re.escape(end)):
+        apply(model, L2(0.1))
+
+
 def test_a_regularizer_that_a_copy_has_again_is_named_in_a_warning():
     inputs = keras.Input((5, 4))
     layer = layers.MultiHeadAttention(2, 2, kernel_regularizer="l2", name="attention")
@@ -345,6 +354,7 @@ def test_refuses_a_function_which_has_no_copies():
     [
         ({"include": "kernals"}, "'kernels'.*model/hidden/kernel"),
         ({"include": "conv"}, "matches no weight.*model/hidden/kernel"),
+        ({"include": "zzzz"}, "Did you mean one of 'kernels', .*'all'"),
         ({"include": "embeddings"}, "No weight is selected.*model/hidden/kernel"),
         ({"include": ["kernels", "hiden"]}, "matches no weight"),
         ({"include": "("}, "regular expression"),

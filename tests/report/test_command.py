@@ -35,6 +35,15 @@ def test_a_record_is_printed_as_json(run, capsys, tmp_path):
     assert json.loads((tmp_path / "j").read_text()) == printed
 
 
+def test_a_terminal_shows_colors(run, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(["report", str(run)])
+    assert "\033[" in capsys.readouterr().out
+    main(["report", "--json", str(run)])
+    assert "\033[" not in capsys.readouterr().out
+
+
 def test_a_record_becomes_a_page(run, capsys, tmp_path):
     path = tmp_path / "page.html"
     assert main(["report", str(run), "-o", str(path)]) == 0

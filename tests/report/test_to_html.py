@@ -48,6 +48,14 @@ def monstrous_page():
     return to_html(*records.monstrous())
 
 
+@pytest.mark.parametrize(("known", "told"), [(2.3, True), (math.nan, False)])
+def test_the_best_constant_is_told_where_its_loss_is_a_number(known, told):
+    diagnosis, record = records.sick()
+    record.structure["data"]["baseline_loss"] = known
+    text = Page(to_html(diagnosis, record)).text
+    assert ("should beat the best constant prediction" in text) == told
+
+
 def test_the_page_has_all_of_the_diagnosis(sick_page):
     diagnosis, _ = records.sick()
     text = Page(sick_page).text
@@ -130,12 +138,52 @@ def test_names_between_backquotes_are_set_as_code():
     assert "A ` alone." in page
 
 
+def picture(title, page):
+    """Return the text of a picture of this title."""
+    start = f'<svg[^>]*aria-label="{title} over'
+    return re.search(f"{start}.*?</svg>", page, re.DOTALL)[0]
+
+
+def heights(svg, place):
+    """Return how far below the top the points of a line are."""
+    style = rf'clip-path="[^"]*" style="[^"]*var\(--s{place}\)'
+    line = re.search(rf'<path d="([^"]*)" {style}', svg)[1]
+    return [float(y) for y in re.findall(r"[ML] \S+ (\S+)", line)]
+
+
 def test_a_layer_at_rest_is_seen():
     record = Record()
     for epoch in range(3):
         values = {"net/a/kernel": 0.0, "net/b/kernel": 1e-3}
         record.add(Reading(epoch, epoch + 1, {"update_ratio": values}))
-    assert "Values of 0 are drawn at the bottom." in to_html(examine(record), record)
+    page = to_html(examine(record), record)
+    assert "Values of 0 are drawn at the bottom." in page
+    svg = picture("Update ratio", page)
+    [frame] = re.findall(r'patch_2">\s*<path d="([^"]*)"', svg)
+    bottom = max(float(y) for y in re.findall(r"[ML] \S+ (\S+)", frame))
+    assert heights(svg, 0) == [bottom] * 3 > heights(svg, 1)
+
+
+@pytest.mark.parametrize(
+    ("last", "logarithmic"),
+    [
+        (0.021, False),
+        (0.019, True),
+        # A logarithmic axis has no place for 0, nor for what hardly differs from it.
+        (1e-99, True),
+        (1e-100, False),
+        (0.0, False),
+        (-1.0, False),
+    ],
+)
+def test_losses_more_than_50_fold_apart_have_a_logarithmic_axis(last, logarithmic):
+    record = Record()
+    for epoch, loss in enumerate((1.0, 0.5, last)):
+        record.add_logs(epoch, {"loss": loss})
+    svg = picture("Loss", to_html(examine(record), record))
+    assert (">0</text>" not in svg) == logarithmic
+    first, middle, end = heights(svg, 0)
+    assert first < middle < end
 
 
 def test_ids_are_unique_and_every_link_finds_one(sick_page, monstrous_page):

@@ -39,6 +39,16 @@ def test_broken_numbers_are_strings():
     assert report["settings"]["x"] == "nan"
 
 
+@pytest.mark.parametrize(("cycle", "end"), [(True, ", cycle=True)"), (False, ")")])
+def test_an_object_is_told_with_the_arguments_that_are_set(cycle, end):
+    config = {"decay_steps": 9, "end": None, "cycle": cycle, "name": "decay"}
+    rate = {"class": "PolynomialDecay", "config": config}
+    optimizer = {"class": "SGD", "config": {"learning_rate": rate}}
+    report = strict(to_json(None, Record({"optimizer": optimizer})))
+    told = report["settings"]["learning_rate"]
+    assert told == "PolynomialDecay(decay_steps=9" + end
+
+
 def test_without_a_record_there_is_the_diagnosis_alone():
     diagnosis, _ = records.sick()
     assert strict(to_json(diagnosis)) == diagnosis.to_dict()

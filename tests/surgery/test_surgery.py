@@ -71,6 +71,41 @@ def test_units_that_never_fire_are_removed():
     assert sizes(model) == {"one": 8, "two": 6, "last": 2}
 
 
+def test_without_a_tolerance_units_that_never_fire_are_removed():
+    one, last = layers.Dense(8, "relu", name="one"), layers.Dense(2, use_bias=False)
+    model, x = keras.Sequential([keras.Input((5,)), one, last]), data(5)
+    kill(one, [0, 3, 7])
+    small = prune(model, x, tolerance=0)
+    assert sizes(small)["one"] == 5
+    same(model, small, x)
+
+
+def test_without_a_tolerance_the_next_bias_takes_the_place_of_a_constant_unit():
+    model, x = dense(), data(5)
+    first = model.get_layer("one")
+    kernel = np.array(first.kernel.numpy())
+    kernel[:, 2] = 0.0
+    first.kernel.assign(kernel)
+    first.bias.assign(np.eye(8)[2])
+    small = prune(model, x, tolerance=0)
+    assert sizes(small)["one"] == 7
+    same(model, small, x)
+
+
+@pytest.mark.parametrize("row", [0, 31, 32, 69])
+def test_a_unit_that_fires_for_one_sample_stays(row):
+    model, x = dense(), data(5)
+    first = model.get_layer("one")
+    kernel = np.array(first.kernel.numpy())
+    kernel[:, :2] = 1.0, -1.0
+    first.kernel.assign(kernel)
+    kill(first, [0, 1])
+    x[row] = 50.0
+    small = prune(model, x, batch_size=32)
+    assert sizes(small)["one"] == 7
+    same(model, small, x, tolerance=1e-3)
+
+
 def test_units_with_zero_outgoing_weights_are_removed():
     model, x = dense(), data(5)
     kernel = np.array(model.get_layer("two").kernel.numpy())

@@ -86,6 +86,18 @@ def test_a_wrong_layer_fails(layer, complaint):
         testing.check_layer(layer, arguments, input_shape=(2, 3, 4))
 
 
+@register
+class FailsInTraining(Right):
+    def call(self, inputs, training=False):
+        assert not training, "fails in training"
+        return super().call(inputs)
+
+
+def test_a_layer_that_cannot_be_trained_fails():
+    with pytest.raises(AssertionError, match="fails in training"):
+        testing.check_layer(FailsInTraining, input_shape=(2, 3, 4))
+
+
 class Nudge(keras.callbacks.Callback):
     """Change a weight, as no monitor may."""
 
@@ -147,13 +159,20 @@ class Doubles(keras.constraints.Constraint):
 
 
 @register
+class BreaksLargeWeights(Doubles):
+    def __call__(self, w):
+        return ops.where(ops.abs(w) > 3, np.nan, w)
+
+
+@register
 class UpCasts(Doubles):
     def __call__(self, w):
         return ops.cast(w, "float32")
 
 
 @pytest.mark.parametrize(
-    ("constraint", "complaint"), [(Doubles, "shape"), (UpCasts, "float16")]
+    ("constraint", "complaint"),
+    [(Doubles, "shape"), (BreaksLargeWeights, "not finite"), (UpCasts, "float16")],
 )
 def test_a_wrong_constraint_fails(constraint, complaint):
     with pytest.raises(AssertionError, match=complaint):
@@ -166,9 +185,19 @@ class ForgetsTheDtype(keras.initializers.Initializer):
         return ops.ones(shape, "float32")
 
 
-def test_a_wrong_initializer_fails():
-    with pytest.raises(AssertionError, match="float32, not float16"):
-        testing.check_initializer(ForgetsTheDtype(), shape=(2, 3))
+@register
+class ForgetsTheShape(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return ops.ones((2, 2), dtype)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "complaint"),
+    [(ForgetsTheDtype, "float32, not float16"), (ForgetsTheShape, "wrong shape")],
+)
+def test_a_wrong_initializer_fails(initializer, complaint):
+    with pytest.raises(AssertionError, match=complaint):
+        testing.check_initializer(initializer(), shape=(2, 3))
 
 
 @register

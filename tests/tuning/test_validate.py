@@ -125,6 +125,20 @@ def test_targets_are_made_up_to_suit_the_loss(loss):
     assert seen == [(4,) if sparse else (4, 3)]
 
 
+def test_targets_are_made_up_for_a_model_that_is_not_built():
+    seen = []
+
+    def build(hp):
+        model = keras.Sequential([keras.layers.Dense(2)])
+        model.compile("sgd", "mse")
+        train = model.train_on_batch
+        model.train_on_batch = lambda x, y: seen.append(y.shape) or train(x, y)
+        return model
+
+    validate(build, np.zeros((3, 4), "float32"))
+    assert seen == [(3, 2)]
+
+
 def test_inputs_are_made_up_by_shape_and_type():
     def build(hp):
         words = keras.Input((None,), dtype="int32")

@@ -78,6 +78,14 @@ def test_the_table_shows_the_last_trials_and_those_that_run():
     assert "12     completed        0.9665     20  4.6 s  maxout, l2" in printed
 
 
+def test_values_of_more_than_16_characters_are_shortened_in_the_table():
+    results = made_results.running()
+    for trial, width in zip(results["trials"][-2:], (16, 17), strict=True):
+        trial |= {"state": "running", "values": {"name": "a" * width}}
+    printed = shown(results)
+    assert "a" * 16 in printed and f"{'a' * 8}…{'a' * 7}" in printed
+
+
 def test_names_are_no_markup():
     assert "[red]markup[/red]" in shown(made_results.hostile())
 

@@ -127,6 +127,22 @@ def test_intervals_are_announced_only_if_there_are_any():
     assert announced not in page and "one seed only" in page
 
 
+@pytest.mark.parametrize(
+    ("scores", "note"),
+    [
+        (1, "The best configuration has only 1 seed. Repeat it"),
+        (2, "The best configuration has 2 seeds. More seeds give"),
+        # With several repeats, the score by which it was chosen does not count.
+        (5, "The best configuration has 4 seeds. More seeds give"),
+        (6, None),
+    ],
+)
+def test_a_note_says_if_the_best_has_few_seeds(scores, note):
+    scores = [0.9 + 0.001 * seed for seed in range(scores)]
+    text = Page(to_html(with_seeds(scores, [0.8, 0.81]))).text
+    assert note in text if note else "The best configuration has" not in text
+
+
 def test_each_family_is_compared_with_the_best_of_all(pages):
     page = pages["finished"].split("Activation: the best of each")[1]
     text = Page(page.split("</table>")[0]).text
@@ -238,6 +254,8 @@ def test_times_and_sizes_are_short():
     texts = [words.duration(s) for s in (0.0, 3.21, 45.4, 59.6, 125, 3600, 4000, 1e6)]
     expected = ["0 s", "3.2 s", "45 s", "1 min", "2 min", "1 h", "1 h 7 min", "278 h"]
     assert texts == expected
+    # From a day on, hours are enough.
+    assert [words.duration(s) for s in (86_340, 88_000)] == ["23 h 59 min", "24 h"]
     assert [words.size(n) for n in (10, 812345678, 9.1e9)] == [
         "10 bytes",
         "812 MB",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from kcomponents.tuning._storage import presence as _presence
@@ -35,6 +36,15 @@ def test_a_presence_that_ends_leaves_nothing(tmp_path):
         name = os.path.basename(folder)
         assert names(tmp_path) == [name, f"{name}.lock"]
     assert names(tmp_path) == []
+
+
+def test_a_presence_that_ends_closes_its_files(tmp_path):
+    process = psutil.Process()
+    before = process.num_fds()
+    with Presence(tmp_path) as presence:
+        presence.make_folder()
+        assert process.num_fds() > before
+    assert process.num_fds() == before
 
 
 def test_the_working_folder_may_change(tmp_path, monkeypatch):

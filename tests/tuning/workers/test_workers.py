@@ -152,6 +152,19 @@ def test_workers_that_end_before_a_trial_end_the_search_with_an_error(
 
 
 @pytest.mark.any_backend
+def test_workers_have_sessions_of_their_own_where_ctrl_c_does_not_reach_them(
+    tmp_path, processes, ends
+):
+    # The sixth word of this file is the number of the session.
+    sessions = tmp_path / "sessions"
+    ends(f"cut -d' ' -f6 /proc/self/stat >> {sessions}; exit 1")
+    with pytest.raises(RuntimeError, match="3 times in a row"):
+        run(search_of(tmp_path, workers=1))
+    found = sessions.read_text().split()
+    assert found == [str(process.pid) for process in processes]
+
+
+@pytest.mark.any_backend
 def test_an_error_shows_only_what_its_own_worker_printed(tmp_path, ends):
     log = tmp_path / "untitled_project" / "workers" / "worker-0.log"
     log.parent.mkdir(parents=True)

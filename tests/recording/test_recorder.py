@@ -1,0 +1,47 @@
+"""What the recorder cannot do is a note, or an error where it is asked for."""
+
+import keras
+import numpy as np
+import pytest
+
+from kcomponents._recording.recorder import Recorder
+from kcomponents.record import Record
+
+X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
+
+
+class OnlyTrains(keras.Model):
+    """Fails outside of training."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = keras.layers.Dense(1)
+
+    def call(self, inputs, training=False):
+        if not training:
+            raise RuntimeError("only for training")
+        return self.last(inputs)
+
+
+def recorded(**options):
+    """Return the record of a training whose model cannot be run on its data."""
+    model, record = OnlyTrains(), Record()
+    model(X, training=True)
+    model.compile("sgd", "mse")
+    recorder = Recorder(model, record, **options)
+    recorder.start({"x": X, "y": Y}, tapped=False)
+    recorder.stop()
+    return record
+
+
+def test_a_model_that_cannot_be_run_is_a_note():
+    record = recorded()
+    [note] = record.structure["notes"]
+    assert note.startswith("The doctor could not run the model on its data: ")
+    assert record.structure["model"]["class"] == "OnlyTrains"
+
+
+def test_a_strict_recorder_raises_an_error_instead():
+    rule = "`data` must be inputs and targets that fit the model: .*only for training"
+    with pytest.raises(ValueError, match="(?s)" + rule):
+        recorded(strict=True)
