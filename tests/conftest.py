@@ -1,6 +1,7 @@
 """Tests stricter than life: seeds fixed, no state kept from one test to the next."""
 
 import gc
+import os
 import sys
 import types
 
@@ -36,6 +37,16 @@ def without_autotuning(dataset_class):
     dataset_class.__iter__ = iterate
 
 
+def without_emitters(version):
+    """Let XLA compile in a third less time; later versions do not know the option."""
+    if version < (0, 12):
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    without_emitters(jax.__version_info__)
 if keras.backend.backend() == "tensorflow":
     import tensorflow
 
@@ -57,6 +68,11 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", text)
 
 
+def pytest_collection_finish():
+    """Let `gc` look only at what tests make, and not at all that they import."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def fresh_state():
     keras.utils.set_random_seed(0)
@@ -70,5 +86,3 @@ def small_heap():
     """Let `gc` look only at what the tests of a module make, which takes no seconds."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()

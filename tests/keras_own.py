@@ -37,13 +37,14 @@ def theirs_in(name):
         return types.SimpleNamespace()
 
 
-def cases(module, only=None, **differences):
+def cases(module, only=None, once=None, **differences):
     """List the tests of a Keras test module, or of one class in it, as parameters.
 
     A keyword argument names a test that differs on purpose and gives the reason. Such
-    a test must fail: one that passes is no difference, and is reported.
+    a test must fail: one that passes is no difference, and is reported. Of the tests
+    whose names begin with `once`, one backend runs all, and the others the first.
     """
-    parameters = []
+    parameters, begun = [], False
     for class_name, value in vars(module).items():
         if only not in (None, class_name):
             continue
@@ -51,6 +52,9 @@ def cases(module, only=None, **differences):
             for name in unittest.TestLoader().getTestCaseNames(value):
                 reason = differences.get(name.split("_", 1)[1])
                 marks = list(getattr(getattr(value, name), "pytestmark", ()))
+                if once and name.startswith(once):
+                    marks += [pytest.mark.any_backend] * begun
+                    begun = True
                 if reason:
                     marks.append(pytest.mark.xfail(reason=reason, strict=True))
                 parameters.append(pytest.param(value(name), id=name, marks=marks))

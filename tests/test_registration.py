@@ -14,7 +14,7 @@ import pytest
 
 import kcomponents
 
-# Each test starts a process, and none of them does anything that a backend changes.
+# None of the processes does anything that a backend changes.
 pytestmark = pytest.mark.any_backend
 
 REGISTERED = {
@@ -77,30 +77,52 @@ def model_with(name):
     return model
 
 
+# Each model is loaded by a process of its own, as of one that has imported only Keras.
 LOAD = """
-import json, sys
-import kcomponents
+import json, os, pathlib, sys, traceback
 import keras
 import numpy as np
-path, name = sys.argv[1:]
-by_name = keras.saving.get_registered_object(f"kcomponents>{name}")
-by_string = keras.saving.deserialize_keras_object(f"kcomponents>{name}")
-assert by_name is by_string is not None, by_name
-model = keras.saving.load_model(path)
-x = np.ones([2, *model.input_shape[1:]], "float32")
-print(json.dumps([by_name.__name__, keras.ops.convert_to_numpy(model(x)).tolist()]))
+
+def load(path):
+    import kcomponents
+    by_name = keras.saving.get_registered_object(f"kcomponents>{path.stem}")
+    by_string = keras.saving.deserialize_keras_object(f"kcomponents>{path.stem}")
+    assert by_name is by_string is not None, by_name
+    model = keras.saving.load_model(path)
+    x = np.ones([2, *model.input_shape[1:]], "float32")
+    found = [by_name.__name__, keras.ops.convert_to_numpy(model(x)).tolist()]
+    path.with_suffix(".json").write_text(json.dumps(found))
+
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
+    if not os.fork():
+        try:
+            load(path)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+    os.wait()
+print("[]")
 """
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Save a model with each registered class, and load all in other processes."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in REGISTERED:
+        model = model_with(name)
+        x = np.ones([2, *model.input_shape[1:]], "float32")
+        np.save(folder / f"{name}.npy", keras.ops.convert_to_numpy(model(x)))
+        model.save(folder / f"{name}.keras")
+    run(LOAD, folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", sorted(REGISTERED))
-def test_a_model_loads_after_import_kcomponents_alone(name, tmp_path):
-    model = model_with(name)
-    x = np.ones([2, *model.input_shape[1:]], "float32")
-    expected = keras.ops.convert_to_numpy(model(x))
-    model.save(tmp_path / "model.keras")
-    found, outputs = run(LOAD, tmp_path / "model.keras", name)
+def test_a_model_loads_after_import_kcomponents_alone(name, folder):
+    found, outputs = json.loads((folder / f"{name}.json").read_text())
     assert found == REGISTERED[name].__name__
-    np.testing.assert_allclose(outputs, expected, rtol=1e-6)
+    np.testing.assert_allclose(outputs, np.load(folder / f"{name}.npy"), rtol=1e-6)
 
 
 IMPORTS = """

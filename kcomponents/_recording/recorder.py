@@ -269,7 +269,7 @@ class Recorder:
 
 
 def _reference(thing):
-    """Return a function that returns a thing, and does not keep it alive if possible."""
+    """Return a weak reference to a thing, or a function that returns it."""
     try:
         return weakref.ref(thing)
     except TypeError:

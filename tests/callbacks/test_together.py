@@ -21,6 +21,7 @@ from kcomponents.callbacks._observer import Observer
 from kcomponents.probes import structure
 from kcomponents.record import Record
 from kcomponents.testing import check_callback
+from tests.backend_cases import once
 from tests.probes.replay import models
 
 BACKEND = keras.backend.backend()
@@ -60,7 +61,7 @@ def state(model):
 
 # Not every model has an activation that each monitor watches.
 @pytest.mark.filterwarnings("ignore:No hidden layer with a saturating activation")
-@pytest.mark.parametrize("every", [None, 3])
+@pytest.mark.parametrize("every", [None, *once(3)])
 @pytest.mark.parametrize("name", KINDS)
 def test_weights_and_counts_are_those_without(name, every):
     ours = state(trained(name, monitors(every=every)))
@@ -119,7 +120,9 @@ HOLDERS = {
 
 @pytest.mark.filterwarnings("ignore:No hidden layer with a saturating activation")
 @pytest.mark.parametrize("name", HOLDERS)
-def test_the_data_and_the_frame_of_fit_are_free_when_a_training_has_ended(name, tmp_path, small_heap):
+def test_the_data_and_the_frame_of_fit_are_free_when_a_training_has_ended(
+    name, tmp_path, small_heap
+):
     callback = HOLDERS[name](tmp_path)
     hidden = keras.layers.Dense(8, "relu")
     model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(1)])
@@ -176,6 +179,7 @@ import sys
 from kcomponents.callbacks import DeadReLUMonitor, GradientNormLogger
 from kcomponents.record import Record
 from tests.callbacks.test_together import OPTIONS
+from tests.backend_cases import once
 from tests.probes.replay import models
 
 model, x, y = models["sequential"]()

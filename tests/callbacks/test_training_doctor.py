@@ -226,6 +226,7 @@ def test_asks_rules_of_ones_own_and_outlives_those_that_fail():
     )
 
 
+@pytest.mark.any_backend
 def test_all_rules_are_the_default():
     assert TrainingDoctor().rules == TrainingDoctor(rules=None).rules == doctor.RULES
     assert TrainingDoctor(rules=[]).rules == ()
@@ -259,6 +260,7 @@ def test_a_loop_of_fits_may_count_epochs_on():
     assert within == [0, 1, 3]
 
 
+@pytest.mark.any_backend
 def test_long_trainings_are_looked_at_less_and_less_often():
     watching = watched(net(), epochs=200, batch_size=64)
     looked = [reading.epoch for reading in watching.record.readings[1:]]
@@ -266,6 +268,7 @@ def test_long_trainings_are_looked_at_less_and_less_often():
     assert len(looked) < 50 and len(watching.record.logs) == 200
 
 
+@pytest.mark.any_backend
 def test_looks_as_often_as_asked():
     watching = watched(net(), watching=TrainingDoctor(every=4), epochs=10)
     looked = [reading.epoch for reading in watching.record.readings[1:]]
@@ -394,6 +397,7 @@ def test_loss_scaling_and_accumulation_are_survived():
     assert watched(model).record.readings[-1].values["gradient_norm"]["all"] > 0
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

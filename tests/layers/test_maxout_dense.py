@@ -8,6 +8,7 @@ from keras import ops
 from kcomponents.initializers import Blocked, PerPiece, ScaledIdentity
 from kcomponents.layers import Maxout, MaxoutDense
 from kcomponents.testing import check_layer
+from tests.backend_cases import once
 from tests.keras_versions import needs_keras
 
 X = np.random.default_rng(0).normal(size=(16, 5)).astype("float32")
@@ -236,7 +237,7 @@ def test_lora_trains_two_small_matrices_and_is_saved(late, tmp_path):
     "mode",
     ["int8", pytest.param("int4", marks=needs_keras("3.11", "has no int4")), "float8"],
 )
-@pytest.mark.parametrize("whole_model", [True, False])
+@pytest.mark.parametrize("whole_model", [True, *once(False)])
 def test_quantized_outputs_stay_near_and_are_saved(whole_model, mode, tmp_path):
     layer = MaxoutDense(4, 3)
     model = model_of(layer)

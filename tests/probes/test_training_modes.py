@@ -1,6 +1,7 @@
 """In each training mode, a probe measures the same as a handwritten loop."""
 
 import shutil
+from functools import partial
 
 import keras
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from keras import optimizers
 
 from kcomponents.optimizers import clipped
+from kcomponents.probes import Probe, Statistic
 from tests.keras_own import takes_several_steps
 from tests.keras_versions import needs_keras
 from tests.probes.reading import Reader, expected_of, near
 from tests.probes.replay import models, steps
+from tests.random_cases import cases
 
 BACKEND = keras.backend.backend()
 OPTIMIZERS = {
@@ -38,7 +41,7 @@ MODES = {
     "several steps": {"steps_per_execution": 3},
 }
 if BACKEND == "torch":
-    # `torch.compile` writes C++, and warns of itself.
+    # `torch.compile` needs a compiler of C++, and warns of itself.
     others = ["compiled"] if shutil.which("g++") else []
     others += ["several steps"] if takes_several_steps() else []
     MODES = {mode: MODES[mode] for mode in ("eager", "auto", *others)}
@@ -89,7 +92,13 @@ def test_readings_equal_a_loop_by_hand_with(name):
         for mode in MODES
     ],
 )
-def test_readings_equal_a_loop_by_hand_in_mode(mode):
+def test_readings_equal_a_loop_by_hand_in_mode(mode, monkeypatch):
+    if BACKEND == "torch":
+        import torch
+
+        # The default writes C++ code, and takes a minute and more.
+        backend = cases("aot_eager", "inductor")
+        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     model, x, y = compiled(optimizers.SGD(0.1, clipnorm=0.1))
     replayed = steps(model, batches_of(x, y))
     watched, x, y = compiled(optimizers.SGD(0.1, clipnorm=0.1), **MODES[mode])
@@ -141,6 +150,61 @@ def test_a_step_that_a_clipped_optimizer_skips_is_seen_but_not_applied():
     assert found == {"steps": 4, "applied": 3}
     assert not np.isfinite(reader.values["total_max"]["all"])
     assert np.isfinite(reader.values["before"]["all"])
+
+
+@pytest.mark.parametrize("name", ["clipnorm", "loss scale"])
+def test_without_accumulation_the_gradients_of_a_batch_are_those_of_the_step(name):
+    model, x, y = compiled(OPTIMIZERS[name]())
+    replayed = steps(model, batches_of(x, y))
+    watched, x, y = compiled(OPTIMIZERS[name]())
+    of_batch = Statistic(
+        "squares", "batch_gradients", lambda v: v.squares, per_variable=True
+    )
+    reader = Reader(of_batch)
+    watched.fit(x, y, callbacks=[reader], **OPTIONS)
+    near(reader.values["squares"], expected_of(replayed)["squares"])
+
+
+def test_only_one_of_so_many_updates_is_measured():
+    measured = []
+
+    def measure(view):
+        measured.append(view)
+        return view.applied
+
+    model, x, y = compiled(optimizers.SGD(0.1), run_eagerly=True)
+    probe = Probe(Statistic("steps", "updates", measure), sample=3)
+    probe.attach(model)
+    # Its shape was found without a step.
+    measured.clear()
+    # Of 8 steps the 1st, the 4th and the 7th.
+    model.fit(x, y, epochs=2, **OPTIONS)
+    assert len(measured) == probe.read().values["steps"]["all"] == 3
+    probe.detach()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="other backends compile the step")
+def test_a_step_that_is_not_compiled_takes_no_operation_more_for_its_loss():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Count(TorchDispatchMode):
+        calls = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.calls += not function.__name__.startswith("detach")
+            return function(*args, **(kwargs or {}))
+
+    def operations(*statistics):
+        model, x, y = compiled(optimizers.SGD(0.1))
+        probe = Probe(*statistics)
+        probe.attach(model)
+        with Count() as count:
+            model.fit(x, y, **OPTIONS)
+        probe.detach()
+        return count.calls
+
+    # Losses wait until those of many steps are joined.
+    assert operations(Statistic("sum", "losses", lambda v: v.loss)) == operations()
 
 
 def test_each_epoch_and_each_fit_starts_anew():

@@ -13,7 +13,7 @@ from tests.tuning.kills import Chaos, differences
 @pytest.mark.any_backend
 @pytest.mark.slow
 def test_a_search_with_killed_processes_ends_like_one_without(tmp_path):
-    chaos = Chaos(tmp_path, trials=cases(6, 80), seed=1, kills=cases(10, 100))
+    chaos = Chaos(tmp_path, trials=cases(4, 80), seed=1, kills=cases(5, 100))
     found = chaos.run()
     assert found.wrong == []
     assert (found.lost, found.twice) == (0, 0)
