@@ -1,6 +1,7 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
 import platform
+import re
 import warnings
 import weakref
 
@@ -27,6 +28,9 @@ from kcomponents._recording.step_statistics import (
 from kcomponents.probes import Probe, structure
 from kcomponents.record import Reading
 
+IN_CALL = re.compile(
+    r"Exception encountered when calling (.+)\.\n\n\x1b\[1m([^\n\x1b]+)"
+)
 # The most samples and batches to take from a generator or dataset.
 ROWS_DRAWN, BATCHES_DRAWN = 512, 16
 
@@ -286,9 +290,7 @@ class Notes(list):
                 warnings.simplefilter("always")
                 function()
         except Exception as error:
-            lines = str(error).strip().splitlines()
-            reason = lines[0] if lines else type(error).__name__
-            self.append(f"The doctor could not {task}: {reason}")
+            self.append(f"The doctor could not {task}: {_reason(error)}")
             return error
         self += [
             str(item.message).splitlines()[0]
@@ -296,6 +298,14 @@ class Notes(list):
             if issubclass(item.category, UserWarning)
         ]
         return None
+
+
+def _reason(error):
+    """Return the first line of an error; Keras writes the layer's call before it."""
+    text = str(error).strip()
+    if found := IN_CALL.match(text):
+        return f"{found[2]} (in {found[1]})"
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 # Facts about a run before its first step

@@ -37,7 +37,8 @@ def recorded(**options):
 def test_a_model_that_cannot_be_run_is_a_note():
     record = recorded()
     [note] = record.structure["notes"]
-    assert note.startswith("The doctor could not run the model on its data: ")
+    reason = "only for training (in OnlyTrains.call())"
+    assert note == f"The doctor could not run the model on its data: {reason}"
     assert record.structure["model"]["class"] == "OnlyTrains"
 
 
