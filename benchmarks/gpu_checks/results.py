@@ -22,10 +22,10 @@ from kcomponents import (
 from kcomponents.optimizers import clipped
 
 BACKEND = keras.backend.backend()
-# Policy → the bound of a relative error. A sum of up to 800 products, which is computed
-# in another order, is off by at most 800 units of 2**-24. What is stored in 16 bits may
-# be two units of the last place off, of 2**-7 and 2**-10.
-BOUNDS = {"float32": 5e-5, "mixed_bfloat16": 1.6e-2, "mixed_float16": 2e-3}
+# Policy → the bound of a relative error. In float32 a sum of up to 800 products, in
+# another order, is off by at most 800 units of 2**-24. In 16 bits each sum is rounded:
+# JAX and PyTorch on one CPU are up to four units of 2**-7 or 2**-10 apart; twice that.
+BOUNDS = {"float32": 5e-5, "mixed_bfloat16": 8 * 2**-7, "mixed_float16": 8 * 2**-10}
 # Equal seeds give equal numbers on every device.
 SAME_DRAWS = BACKEND == "jax"
 RATE = 0.25
@@ -163,12 +163,10 @@ def error_of(found, expected):
         a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
         if a.shape != b.shape:
             raise ValueError(f"The shape is {a.shape}, and {b.shape} on the CPU.")
-        size = np.linalg.norm(b)
-        off = np.linalg.norm(a - b)
+        off, size = np.linalg.norm(a - b), np.linalg.norm(b)
         errors.append(off / size if size else off)
-    worst = max(errors)
-    # NaN on both sides would be equal to nothing, and is a fault too.
-    return float(worst) if np.isfinite(sum(errors)) else float("inf")
+    # NaN on both sides is a fault too.
+    return float(max(errors)) if np.isfinite(sum(errors)) else float("inf")
 
 
 def error(outcome):

@@ -24,8 +24,9 @@ LEGEND = """How to read it:
   norm of what the CPU gives, of outputs, gradients and trained weights: in float32, in
   bfloat16 and in float16. The bounds: in float32, a sum of up to 800 products in
   another order is off by at most 800 roundings of 6e-8, which is 5e-5; TensorFloat-32
-  is switched off, and would show with 5e-4. What is stored in 16 bits may be rounded to
-  the next value or the one after it, two units of the last place: 1.6e-2 and 2e-3.
+  is switched off, and would show with 5e-4. In 16 bits each sum of a layer and of its
+  gradients is rounded. Between JAX and PyTorch on one CPU that makes up to four units
+  of the last place, and the bounds are eight: 6.2e-2 and 7.8e-3.
 - *With and without* is the largest difference of a weight, or of what an optimizer
   keeps, after training with deterministic algorithms. Numbers of variables and what
   saved files hold must be equal.

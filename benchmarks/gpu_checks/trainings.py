@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from gpu_checks.device import accelerator
-from gpu_checks.results import BOUNDS, array, on_cpu, policy
+from gpu_checks.results import BOUNDS, array, error_of, on_cpu, policy
 from gpu_checks.rows import Row
 from kcomponents import callbacks, layers
 from kcomponents.optimizers import clipped
@@ -39,8 +39,7 @@ SOME = "some monitors"
 def watchers(name):
     """Return the callbacks that go by a name."""
     groups = {ALL: WATCHERS, SOME: ["GradientNormLogger", "FiniteGuard"]}
-    chosen = groups.get(name, [name])
-    return [WATCHERS[each]() for each in chosen]
+    return [WATCHERS[each]() for each in groups.get(name, [name])]
 
 
 def net():
@@ -91,13 +90,13 @@ def weights(model):
 
 
 def off_by(found, expected):
-    """Return the largest difference of pairs (path, array), and of what else."""
+    """Return the largest difference of the arrays of pairs (path, array)."""
     counts = len(found), len(expected)
     if counts[0] != counts[1]:
         raise ValueError(f"{counts[1]} variables became {counts[0]}.")
     pairs = zip(found, expected, strict=True)
-    worst = max(float(np.abs(a - b).max(initial=0)) for (_, a), (_, b) in pairs)
-    return worst if np.isfinite(worst) else float("inf")
+    worst = np.max([np.abs(a - b).max(initial=0) for (_, a), (_, b) in pairs])
+    return float(worst) if np.isfinite(worst) else float("inf")
 
 
 def content_of_file(model):
@@ -136,11 +135,8 @@ def unchanged_row(name, dtype="float32"):
         worst, bound = off_by(found, expected), BOUND
     else:
         # What is stored in 16 bits, and when, is up to the compiler.
-        pairs = zip(found, expected, strict=True)
-        sizes = [
-            np.linalg.norm(a - b) / (np.linalg.norm(b) or 1) for (_, a), (_, b) in pairs
-        ]
-        worst, bound = float(max(sizes)), BOUNDS[dtype]
+        sides = [[array for _, array in side] for side in (found, expected)]
+        worst, bound = error_of(*sides), BOUNDS[dtype]
     same = content_of_file(model) == file
     told = f"{worst:.1e}, {len(found)} variables, files {'equal' if same else 'differ'}"
     return Row(told, f"{bound:.1e}, equal", worst <= bound and same)
