@@ -276,7 +276,8 @@ def _nan_weights(model, layer, silent):
     source = _layer_with_weights(model, layer)
     for weight in source.weights if source else ():
         if weight.shape and weight.shape[-1] == found.size and "float" in weight.dtype:
-            axes = tuple(range(len(weight.shape) - 1))
+            # The last axis first, as in `per_unit`.
+            axes = tuple(reversed(range(len(weight.shape) - 1)))
             nan = ops.isnan(weight.value)
             found |= ops.convert_to_numpy(ops.any(nan, axes) if axes else nan)
     # The layer before may not feed this one, so count only units that never fired.

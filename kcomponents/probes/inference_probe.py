@@ -103,6 +103,7 @@ def check_data(data):
             )
         return data
     repeatable = hasattr(data, "__iter__") and not hasattr(data, "__next__")
+    repeatable = repeatable or isinstance(data, keras.utils.PyDataset)
     if not repeatable or isinstance(data, str | bytes | list | tuple | dict):
         fail(
             "`data` must be an array, a list or dict of arrays, or a dataset of "
@@ -115,6 +116,9 @@ def check_data(data):
 def batches(data, size=32):
     """Yield batches of the model's inputs in `data`."""
     if not _holds_arrays(data):
+        if not hasattr(data, "__iter__"):
+            # A `PyDataset` of Keras before 3.11.
+            data = map(data.__getitem__, range(data.num_batches))
         for batch in data:
             yield keras.utils.unpack_x_y_sample_weight(batch)[0]
         return

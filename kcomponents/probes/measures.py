@@ -23,7 +23,9 @@ def per_unit(reduce, outputs, axis):
     if rank == 1:
         # One number per sample: one unit.
         return reduce(outputs, axis=0, keepdims=True)
-    axes = tuple(i for i in range(rank) if i != axis % rank)
+    # The last axis first: before Keras 3.13, `ops.any` on PyTorch takes away one after
+    # the other.
+    axes = tuple(i for i in reversed(range(rank)) if i != axis % rank)
     return reduce(outputs, axis=axes)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from kcomponents.callbacks import EarlyStopping, GradientNormLogger, Resume
 from kcomponents.optimizers import clipped
 from lib.nets import STEPS
-from lib.recurrent import UNITS, batches, draw, net
+from lib.recurrent import UNITS, batches, draw, forget_state, net
 from lib.run import progress
 
 # Kind → the argument of `clipped`, and the threshold unless told.
@@ -79,7 +79,7 @@ class ForgetState(keras.callbacks.Callback):
     """Begin each epoch and each validation of a stateful net without a past."""
 
     def on_epoch_begin(self, *_):
-        self.model.get_layer("recurrent").reset_state()
+        forget_state(self.model)
 
     on_test_begin = on_epoch_begin
 

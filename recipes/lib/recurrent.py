@@ -179,6 +179,13 @@ def keep_apart(layer):
     layer.inner_loop = from_copy
 
 
+def forget_state(model):
+    """Set the state of a stateful net to zero."""
+    # `reset_state` of the layer fails with Keras 3.10 on JAX.
+    for state in keras.tree.flatten(model.get_layer("recurrent").states):
+        state.assign(keras.ops.zeros(state.shape, state.dtype))
+
+
 def draw(model, one, task, s, seed):
     """Return characters that a net of text draws, each given those before it.
 
@@ -187,7 +194,7 @@ def draw(model, one, task, s, seed):
     both = one.trainable_variables, model.trainable_variables
     for mine, learned in zip(*both, strict=True):
         mine.assign(learned)
-    one.get_layer("recurrent").reset_state()
+    forget_state(one)
     # The first character of what is held back comes before them.
     code, drawn, chance = task.validation[0][0, 0], [], np.random.default_rng(seed)
     for _ in range(s.sample):

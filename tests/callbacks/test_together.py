@@ -111,7 +111,6 @@ def test_each_says_in_a_table_or_sentence_what_it_found(name, capsys):
 
 
 HOLDERS = {
-    "nothing": lambda path: keras.callbacks.Callback(),
     "EarlyStopping": lambda path: callbacks.EarlyStopping(check_every=2),
     "Resume": lambda path: callbacks.Resume(path, 3),
     **{name: lambda path, name=name: getattr(callbacks, name)() for name in OBSERVERS},
@@ -120,28 +119,32 @@ HOLDERS = {
 
 @pytest.mark.filterwarnings("ignore:No hidden layer with a saturating activation")
 @pytest.mark.parametrize("name", HOLDERS)
-def test_the_data_and_the_frame_of_fit_are_free_when_a_training_has_ended(
-    name, tmp_path, small_heap
-):
+def test_a_training_that_ended_keeps_no_data_alive(name, tmp_path, small_heap):
     callback = HOLDERS[name](tmp_path)
     hidden = keras.layers.Dense(8, "relu")
     model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     x, y = np.ones((8, 4), "float32"), np.ones((8, 1), "float32")
-    gc.collect()
-    # An iterator of TensorFlow that only `gc` ends may wait a minute in its destructor.
-    gc.disable()
-    try:
-        model.fit(x, y, 2, validation_data=(x, y), verbose=0, callbacks=[callback])
-        alive = [
+
+    def alive_after(*watching):
+        """Return the frames of `fit` and the iterators that only `gc` ends."""
+        model.fit(x, y, 2, validation_data=(x, y), verbose=0, callbacks=[*watching])
+        return [
             thing
             for thing in gc.get_objects()
             if type(thing).__name__.endswith("EpochIterator")
             or (isinstance(thing, types.FrameType) and thing.f_code.co_name == "fit")
         ]
+
+    gc.collect()
+    # Such an iterator of TensorFlow may wait a minute in its destructor.
+    gc.disable()
+    try:
+        if alive_after():
+            pytest.skip("This Keras keeps its iterators itself")
+        assert alive_after(callback) == []
     finally:
         gc.enable()
-    assert alive == []
 
 
 class Copier(keras.callbacks.Callback):

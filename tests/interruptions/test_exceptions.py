@@ -25,6 +25,7 @@ from tests.interruptions.exceptions import (
     x,
     y,
 )
+from tests.keras_versions import needs_keras
 from tests.random_cases import cases
 
 BACKEND = keras.backend.backend()
@@ -250,6 +251,7 @@ def test_validation_data_that_do_not_fit_leave_nothing():
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="Other backends do not donate buffers.")
+@needs_keras("3.12", "cannot use such a model again")
 def test_a_step_that_fails_on_the_device_says_that_the_weights_are_lost():
     import jax
 

@@ -45,7 +45,8 @@ if BACKEND == "torch":
     others = ["compiled"] if shutil.which("g++") else []
     others += ["several steps"] if takes_several_steps() else []
     MODES = {mode: MODES[mode] for mode in ("eager", "auto", *others)}
-OWN_WARNINGS = [pytest.mark.filterwarnings("ignore")] if BACKEND == "torch" else []
+MARKS = [pytest.mark.filterwarnings("ignore")] if BACKEND == "torch" else []
+MARKS += [needs_keras("3.12", "cannot be compiled by PyTorch", backend="torch")]
 if BACKEND == "jax":
     # Without compilation JAX dispatches each operation by itself.
     MODES = {mode: MODES[mode] for mode in ("auto", "several steps")}
@@ -87,10 +88,7 @@ def test_readings_equal_a_loop_by_hand_with(name):
 
 @pytest.mark.parametrize(
     "mode",
-    [
-        pytest.param(mode, marks=OWN_WARNINGS if mode == "compiled" else [])
-        for mode in MODES
-    ],
+    [pytest.param(mode, marks=MARKS if mode == "compiled" else []) for mode in MODES],
 )
 def test_readings_equal_a_loop_by_hand_in_mode(mode, monkeypatch):
     if BACKEND == "torch":

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kcomponents import testing
+from tests.keras_versions import needs_keras
 
 register = keras.saving.register_keras_serializable(package="tests_of_promises")
 
@@ -115,7 +116,12 @@ class LeavesAVariable(keras.callbacks.Callback):
         optimizer.add_variable((), name="leftover")
 
 
-@pytest.mark.parametrize("callback", [Nudge, LeavesAVariable])
+FAILS = needs_keras("3.12", "fails of such a variable itself", backend="jax")
+
+
+@pytest.mark.parametrize(
+    "callback", [Nudge, pytest.param(LeavesAVariable, marks=FAILS)]
+)
 def test_a_callback_that_changes_training_fails(callback):
     with pytest.raises(AssertionError):
         testing.check_callback(callback)

@@ -14,6 +14,7 @@ import pytest
 
 from kcomponents import tuning
 from kcomponents.tuning._engine.settings import INSTEAD, OF_ORACLE, OF_TUNER, Settings
+from tests.keras_versions import needs_keras
 from tests.tuning.small import build, data, run, search_of
 
 
@@ -698,6 +699,7 @@ class Own(keras.Model):
         return self.outer(self.drop(self.hidden(x), training=training))
 
 
+@needs_keras("3.11", "can save it")
 def test_a_model_that_keras_cannot_save_is_searched_all_the_same(tmp_path, caplog):
     def made(hp):
         model = Own(hp.Float("dropout", 0.0, 0.5))

@@ -17,6 +17,7 @@ from kcomponents.optimizers import clipped
 from kcomponents.tuning._reuse.model_cache import CompiledModels
 from kcomponents.tuning._reuse.structure import structure_of
 from tests.backend_cases import once
+from tests.keras_versions import needs_keras
 
 eager = keras.backend.backend() == "torch"
 compiled = pytest.mark.skipif(eager, reason="nothing is compiled")
@@ -490,7 +491,10 @@ UNKNOWN = [
     lambda: with_layer(layers.Dense(3, lambda x: x)),
     lambda: with_layer(layers.Activation(own_function)),
     lambda: with_layer(layers.Dense(3, kernel_regularizer=OwnRegularizer())),
-    lambda: with_layer(layers.Dense(3, kernel_regularizer=own_function)),
+    pytest.param(
+        lambda: with_layer(layers.Dense(3, kernel_regularizer=own_function)),
+        marks=needs_keras("3.15", "refuses such a regularizer"),
+    ),
     lambda: with_layer(layers.Dense(3, activity_regularizer=OwnRegularizer())),
     lambda: with_layer(layers.Dropout(1.0)),
     lambda: mlp(loss=OwnLoss()),
