@@ -14,6 +14,7 @@ from kcomponents.clipping import adaptive_clip
 from kcomponents.optimizers import clipped
 from kcomponents.testing import check_optimizer, compiled
 from tests.backend_cases import once
+from tests.keras_versions import needs_keras
 
 BACKEND = keras.backend.backend()
 NO_STEP = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
@@ -22,6 +23,9 @@ OPTIMIZERS = {
     for name, value in vars(keras.optimizers).items()
     if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     if name not in NO_STEP
+}
+FAILING = {
+    "Muon": needs_keras("3.13", "fails in a graph with Muon", backend="tensorflow")
 }
 GRADS = [np.array([[3.0, 0.0], [0.0, 4.0]], "float32"), np.array([12.0], "float32")]
 
@@ -84,7 +88,10 @@ def trained(optimizer, steps):
     return values([*weights, *optimizer.variables])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [pytest.param(o, id=n, marks=FAILING.get(n, ())) for n, o in OPTIMIZERS.items()],
+)
 def test_every_optimizer_sees_the_clipped_gradient(optimizer):
     wrapped = clipped(optimizer(0.1), global_clipnorm=6.5)
     assert isinstance(wrapped, optimizer)
