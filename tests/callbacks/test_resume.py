@@ -141,13 +141,13 @@ def data_loader():
 
 
 @pytest.mark.parametrize("feed", [generator, py_dataset, tf_dataset, data_loader])
-@pytest.mark.parametrize("save_freq", [2, *once("epoch")])
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
 def test_the_data_goes_on_where_it_was(tmp_path, feed, save_freq):
     check_resumes(tmp_path, save_freq, (7,), feed=feed, validation_data=None)
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("save_freq", [2, *once("epoch", 1)])
+@pytest.mark.parametrize("save_freq", ["epoch", 1, 2])
 def test_data_of_unknown_length_is_resumed_too(tmp_path, save_freq):
     options = {"feed": unknown_length, "validation_data": None}
     check_resumes(tmp_path, save_freq, (6,), **options)

@@ -42,19 +42,6 @@ def examine(program):
     }
 
 
-def examine_all(programs):
-    """Run programs, print a line for each, and return what the tools found."""
-    rows = []
-    for number, program in enumerate(programs, 1):
-        row = examine(program)
-        rows.append(row)
-        sign = " " if is_right(row, "ours") else "x"
-        said = ", ".join(row["ours"]) or "-"
-        line = f"{number:>4}/{len(programs)} {sign} {row['program']:<40} {said}"
-        print(line, flush=True)
-    return rows
-
-
 def is_right(row, tool):
     """Return whether a tool gave an accepted label, or none to a healthy program."""
     found = set(row[tool])
@@ -132,20 +119,23 @@ def main(argv=None):
         print(differences(args.differences))
         return
     load()
+    # The findings are in the table, so the log is not needed.
+    logging.getLogger("kcomponents").setLevel(logging.ERROR)
     chosen = [
         program
         for name, program in sorted(PROGRAMS.items())
         if held_out(name) in HALVES[args.half]
         and (not args.names or any(part in name for part in args.names))
     ]
-    logger = logging.getLogger("kcomponents")
-    level = logger.level
-    # The findings are in the table, so the log is not needed.
-    logger.setLevel(logging.ERROR)
-    try:
-        rows = examine_all(chosen)
-    finally:
-        logger.setLevel(level)
+    rows = []
+    for number, program in enumerate(chosen, 1):
+        row = examine(program)
+        rows.append(row)
+        sign = " " if is_right(row, "ours") else "x"
+        said = ", ".join(row["ours"]) or "-"
+        print(
+            f"{number:>4}/{len(chosen)} {sign} {row['program']:<40} {said}", flush=True
+        )
     if args.output:
         args.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
     print(

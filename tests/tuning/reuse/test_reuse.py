@@ -16,7 +16,6 @@ from kcomponents._keras.model_reuse import forget_names
 from kcomponents.optimizers import clipped
 from kcomponents.tuning._reuse.model_cache import CompiledModels
 from kcomponents.tuning._reuse.structure import structure_of
-from tests.backend_cases import once
 from tests.keras_versions import needs_keras
 
 eager = keras.backend.backend() == "torch"
@@ -148,7 +147,7 @@ def test_whole_channels_are_dropped_as_in_a_fresh_model():
 
 
 @compiled
-@pytest.mark.parametrize("policy", ["mixed_float16", *once("mixed_bfloat16")])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_precision_is_that_of_a_fresh_model(policy):
     keras.config.set_dtype_policy(policy)
 
