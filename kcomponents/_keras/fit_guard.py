@@ -45,6 +45,26 @@ def guard_fit(model):
     return guard
 
 
+def guarded_beginning(hook):
+    """Wrap a callback's `on_train_begin`: `fit` is guarded from here on.
+
+    The guard cannot wrap a hook that is already running, so the hook ends the guard
+    itself if it raises.
+    """
+
+    @functools.wraps(hook)
+    def on_train_begin(self, *args, **kwargs):
+        guard = guard_fit(self.model)
+        try:
+            return hook(self, *args, **kwargs)
+        except BaseException as error:
+            if guard is not None:
+                guard.end(error)
+            raise
+
+    return on_train_begin
+
+
 class FitGuard:
     """Leaves a model whole, and as it was, when an exception ends `fit`.
 

@@ -7,7 +7,7 @@ import threading
 import keras
 
 from kcomponents._keras.features import MissingInKeras
-from kcomponents._keras.fit_guard import guard_fit
+from kcomponents._keras.fit_guard import guarded_beginning
 
 logger = logging.getLogger("kcomponents")
 
@@ -74,20 +74,7 @@ def _without_errors(name, hook):
     """
     begins = name == "on_train_begin"
 
-    @functools.wraps(hook)
-    def call(self, *args, **kwargs):
-        thread = threading.get_ident()
-        if thread in self._threads:
-            return hook(self, *args, **kwargs)
-        if begins:
-            self._failed = self._stops_later = False
-            self._fit_thread = thread
-            guard_fit(self.model)
-        elif self._failed:
-            if self._stops_later:
-                self._stop()
-            return None
-        self._threads.add(thread)
+    def observe(self, *args, **kwargs):
         try:
             return hook(self, *args, **kwargs)
         except (Warning, *self.RAISES):
@@ -98,6 +85,25 @@ def _without_errors(name, hook):
                 raise
             self._fail(error)
             return None
+
+    if begins:
+        observe = guarded_beginning(observe)
+
+    @functools.wraps(hook)
+    def call(self, *args, **kwargs):
+        thread = threading.get_ident()
+        if thread in self._threads:
+            return hook(self, *args, **kwargs)
+        if begins:
+            self._failed = self._stops_later = False
+            self._fit_thread = thread
+        elif self._failed:
+            if self._stops_later:
+                self._stop()
+            return None
+        self._threads.add(thread)
+        try:
+            return observe(self, *args, **kwargs)
         finally:
             self._threads.discard(thread)
 

@@ -12,7 +12,7 @@ from kcomponents import _console, _keras
 from kcomponents._checks import boolean, fail, number, one_of, positive_int
 from kcomponents._files import Path, optional_path
 from kcomponents._keras.callback_list import running_callbacks, wrap_hook
-from kcomponents._keras.fit_guard import guard_fit
+from kcomponents._keras.fit_guard import guarded_beginning
 from kcomponents._keras.optimizers import iterations_on_device
 from kcomponents.callbacks._best_state import (
     BestFile,
@@ -346,9 +346,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             best.check_fits(self.model)
         self.best_weights = best
 
+    @guarded_beginning
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Reset the state of an earlier `fit` and check the arguments."""
-        guard_fit(self.model)
         self._reset()
         for score in self._scores:
             score.start(self.model)

@@ -15,7 +15,7 @@ from kcomponents._keras.callback_list import (
     running_callbacks,
     wrap_hook,
 )
-from kcomponents._keras.fit_guard import guard_fit
+from kcomponents._keras.fit_guard import guarded_beginning
 from kcomponents._state_file import Generations, check_writable
 from kcomponents.callbacks._program import (
     changes_of,
@@ -135,6 +135,7 @@ class Resume(keras.callbacks.Callback):
         path = os.path.join(self.backup_dir, "state.npz")
         self._files = Generations(path, KIND, PARTS)
 
+    @guarded_beginning
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Restore the saved state of the model, if there is one."""
         if not self.model.built:
@@ -146,7 +147,6 @@ class Resume(keras.callbacks.Callback):
         running = running_callbacks()
         if running is None:
             fail("`Resume` works only in `fit` or with a `CallbackList`.")
-        guard_fit(self.model)
         for other in running.callbacks:
             if isinstance(other, keras.callbacks.BackupAndRestore):
                 rule = "`Resume` replaces `BackupAndRestore`: leave out one of them."

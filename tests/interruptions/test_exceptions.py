@@ -250,6 +250,34 @@ def test_validation_data_that_do_not_fit_leave_nothing():
     assert exceptions.leftovers(model, plain, handler) == []
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: callbacks.DeadReLUMonitor(np.ones((4, 7))),
+        lambda folder: callbacks.EarlyStopping(
+            "loss", stopping_threshold=2, divergence_threshold=1
+        ),
+        lambda folder: callbacks.Resume(folder),
+    ],
+    ids=["data", "threshold", "other callback"],
+)
+def test_a_callback_that_refuses_its_arguments_leaves_nothing(make, tmp_path):
+    model, plain = make_model("adam"), make_model("adam")
+    plain.fit(x, y, **SMALL)
+    handler = signal.getsignal(signal.SIGINT)
+    # `Resume` refuses this one.
+    other = keras.callbacks.BackupAndRestore(tmp_path / "keras")
+    # The whole traceback keeps the list of callbacks, and with it what watches over it.
+    keras.config.disable_traceback_filtering()
+    try:
+        with pytest.raises(ValueError) as kept:
+            model.fit(x, y, callbacks=[make(tmp_path), other], **SMALL)
+        assert exceptions.leftovers(model, plain, handler) == []
+        del kept
+    finally:
+        keras.config.enable_traceback_filtering()
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="Other backends do not donate buffers.")
 @needs_keras("3.12", "cannot use such a model again")
 def test_a_step_that_fails_on_the_device_says_that_the_weights_are_lost():
