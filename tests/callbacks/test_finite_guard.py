@@ -8,7 +8,8 @@ import pytest
 from keras import layers, ops
 
 from kcomponents.callbacks import FiniteGuard, GradientNormLogger
-from kcomponents.record import Record
+from kcomponents.callbacks.finite_guard import GRADIENTS, LOSS, _findings_in
+from kcomponents.record import Reading, Record
 from kcomponents.testing import check_callback
 from tests.backend_cases import once
 from tests.keras_own import needs_several_steps
@@ -140,6 +141,20 @@ def test_names_the_step_where_gradients_are_accumulated():
     with pytest.warns(UserWarning):
         fit(model, *data(5), loss, gradient)
     assert (loss.finding.step, gradient.finding.step) == (5, 3)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    ("batch", "step", "first"),
+    [(4, 2, "loss"), (5, 2, "gradient"), (3, 1, "gradient"), (2, 1, "loss")],
+)
+def test_a_loss_comes_before_the_gradient_of_the_step_that_its_batch_is_in(
+    batch, step, first
+):
+    values = {LOSS.name: {"all": batch}, GRADIENTS.name: {"kernel": step + 10}}
+    reading = Reading(epoch=0, step=12, values=values)
+    found = _findings_in(reading, steps_before=10, window=2)
+    assert [finding.what for finding in found][0] == first and len(found) == 2
 
 
 def test_finds_infinite_gradients_of_a_finite_loss():

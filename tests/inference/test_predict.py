@@ -14,6 +14,7 @@ from kcomponents.inference import (
     mc_predict,
     weight_scaling_predict,
 )
+from kcomponents.inference.predict import are_probabilities
 from kcomponents.layers import MCDropout, MCSpatialDropout1D, RReLU
 
 RANDOM = np.random.default_rng(0)
@@ -575,6 +576,21 @@ def test_rejects_labels_and_numbers_that_do_not_fit(y, samples, match):
     model = classifier(layers.Dropout(0.5))
     with pytest.raises(ValueError, match=match):
         compare_dropout_inference(model, ROWS, y, samples, from_logits=True)
+
+
+@pytest.mark.any_backend
+def test_probabilities_are_floats_that_sum_to_one_for_each_of_several_samples():
+    one = np.full((2, 3, 4), 0.25)
+    assert are_probabilities(one) and are_probabilities(one[..., :1])
+    negative = one - np.array([0.5, -0.5, 0, 0])
+    for other in (
+        one[0],
+        np.ones((2, 3, 1), "int32"),
+        negative,
+        2 * one,
+        5 * one[..., :1],
+    ):
+        assert not are_probabilities(other)
 
 
 def test_rejects_outputs_that_are_no_probabilities():

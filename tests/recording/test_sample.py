@@ -89,6 +89,13 @@ def test_constant_predictions_score_the_entropy_or_the_variance():
     for task, targets in (("sparse", y), ("binary", y), ("categorical", np.eye(2)[y])):
         loss, accuracy = constant_scores(task, "BinaryCrossentropy", targets)
         assert loss == pytest.approx(entropy) and accuracy == 0.75
+    alternating = np.array([0, 1, 0, 1])
+    assert constant_scores("binary", None, alternating)[1] == 0.5
+    shares = np.array([[0.2, 1.0], [0.3, 0.5]])
+    means = shares.mean(0)
+    entropies = -means * np.log(means) - (1 - means) * np.log(1 - means)
+    found = constant_scores("regression", "BinaryCrossentropy", shares)
+    assert found == (pytest.approx(entropies.mean()), None)
     amounts = RANDOM.normal(size=9)
     assert constant_scores("regression", "MeanSquaredError", amounts)[0] == (
         pytest.approx(amounts.var())

@@ -11,6 +11,7 @@ import pytest
 from kcomponents.doctor import LABELS, Diagnosis, Finding, Remedy, examine
 from kcomponents.record import Reading, Record
 from kcomponents.report import to_html
+from kcomponents.report._contents import epoch_span
 from tests.report import records
 
 pytestmark = pytest.mark.any_backend
@@ -54,6 +55,26 @@ def test_the_best_constant_is_told_where_its_loss_is_a_number(known, told):
     record.structure["data"]["baseline_loss"] = known
     text = Page(to_html(diagnosis, record)).text
     assert ("should beat the best constant prediction" in text) == told
+
+
+def test_the_best_constant_stands_in_panels_of_the_accuracy_only():
+    diagnosis, record = records.sick()
+    level = "best constant prediction (0.102)"
+    before = Page(to_html(diagnosis, record)).text.count(level)
+    for entry in record.logs:
+        entry |= {"top_5_accuracy": 0.5, "error": 0.2}
+    text = Page(to_html(diagnosis, record)).text
+    assert "Top 5 accuracy" in text and text.count(level) == before > 0
+
+
+def test_axes_have_the_epochs_of_logs_and_of_readings():
+    _, logged = records.sick()
+    logged.readings.clear()
+    assert epoch_span(logged) == (1, 20)
+    record = Record()
+    for epoch in (2, 4):
+        record.add(Reading(epoch=epoch, step=1, values={}))
+    assert epoch_span(record) == (3, 5)
 
 
 def test_the_page_has_all_of_the_diagnosis(sick_page):

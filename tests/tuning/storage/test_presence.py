@@ -72,12 +72,15 @@ def test_files_of_a_killed_process_are_deleted(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         folder = owner.stdout.readline().strip()
         with Presence(tmp_path) as presence:
+            presence.make_folder()
+            files = psutil.Process().num_fds()
             presence.delete_leftovers()
             assert os.path.isdir(folder)
             owner.send_signal(signal.SIGKILL)
             owner.wait()
             presence.delete_leftovers()
             assert not os.path.exists(folder)
+            assert psutil.Process().num_fds() == files
     assert names(tmp_path) == []
 
 
