@@ -11,6 +11,7 @@ import pytest
 
 from tests import random_cases
 from tests.keras_versions import needs_keras
+from tests.tensorflow_data import turn_autotuning_off
 
 
 def skip_if_backend(backend, reason):
@@ -21,22 +22,6 @@ def skip_if_backend(backend, reason):
 # Some test modules of Keras import this mark from a `conftest` its wheel has not.
 theirs = types.SimpleNamespace(skip_if_backend=skip_if_backend)
 sys.modules.setdefault("conftest", theirs)
-
-
-def without_autotuning(dataset_class):
-    """Let iterators over datasets of TensorFlow run as they are.
-
-    An iterator that tunes itself sometimes misses that it is deleted, and is waited for
-    up to a minute. It happens if an iterator is old, as after a failed `fit`.
-    """
-    begin = dataset_class.__iter__
-
-    def iterate(dataset):
-        options = tensorflow.data.Options()
-        options.autotune.enabled = False
-        return begin(dataset.with_options(options))
-
-    dataset_class.__iter__ = iterate
 
 
 def without_emitters(version):
@@ -50,9 +35,7 @@ if keras.backend.backend() == "jax":
 
     without_emitters(jax.__version_info__)
 if keras.backend.backend() == "tensorflow":
-    import tensorflow
-
-    without_autotuning(tensorflow.data.Dataset)
+    turn_autotuning_off()
 
 
 def pytest_addoption(parser):
@@ -70,10 +53,14 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", text)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave out an example of which older versions of Keras print another number."""
+    """Run the pages of `docs` with one backend, and mark an example of old Keras."""
+    # Of which older versions print another number.
     old = needs_keras("3.14", "does not divide activity regularizers by the samples")
     for item in items:
+        if item.nodeid.startswith("docs/"):
+            item.add_marker(pytest.mark.any_backend)
         if item.name == "kcomponents.regularizers.penalties.KLSparsity":
             item.add_marker(old)
 

@@ -8,6 +8,8 @@ import sys
 
 import keras
 
+from tests.tensorflow_data import turn_autotuning_off
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -31,4 +33,6 @@ def strategy_of_two():
     [cpu] = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
+    # Each device has an iterator of its own.
+    turn_autotuning_off()
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -122,6 +122,7 @@ def test_the_findings_of_a_guard_are_resumed(tmp_path, action):
     assert a.skipped or a.rollbacks
 
 
+@pytest.mark.any_backend
 def test_rows_of_other_runs_stay_in_a_file_that_is_appended_to(tmp_path):
     def logger(folder):
         return [keras.callbacks.CSVLogger(folder / "log.csv", append=True)]

@@ -179,6 +179,7 @@ class CrashAtEnd(keras.callbacks.Callback):
         raise Stopped
 
 
+@pytest.mark.any_backend
 def test_what_had_to_stop_trains_no_more(tmp_path):
     whole, expected = train(tmp_path / "whole")
     with pytest.raises(Stopped):
@@ -190,6 +191,7 @@ def test_what_had_to_stop_trains_no_more(tmp_path):
     assert model.fit(x, y, epochs=2, verbose=0).epoch == [0, 1]
 
 
+@pytest.mark.any_backend
 def test_a_new_training_begins_anew(tmp_path):
     first, _ = train(tmp_path)
     second, _ = train(tmp_path)
@@ -272,6 +274,7 @@ def test_a_state_made_by_hand_is_refused_before_training(tmp_path, change, messa
     assert int(model.optimizer.iterations.numpy()) == 0
 
 
+@pytest.mark.any_backend
 def test_resume_needs_no_file_and_takes_precedence(tmp_path):
     def run(*crash):
         path = tmp_path / "stopper.npz"

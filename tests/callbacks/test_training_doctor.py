@@ -251,6 +251,7 @@ def test_a_record_goes_on_through_a_loop_of_fits():
     assert len(watching.record.logs) == 1
 
 
+@pytest.mark.any_backend
 def test_a_loop_of_fits_may_count_epochs_on():
     watching, model, (x, y) = TrainingDoctor(), net(), data()
     for epoch in range(5):

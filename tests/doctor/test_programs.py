@@ -54,6 +54,7 @@ def test_half_of_the_programs_is_held_out_and_each_label_is_there_twice():
         assert sum(label in program.accepted for program in sick) >= 2, label
 
 
+@pytest.mark.any_backend
 def test_the_table_counts_by_half_and_tool(capsys, tmp_path):
     [name, *_] = [n for n, p in sorted(load().items()) if "xor" in n and not p.accepted]
     file = tmp_path / "here.jsonl"

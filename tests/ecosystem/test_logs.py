@@ -58,6 +58,7 @@ def test_a_callback_listed_before_the_monitors_does_not_see_their_keys(fit):
     assert set(rows(folder / "before.csv")[0]) == {"epoch", "loss", "val_loss"}
 
 
+@pytest.mark.any_backend
 def test_a_second_fit_without_validation_is_appended_below_the_same_header(tmp_path):
     x, y = data()
     path, model, monitors, histories = tmp_path / "log.csv", net(), watching(), []

@@ -37,6 +37,7 @@ def settings(*listed, epochs=3):
     return {"epochs": epochs, "verbose": 0, "callbacks": list(listed)}
 
 
+@pytest.mark.any_backend
 def test_the_example_of_the_page_scores_and_watches_each_fold():
     logger = callbacks.GradientNormLogger()
     fits = []

@@ -12,6 +12,7 @@ import pytest
 from kcomponents import _backends, _keras
 from kcomponents._keras.method_covers import MethodCovers, _Cover
 from kcomponents.probes import Probe, _hub
+from tests.backend_cases import once
 from tests.probes.models import models
 from tests.probes.reading import STATISTICS, Reader, near
 
@@ -124,7 +125,7 @@ def readings_without_wrappers():
 LEFT = {"before": 0, "during": 1, "between": 0, "after": 0}
 
 
-@pytest.mark.parametrize("when", LEFT)
+@pytest.mark.parametrize("when", ["before", "during", *once("between", "after")])
 def test_four_fits_with_foreign_wrappers_measure_and_train_as_without(when):
     watched, [wrappers], readings, covers = four_fits(when, True, run_eagerly=True)
     plain, *_ = four_fits(when, False, run_eagerly=True)
@@ -137,7 +138,7 @@ def test_four_fits_with_foreign_wrappers_measure_and_train_as_without(when):
         assert vars(OWNERS[owner](watched))[name] is wrapper
 
 
-@pytest.mark.parametrize("when", ["before", "during", "between"])
+@pytest.mark.parametrize("when", ["during", *once("before", "between")])
 def test_a_compiled_step_calls_the_wrappers_and_measures(when):
     watched, [wrappers], readings, covers = four_fits(when, True)
     plain, *_ = four_fits(when, False)
@@ -197,7 +198,7 @@ def test_a_cover_that_a_wrapper_uncovers_is_taken_off_in_the_next_fit():
     assert not covers_of(optimizer, "apply")
 
 
-@pytest.mark.parametrize("count", range(14))
+@pytest.mark.parametrize("count", [0, 13, *once(*range(1, 13))])
 def test_a_tap_that_cannot_be_created_leaves_no_cover(count, monkeypatch):
     model, x, y = small_model()
     cover, calls = MethodCovers.cover, []

@@ -1,6 +1,7 @@
 """Probes do not affect training: weights, files and counts stay the same."""
 
 import copy
+import itertools
 import os
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 
 from kcomponents.optimizers import clipped
 from kcomponents.probes import Probe, Statistic
+from tests.backend_cases import once
 from tests.probes.reading import Reader
 from tests.probes.replay import models
 
@@ -82,9 +84,19 @@ def broken_data():
     raise RuntimeError("the data broke")
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize(
-    "hook", ["on_epoch_begin", "on_train_batch_end", "on_epoch_end", "on_test_begin"]
+    ("hook", "error"),
+    [
+        ("on_train_batch_end", RuntimeError),
+        ("on_train_batch_end", KeyboardInterrupt),
+        ("on_test_begin", RuntimeError),
+        *once(
+            ("on_test_begin", KeyboardInterrupt),
+            *itertools.product(
+                ["on_epoch_begin", "on_epoch_end"], [RuntimeError, KeyboardInterrupt]
+            ),
+        ),
+    ],
 )
 def test_an_exception_in_another_callback_takes_everything_off(hook, error):
     model, x, y = compiled()

@@ -13,6 +13,7 @@ from kcomponents import tuning
 from kcomponents.doctor import Diagnosis, Finding, Remedy
 
 
+@pytest.mark.any_backend
 def test_components_train_the_net_that_sigmoids_do_not(tmp_path, capsys):
     arguments = ["--epochs", "3", "--trials", "0", "--results", str(tmp_path)]
     quickstart.main(arguments)

@@ -150,6 +150,7 @@ def test_kl_sparsity_in_a_layer_does_not_depend_on_the_batch_size(batch, shape):
     assert loss == pytest.approx(2 * 3 * divergence, rel=1e-5)
 
 
+@pytest.mark.any_backend
 def test_kl_sparsity_brings_activations_to_the_target():
     keras.utils.set_random_seed(0)
     sparsity = KLSparsity(1.0, target=0.2)

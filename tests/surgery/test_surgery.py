@@ -7,6 +7,7 @@ from keras import layers
 
 from kcomponents.layers import PReLU
 from kcomponents.surgery import prune, revive
+from tests.backend_cases import once
 
 RANDOM = np.random.default_rng(0)
 
@@ -138,7 +139,7 @@ BETWEEN = {
 
 
 @pytest.mark.parametrize("between", BETWEEN)
-@pytest.mark.parametrize("flatten", [True, False])
+@pytest.mark.parametrize("flatten", [True, *once(False)])
 def test_filters_are_removed_from_all_layers_on_their_path(between, flatten):
     model, x = images(*BETWEEN[between](), flatten=flatten), data(8, 8, 2)
     kill(model.get_layer("one"), [1, 2])

@@ -192,6 +192,7 @@ def test_corruption_leaves_the_other_inputs_and_prediction_alone():
     equal([keras.ops.convert_to_numpy(corrupt(x, training=False))], [x])
 
 
+@pytest.mark.any_backend
 def test_supervised_stages_learn_the_targets_with_heads_of_their_own():
     stack = [layers.Conv1D(4, 3), layers.Conv1D(3, 2), layers.Flatten()]
     head, stages = layers.Dense(2, "softmax"), []

@@ -23,6 +23,7 @@ def told(search, name):
     return [trial[name] for trial in search.results["trials"]]
 
 
+@pytest.mark.any_backend
 def test_a_search_is_a_tuner_with_its_methods(tmp_path, capsys):
     search = run(search_of(tmp_path))
     assert isinstance(search, keras_tuner.Tuner)
@@ -34,6 +35,7 @@ def test_a_search_is_a_tuner_with_its_methods(tmp_path, capsys):
     assert search.remaining_trials == 0
 
 
+@pytest.mark.any_backend
 def test_the_best_model_has_the_score_that_was_told(tmp_path):
     search = run(search_of(tmp_path), epochs=3)
     (x, y) = data()[1]
@@ -337,6 +339,7 @@ def test_a_trial_that_becomes_nan_costs_an_epoch_and_not_the_search(tmp_path):
     assert {trial["state"] for trial in well} == {"completed"}
 
 
+@pytest.mark.any_backend
 def test_a_trial_whose_units_die_is_ended_with_that_reason(tmp_path):
     def made(hp):
         dead = hp.Choice("dead", [False, True])
@@ -355,6 +358,7 @@ def test_a_trial_whose_units_die_is_ended_with_that_reason(tmp_path):
     assert trials[1]["epochs"] < 8
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("reuse", [True, False])
 def test_metrics_are_named_alike_in_all_trials(tmp_path, reuse):
     def build(hp):
@@ -699,6 +703,7 @@ class Own(keras.Model):
         return self.outer(self.drop(self.hidden(x), training=training))
 
 
+@pytest.mark.any_backend
 @needs_keras("3.11", "can save it")
 def test_a_model_that_keras_cannot_save_is_searched_all_the_same(tmp_path, caplog):
     def made(hp):
