@@ -55,8 +55,11 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Run the pages of `docs` with one backend, and mark an example of old Keras."""
-    # Of which older versions print another number.
+    """Run the pages of `docs` with one backend, and the longest files first."""
+    # So that no process is left with one of them at the end.
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+    # Older versions print another number in an example.
     old = needs_keras("3.14", "does not divide activity regularizers by the samples")
     for item in items:
         if item.nodeid.startswith("docs/"):

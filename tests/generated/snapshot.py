@@ -59,7 +59,8 @@ def next_random_numbers():
         "numpy": float(np.random.random()),
         "seeds of Keras": None if seeds is None else np.array(seeds.numpy()).tolist(),
     }
-    if "torch" in sys.modules:
+    # Keras sets its seed with this backend only.
+    if keras.backend.backend() == "torch":
         found["torch"] = float(sys.modules["torch"].rand(()))
     if keras.backend.backend() == "tensorflow":
         found["tensorflow"] = float(sys.modules["tensorflow"].random.uniform(()))
