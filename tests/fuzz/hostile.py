@@ -61,7 +61,7 @@ NUMBERS = (
     *(decimal.Decimal("0.5"), decimal.Decimal("sNaN"), fractions.Fraction(1, 3)),
     *(fractions.Fraction(10**400, 3), np.float32("nan"), np.float16(0.5)),
     *(np.int64(-1), np.int8(3), np.uint64(2**64 - 1), np.bool_(True)),
-    *(np.complex64(1j), np.datetime64("NaT"), np.str_("relu"), np.float64("inf")),
+    *(np.complex64(1j), np.datetime64("NaT", "s"), np.str_("relu"), np.float64("inf")),
 )
 
 
