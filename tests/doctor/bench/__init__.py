@@ -1,0 +1,1 @@
+"""A bench for the doctor: sound programs, faults put into them, and measured harm."""

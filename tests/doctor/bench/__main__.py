@@ -1,0 +1,243 @@
+"""Run sound programs and programs with a fault under the doctor, and count its hits.
+
+From the root of the repository:
+
+    KERAS_BACKEND=jax python -m tests.doctor.bench run --half sound
+    python -m tests.doctor.bench table
+
+`run` appends one line of JSON for each run, and goes on where it was stopped. Harm is
+measured: a fault does harm to a program if the mean score of the faulty runs is below
+that of the clean ones by a tenth of it, and by twice what the seeds make. With other
+backends than JAX, `run` takes a quarter of the faults.
+"""
+
+import argparse
+import collections
+import hashlib
+import json
+import math
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+from kcomponents.callbacks import TrainingDoctor
+from tests.doctor.bench.faults import FAULTS
+from tests.doctor.bench.program import HALVES, load, run
+
+RESULTS = pathlib.Path(__file__).parent / "results.jsonl"
+CLEAN_SEEDS, FAULTY_SEEDS = (0, 1, 2), (0, 1)
+# How many faults are put into each program: 600 runs in all.
+FAULTS_OF_EACH = 3
+# The share of the score, and of its spread over seeds, that a harmful fault costs.
+LOSS_OF_SCORE, SPREADS = 0.1, 2.0
+KEY = "half", "program", "fault", "strength", "seed", "backend"
+
+
+def draw(*names):
+    """Return a number from 0 to 1 that depends on the names alone."""
+    text = "/".join(map(str, names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
+
+
+def cases(half, programs, backend):
+    """Return all runs of a half, as dicts of what makes a run."""
+    found = []
+    for name, kind in programs.items():
+        program = kind()
+        if backend not in program.backends:
+            continue
+        of_program = {"half": half, "program": name, "backend": backend}
+        clean = {"fault": None, "strength": None}
+        found += [of_program | clean | {"seed": seed} for seed in CLEAN_SEEDS]
+        fitting = [fault for fault in FAULTS.values() if fault.fits(program)]
+        fitting.sort(key=lambda fault: draw(name, fault.name))
+        for fault in fitting[:FAULTS_OF_EACH]:
+            if backend != "jax" and draw(name, fault.name, "quarter") >= 0.25:
+                continue
+            place = int(draw(name, fault.name, "strength") * len(fault.strengths))
+            of_fault = {"fault": fault.name, "strength": fault.strengths[place]}
+            found += [of_program | of_fault | {"seed": seed} for seed in FAULTY_SEEDS]
+    return found
+
+
+def tried(case, program):
+    """Run one case, and return it with what came of it."""
+    fault, doctor = FAULTS.get(case["fault"]), TrainingDoctor()
+    change = fault and fault.change(program, case["strength"])
+    begin, score, error = time.process_time(), math.nan, None
+    try:
+        _, score = run(program, seed=case["seed"], change=change, callbacks=[doctor])
+    except Exception as raised:
+        lines = str(raised).strip().splitlines() or [""]
+        error = f"{type(raised).__name__}: {lines[0][:200]}"
+    diagnosis = doctor.diagnosis
+    return case | {
+        "score": None if math.isnan(score) else round(score, 4),
+        "error": error,
+        "verdict": diagnosis.verdict,
+        "labels": [finding.label for finding in diagnosis.findings],
+        "sentence": diagnosis.sentence,
+        "seconds": round(time.process_time() - begin, 1),
+    }
+
+
+def read(path):
+    """Return the rows of a file of results."""
+    return [json.loads(line) for line in path.open()] if path.exists() else []
+
+
+def key(row):
+    """Return what makes a run, as a tuple."""
+    return tuple(row[name] for name in KEY)
+
+
+def run_half(half, path, only=(), count=None):
+    """Run the cases of a half that are not in the file yet."""
+    programs, backend = load(half), keras.backend.backend()
+    done = {key(row) for row in read(path)}
+    left = [case for case in cases(half, programs, backend) if key(case) not in done]
+    left = [case for case in left if not only or case["program"] in only]
+    for number, case in enumerate(left[:count], 1):
+        row = tried(case, programs[case["program"]]())
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(
+            f"{number}/{len(left)} {row['program']} {row['fault'] or 'clean'} "
+            f"{row['strength'] or ''} seed {row['seed']}: score {row['score']}, "
+            f"{', '.join(row['labels']) or row['verdict']} ({row['seconds']} s)"
+            f"{' ' + row['error'] if row['error'] else ''}",
+            flush=True,
+        )
+
+
+def judged(rows):
+    """Return for each program and fault its harm, and how often it was named."""
+    clean, faulty = collections.defaultdict(list), collections.defaultdict(list)
+    for row in rows:
+        of_program = row["half"], row["program"], row["backend"]
+        if row["fault"] is None:
+            clean[of_program].append(row)
+        else:
+            faulty[*of_program, row["fault"], row["strength"]].append(row)
+    found = []
+    for (*of_program, fault, strength), group in faulty.items():
+        base = [row["score"] for row in clean[tuple(of_program)]]
+        if not base or None in base:
+            continue
+        # A run that ended with an exception has no score.
+        scores = [row["score"] or 0.0 for row in group]
+        drop = np.mean(base) - np.mean(scores)
+        least = max(LOSS_OF_SCORE * abs(np.mean(base)), SPREADS * np.std(base))
+        half, program, backend = of_program
+        accepted, symptoms = FAULTS[fault].accepted, FAULTS[fault].symptoms
+        labels = [set(row["labels"]) for row in group]
+        found.append(
+            {
+                "half": half,
+                "program": program,
+                "backend": backend,
+                "fault": fault,
+                "strength": strength,
+                "harmful": bool(drop > least),
+                "clean": float(np.mean(base)),
+                "score": float(np.mean(scores)),
+                "named": sum(bool(found & accepted) for found in labels),
+                "symptom": sum(
+                    bool(found & symptoms) and not found & accepted for found in labels
+                ),
+                "silent": sum(not found for found in labels),
+                "runs": len(group),
+                "labels": sorted(set().union(*labels)),
+            }
+        )
+    return found
+
+
+def interval(count, of):
+    """Return the Wilson interval of a share, with 95 % confidence."""
+    if not of:
+        return 0.0, 1.0
+    z, p = 1.96, count / of
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    width = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return middle - width, middle + width
+
+
+def share(count, of):
+    """Return a share in words, with its interval."""
+    if not of:
+        return "-"
+    low, high = interval(count, of)
+    return f"{count} of {of} = {count / of:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def table(rows):
+    """Return the table of each half: harmful faults named, sound programs accused."""
+    lines, groups = [], judged(rows)
+    for half in HALVES:
+        of_half = [group for group in groups if group["half"] == half]
+        clean = [row for row in rows if row["half"] == half and row["fault"] is None]
+        if not clean:
+            continue
+        lines += [f"{half}:", ""]
+        harmful = [group for group in of_half if group["harmful"]]
+        harmless = [group for group in of_half if not group["harmful"]]
+        runs = sum(group["runs"] for group in harmful)
+        for word in ("named", "symptom", "silent"):
+            count = sum(group[word] for group in harmful)
+            lines.append(f"harmful faults, {word}: {share(count, runs)}")
+        runs = sum(group["runs"] for group in harmless)
+        passed = sum(group["silent"] for group in harmless)
+        lines.append(f"faults without harm, passed over: {share(passed, runs)}")
+        accused = sum(bool(row["labels"]) for row in clean)
+        lines.append(f"sound runs, accused: {share(accused, len(clean))}")
+        failed = sum(row["error"] is not None for row in rows if row["half"] == half)
+        lines += [f"runs that ended with an exception: {failed}", ""]
+        lines += by(harmful, "fault") + by(harmful, "program")
+        lines += [f"{'accused':<28}labels"]
+        for row in clean:
+            if row["labels"]:
+                lines.append(f"{row['program']:<28}{', '.join(row['labels'])}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def by(groups, name):
+    """Return lines that count the harmful faults by their name or their program."""
+    lines = [f"{name:<28}{'runs':>6}{'named':>7}{'symptom':>9}{'silent':>8}  other"]
+    for value in sorted({group[name] for group in groups}):
+        chosen = [group for group in groups if group[name] == value]
+        numbers = [
+            sum(group[word] for group in chosen)
+            for word in ("runs", "named", "symptom", "silent")
+        ]
+        other = numbers[0] - sum(numbers[1:])
+        runs, named, symptom, silent = numbers
+        lines.append(f"{value:<28}{runs:>6}{named:>7}{symptom:>9}{silent:>8}{other:>7}")
+    return [*lines, ""]
+
+
+def main():
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("run", help="run what has not run yet")
+    command.add_argument("--half", choices=HALVES, required=True)
+    command.add_argument("--only", nargs="*", default=(), help="names of programs")
+    command.add_argument("--count", type=int, help="stop after so many runs")
+    command.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    command = commands.add_parser("table", help="print the table of the results")
+    command.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        run_half(arguments.half, arguments.results, arguments.only, arguments.count)
+    else:
+        print(table(read(arguments.results)))
+
+
+if __name__ == "__main__":
+    main()

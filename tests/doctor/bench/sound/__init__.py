@@ -1,0 +1,1 @@
+"""Sound programs that the rules may be tuned on."""
