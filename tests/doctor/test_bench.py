@@ -29,7 +29,7 @@ def test_the_sealed_half_is_as_it_was_before_the_rules_changed():
     assert digest_of("sealed") == digest
 
 
-@pytest.mark.parametrize("key", PROGRAMS)
+@pytest.mark.parametrize("key", PROGRAMS, ids="/".join)
 def test_a_program_says_what_its_data_holds(key):
     program = PROGRAMS[key]()
     data = program.data(0)
