@@ -11,7 +11,7 @@ minimum, in 2 to 4 times the epochs; PQ(3) and UP(8) never stop within 120 epoch
 
 Not shown: that waiting longer than UP(2) gains anything. On the same curve, waiting
 cannot raise the lowest validation loss, so the test loss decides. There the impatient
-criteria win in one seed of five: with 142 to 250 samples, noise is as large as the
+criteria win in three seeds of five: with 142 to 250 samples, noise is as large as the
 effect.
 
 Source: Prechelt, "Early stopping - but when?", https://doi.org/10.1007/3-540-49430-8_3,
