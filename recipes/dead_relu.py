@@ -9,8 +9,8 @@ What to expect: at a learning rate of 0.03 a third to a half of the units are de
 little cost: the training accuracy is 91 to 94 %. At 0.1 nine of ten are dead, and the
 rest reach anything from 11 to 59 %, so the threshold of 50 % is missed in 1 of 5 seeds.
 Lowering the learning rate afterwards hardly helps; once revived, the same network
-reaches 94 % or more in all seeds. PReLU units that never fire still learn. Biases of -1 kill all
-units but some of the first layer.
+reaches 94 % or more in all seeds. PReLU units that never fire still learn. Biases of -1
+kill all units but some of the first layer.
 
 Source: Lu et al., "Dying ReLU and initialization", https://arxiv.org/abs/1903.06733; He
 et al., "Delving deep into rectifiers", https://arxiv.org/abs/1502.01852.
