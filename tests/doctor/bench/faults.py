@@ -276,7 +276,7 @@ def loss_of_another_task(program, data, settings, strength, random):
 def wrong_output_activation(program, data, settings, strength, random):
     """Use another activation of the output."""
     if settings.output_activation == strength:
-        strength = "relu"
+        strength = "tanh" if strength == "relu" else "relu"
     settings.output_activation = strength
 
 

@@ -2,8 +2,7 @@
 
 A program is a subclass of `Program` in a module of `sound` or `sealed`. It gives its
 data as arrays and its settings as values, and builds and trains a model from both, so
-that a fault is a change of the data or of the settings. A setting that is None does not
-exist in the program, and no fault changes it.
+that a fault is a change of the data or of the settings.
 """
 
 import copy
@@ -54,7 +53,10 @@ class Data:
 
 @dataclasses.dataclass
 class Settings:
-    """What a program sets besides its data; None means that it has no such thing.
+    """What a program sets besides its data.
+
+    None means that a program has no such thing, or what Keras does by itself: its
+    initializers, no clipping, no weights of classes.
 
     Attributes:
         rate: Learning rate of all optimizers.

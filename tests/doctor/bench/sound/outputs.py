@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 from tests.doctor.bench.program import Part, Program, Settings
-from tests.doctor.bench.sound._parts import adam, dense, explained, split
+from tests.doctor.bench.sound._parts import adam, dense, explained, freeze, split
 
 
 class HouseLoads(Program):
@@ -50,8 +50,7 @@ class HouseLoads(Program):
             head = dense(32, settings, name=f"{name}_head")(trunk)
             loads[name] = layers.Dense(1, settings.output_activation, name=name)(head)
         model = keras.Model(house, loads)
-        for layer in model.layers:
-            layer.trainable = layer.name not in settings.frozen
+        freeze(model, settings)
         model.compile(adam(settings), settings.loss)
         return model
 

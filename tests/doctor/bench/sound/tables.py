@@ -4,19 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from tests.doctor.bench.program import Data, Part, Program, Settings
-
-
-def dense(units, settings, **options):
-    """Return a hidden layer with what the settings say of hidden layers."""
-    penalty = settings.penalty
-    return layers.Dense(
-        units,
-        settings.activation,
-        kernel_initializer=settings.kernel_initializer or "glorot_uniform",
-        kernel_regularizer=keras.regularizers.L2(penalty) if penalty else None,
-        **options,
-    )
+from tests.doctor.bench.program import Part, Program, Settings
+from tests.doctor.bench.sound._parts import above, adam, dense, split
 
 
 class CustomerChurn(Program):
@@ -50,8 +39,7 @@ class CustomerChurn(Program):
         leaves = (random.random(rows) < 1 / (1 + np.exp(-2 * odds))).astype("float32")
         x = {"numbers": numbers, "city": city[:, None], "plan": plan[:, None]}
         every = Part(x, {"leaves": leaves[:, None]})
-        ends = [slice(0, 2000), slice(2000, 2500), slice(2500, 3000)]
-        return Data(*map(every.rows, ends))
+        return split(every, 2000, 500)
 
     def build(self, settings):
         """Return a network that joins the numbers and the embeddings."""
@@ -68,16 +56,11 @@ class CustomerChurn(Program):
         hidden = dense(16, settings)(hidden)
         leaves = layers.Dense(1, settings.output_activation, name="leaves")(hidden)
         model = keras.Model(inputs, leaves)
-        model.compile(
-            keras.optimizers.Adam(settings.rate, clipnorm=settings.clipnorm),
-            settings.loss,
-            metrics=["auc"],
-        )
+        model.compile(adam(settings), settings.loss, metrics=["auc"])
         return model
 
     def score(self, model, part):
         """Return the area under the ROC curve, from 0 (chance) to 1."""
         chance = model.predict(part.x, verbose=0)[:, 0]
         leaves = part.y["leaves"][:, 0] > 0.5
-        pairs = chance[leaves][:, None] - chance[~leaves][None]
-        return 2 * float((pairs > 0).mean() + (pairs == 0).mean() / 2) - 1
+        return above(chance[leaves], chance[~leaves])
