@@ -105,6 +105,9 @@ def owners_of_names():
         "Optimizer": optimizer,
         "Sequential": chain,
         "SpatialDropout": keras.layers.SpatialDropout1D(0.5),
+        "TFEpochIterator": epochs
+        if known and keras.backend.backend() == "tensorflow"
+        else None,
         "SwapEMAWeights": keras.callbacks.SwapEMAWeights(),
         "fit": types.SimpleNamespace(**fit) if known else types.SimpleNamespace(),
         "functional": models.functional,

@@ -28,8 +28,8 @@
   ends the epoch instead of the training.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: assign a value to each variable, on every replica.
-- `inference(model)`: a function from inputs to the outputs of the model, which changes
-  nothing.
+- `inference(model, call)`: a function from inputs to the outputs of the model, or to
+  those of `call`, a function of inputs that calls the model. It changes nothing.
 - `keep_random_state()`: a context that restores the random state at its end: that of
   the backend, of `random` and of `numpy.random`.
 - `limit_memory(share)`: limit this process to a fraction of the memory of its GPU.
@@ -43,6 +43,8 @@
 - `random_state()`: the state of the generators of unseeded random numbers.
 - `release_graphs(graphs)`: release graphs that a backend would keep until the process
   ends; no gradients are computed through them later.
+- `repeats_order`: whether Keras shuffles arrays in the same way in each epoch after
+  `keras.utils.set_random_seed`.
 - `replica()`: the index of the current replica.
 - `replica_variables(variable)`: the variables with its values, one for each replica.
 - `scope(model)`: the context in which to create variables for a model.
@@ -104,6 +106,7 @@ on_first_replica = backend.on_first_replica
 peak_memory = backend.peak_memory
 random_state = backend.random_state
 release_graphs = backend.release_graphs
+repeats_order = backend.repeats_order
 replica = backend.replica
 replica_variables = backend.replica_variables
 scope = backend.scope

@@ -16,6 +16,7 @@ carries_state = True
 defers = False
 end_of_data = (StopIteration,)
 cheap_branches = False
+repeats_order = False
 counts = "steps"
 may_stack_batches = True
 max_may_drop_nan = False
@@ -100,8 +101,9 @@ def compiled(function):
     return jax.jit(function)
 
 
-def inference(model):
-    """Return the model as a compiled function of its inputs, without side effects."""
+def inference(model, call=None):
+    """Return the model, or `call`, as a compiled function without side effects."""
+    call = call or (lambda x: model(x, training=False))
 
     def variables():
         return [*model.trainable_variables, *model.non_trainable_variables]
@@ -110,7 +112,7 @@ def inference(model):
     def run(values, x):
         # `stateless_call` passes `training` even to a `call` without it.
         with keras.StatelessScope(zip(variables(), values, strict=True)):
-            return model(x, training=False)
+            return call(x)
 
     return lambda x: run([variable.value for variable in variables()], x)
 

@@ -11,6 +11,7 @@ carries_state = False
 defers = False
 end_of_data = (StopIteration, tf.errors.OutOfRangeError)
 cheap_branches = True
+repeats_order = True
 counts = "steps"
 may_stack_batches = False
 max_may_drop_nan = True
@@ -162,14 +163,15 @@ def compiled(function):
     return tf.function(function, autograph=False)
 
 
-def inference(model):
-    """Return the model as a function of its inputs, without side effects."""
+def inference(model, call=None):
+    """Return the model, or `call`, as a function of inputs without side effects."""
+    call = call or (lambda x: model(x, training=False))
 
-    def call(x):
+    def run(x):
         with keras.StatelessScope():
-            return model(x, training=False)
+            return call(x)
 
-    return call
+    return run
 
 
 def slopes(function, arrays):

@@ -13,6 +13,7 @@ carries_state = False
 defers = True
 end_of_data = ()
 cheap_branches = True
+repeats_order = False
 counts = "calls"
 may_stack_batches = False
 max_may_drop_nan = False
@@ -84,14 +85,15 @@ def compiled(function):
     return torch.no_grad()(function)
 
 
-def inference(model):
-    """Return the model as a function of its inputs, without side effects."""
+def inference(model, call=None):
+    """Return the model, or `call`, as a function of inputs without side effects."""
+    call = call or (lambda x: model(x, training=False))
 
-    def call(x):
+    def run(x):
         with torch.no_grad(), keep_random_state(), keras.StatelessScope():
-            return model(x, training=False)
+            return call(x)
 
-    return call
+    return run
 
 
 def slopes(function, arrays):

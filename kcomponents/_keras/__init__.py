@@ -16,6 +16,7 @@ from kcomponents._keras.extra_variables import (
     without_variables,
 )
 from kcomponents._keras.fit_state import (
+    batch_spec,
     build_metrics,
     draw_epoch,
     first_epoch,
@@ -38,6 +39,7 @@ from kcomponents._keras.models import (
     calls_of,
     in_stateless_scope,
     layers_of,
+    mask_of,
     metric_arguments,
     metric_direction,
     operations_of,
@@ -58,6 +60,7 @@ from kcomponents._keras.optimizers import (
 )
 
 __all__ = [
+    "batch_spec",
     "AccumulatedGradients",
     "STATE_OF_CALLBACKS",
     "add_to_model",
@@ -77,6 +80,7 @@ __all__ = [
     "in_stateless_scope",
     "last_step",
     "layers_of",
+    "mask_of",
     "learning_rate_source",
     "metric_arguments",
     "metric_direction",

@@ -114,11 +114,13 @@ OPTIONAL = {
     "Metric._direction": "the default `mode` of a monitored metric",
     "Operation._inbound_nodes": "the units of `keras.ops.maximum(x, 0)` in "
     "`DeadReLUMonitor`",
+    "TFEpochIterator._distributed_dataset": "on TensorFlow, what is measured in the "
+    "step of a model that only its first batch builds, if that is no array",
     "global_state.set_global_attribute": "equal default names of metrics in all trials "
     "of a search, and the random numbers of a training that a monitor must not change "
     "if layers draw them without a seed",
     "masking.get_keras_mask": "the speed of `mc_predict`, which repeats layers before "
-    "the first dropout",
+    "the first dropout, and the masks in the scores of `TrainingDoctor`",
     "stateless_scope.in_stateless_scope": "on JAX, the warning about a custom "
     "`train_step` whose loss cannot be measured",
 }

@@ -74,10 +74,11 @@ class FitGuard:
 
     Attributes:
         ended: Boolean, whether this `fit` is over.
+        error: The exception that ends this `fit`, while its changes are undone.
     """
 
     def __init__(self, model, running):
-        self.ended = False
+        self.ended, self.error = False, None
         self._error_before = sys.exc_info()[1]
         # The table of guards and the list must not keep each other or the model alive.
         self._model, self._running = weakref.ref(model), weakref.ref(running)
@@ -145,7 +146,7 @@ class FitGuard:
         """
         if self.ended:
             return
-        self.ended = True
+        self.ended, self.error = True, error
         state = self._step_state
         restore = [] if state is None else [lambda: state.end(error)]
         changes = [self._covers.remove, self._restore_hooks, self._restore_function]
@@ -155,7 +156,7 @@ class FitGuard:
             except Exception:
                 # The exception of the training is the one to show.
                 logger.warning("Clean-up after `fit` failed.", exc_info=True)
-        self._clean_ups, self._error_before = [], None
+        self._clean_ups, self._error_before, self.error = [], None, None
         # The last one, as it raises if Ctrl-C is still waiting.
         self._interrupts.close()
 

@@ -210,6 +210,15 @@ def build_metrics(model, batch):
     needed(model, "Model._symbolic_build")(data_batch=batch)
 
 
+def batch_spec(epochs):
+    """Return shapes and dtypes of the batches of `fit`, or None if they are unknown.
+
+    Of a `tf.data.Dataset`, in which Keras puts all data on TensorFlow.
+    """
+    dataset = getattr(epochs, "_distributed_dataset", None)
+    return getattr(dataset, "element_spec", None)
+
+
 def wait_for_hooks(running):
     """Wait for callbacks that run in another thread, so that their states are final."""
     check_states(running.callbacks)

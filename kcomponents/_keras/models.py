@@ -102,6 +102,12 @@ def compile_arguments(model):
     return dict(needed(model, "Model._compile_config").config)
 
 
+def mask_of(tensor):
+    """Return the mask that layers attached to a tensor, or None."""
+    find = getattr(masking, "get_keras_mask", None)
+    return None if find is None else find(tensor)
+
+
 def gate_of(model, layers):
     """Return the first layer on all paths through these layers, or None.
 
@@ -129,7 +135,7 @@ def gate_of(model, layers):
         return None
     [(gate, tensors)] = entering
     uses = sum(id(gate) in below[id(place)] for place, _, _ in calls)
-    plain = len(tensors) == 1 and masking.get_keras_mask(tensors[0]) is None
+    plain = len(tensors) == 1 and mask_of(tensors[0]) is None
     return gate if uses == 1 and plain else None
 
 

@@ -4,44 +4,88 @@ import keras
 import numpy as np
 
 from kcomponents._recording.sample import target_facts
-from kcomponents._scoring.scores import constant_scores, scores, task_of
+from kcomponents._scoring.scores import (
+    constant_scores,
+    guessed_task,
+    positions,
+    scores,
+    task_of,
+)
 from kcomponents.probes.layer_walk import last_activation, named_layers
 
 
 class Output:
-    """One output of a model: facts about it, and the targets of a sample."""
+    """One output of a model: facts about it, and the targets of a sample.
 
-    def __init__(self, name, loss, activation, targets, predictions):
+    Args:
+        name: String.
+        loss: Facts about its loss, as in `structure`.
+        activation: Name of the activation of its layer, or None.
+        targets: Targets of the sample, or None.
+        predictions: Outputs of the model for its first samples.
+        weights: Weights of the samples in the loss, or None.
+    """
+
+    def __init__(self, name, loss, activation, targets, predictions, weights=None):
         self.name, self.targets = name, targets
         known = isinstance(loss, dict)
         self.loss = loss.get("class") if known else None
         units = predictions.shape[-1] if predictions.ndim > 1 else 1
         target = {} if targets is None else target_facts(targets)
+        self.given_weights = weights
+        self.weights = _with_ignored(weights, loss if known else {}, targets)
         self.task = task_of(self.loss, target, units)
+        shape = list(predictions.shape[1:])
+        # Of a loss that is not known, targets and outputs may suggest the task.
+        self.guessed = self.task == "unknown" and self.loss is None
+        if self.guessed:
+            self.task = guessed_task(target, shape)
         self.facts = {
             "name": name,
             "activation": activation,
             "units": int(units),
-            "shape": list(predictions.shape[1:]),
+            "shape": shape,
             "loss": self.loss,
             "loss_name": loss.get("name") if known else loss,
             "from_logits": bool(known and loss.get("config", {}).get("from_logits")),
             "task": self.task,
+            "guessed": self.guessed,
+            "weighted": self.weights is not None,
             "target": target,
         }
         if self.task != "unknown":
-            loss, accuracy = constant_scores(self.task, self.loss, targets)
-            self.facts.update(baseline_loss=loss, baseline_accuracy=accuracy)
+            self._add_baselines()
+
+    def mask(self, mask):
+        """Leave positions out of all scores; the mask is of the first samples."""
+        leading = np.asarray(mask, "float64")
+        # The mask of later samples, which the model was not run on, is not known.
+        whole = np.zeros((len(self.targets), *leading.shape[1:]))
+        whole[: len(leading)] = leading
+        self.weights = whole * positions(self.weights, whole.shape)
+        self.facts |= {"weighted": True, "masked": float(1 - leading.mean())}
+        if self.task != "unknown":
+            self._add_baselines()
+
+    def _add_baselines(self):
+        loss, accuracy = constant_scores(
+            self.task, self.loss, self.targets, self.weights
+        )
+        self.facts.update(baseline_loss=loss, baseline_accuracy=accuracy)
 
     def scores(self, predictions):
         """Return name → score of predictions for the first samples."""
         found = {"spread": float(np.mean(predictions.std(0)))}
         finite = np.isfinite(predictions)
         found["nonfinite"] = float(1 - finite.mean())
+        known = predictions[finite]
+        found["size"] = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
         if self.task != "unknown" and finite.all():
-            rows = self.targets[: len(predictions)]
+            count = len(predictions)
+            weights = None if self.weights is None else self.weights[:count]
+            rows = self.targets[:count]
             predictions = self._probabilities(predictions)
-            found.update(scores(self.task, self.loss, rows, predictions))
+            found.update(scores(self.task, self.loss, rows, predictions, weights))
         return found
 
     def _probabilities(self, p):
@@ -54,23 +98,59 @@ class Output:
         return 1 / (1 + np.exp(-np.clip(p, -50, 50)))
 
 
-def outputs_of(model, loss, y, predictions):
+def _with_ignored(weights, loss, targets):
+    """Return weights that are 0 for the class that the loss ignores."""
+    ignored = (loss.get("config") or {}).get("ignore_class")
+    if ignored is None or targets is None:
+        return weights
+    counted = (np.asarray(targets) != ignored).astype("float64")
+    return counted * positions(weights, counted.shape)
+
+
+def numbering_scores(y, predictions):
+    """Return the accuracy of predictions, as they are and with classes renumbered.
+
+    Each predicted class gets the number that most of its samples have.
+    """
+    y, predictions = np.asarray(y), np.asarray(predictions)
+    classes = y.argmax(-1) if y.shape == predictions.shape else y
+    truth, found = classes.reshape(-1), predictions.argmax(-1).reshape(-1)
+    if len(truth) != len(found):
+        return {}
+    right = sum(
+        np.unique(truth[found == k], return_counts=True)[1].max()
+        for k in np.unique(found)
+    )
+    return {
+        "accuracy": float(np.mean(truth == found)),
+        "renumbered": float(right / len(truth)),
+    }
+
+
+def outputs_of(model, loss, y, predictions, weights=None, masks=()):
     """Return an `Output` for each output of a model.
 
     Args:
         model: Keras model.
         loss: Facts about the loss, as in `structure`.
         y: Targets of a sample, as `fit` takes them.
-        predictions: The model's outputs for the sample.
+        predictions: The model's outputs for the first samples.
+        weights: Weights of the samples, as `fit` takes them. Defaults to `None`.
+        masks: For each output, a mask of the first samples, or None. Defaults to `()`.
     """
     leaves = [np.asarray(leaf, "float64") for leaf in keras.tree.flatten(predictions)]
     names = _names(model, predictions, len(leaves))
     targets, losses = _each(y, names), _each_loss(loss, names)
     activations = _activations(model, names)
-    return [
-        Output(name, part, activations.get(name), target, leaf)
-        for name, leaf, target, part in zip(names, leaves, targets, losses, strict=True)
+    facts = zip(names, leaves, targets, losses, _each(weights, names), strict=True)
+    found = [
+        Output(name, part, activations.get(name), target, leaf, of_output)
+        for name, leaf, target, part, of_output in facts
     ]
+    for output, mask in zip(found, masks, strict=False):
+        if mask is not None and output.targets is not None and not np.all(mask):
+            output.mask(mask)
+    return found
 
 
 def _names(model, predictions, count):
@@ -86,6 +166,8 @@ def _each(y, names):
     """Return the targets of each output, None where unknown."""
     if isinstance(y, dict) and len(names) > 1:
         return [y.get(name) for name in names]
+    if hasattr(y, "shape") and len(names) > 1:
+        return [y if y.ndim == 1 else None] * len(names)
     leaves = [] if y is None else keras.tree.flatten(y)
     return leaves if len(leaves) == len(names) else [None] * len(names)
 

@@ -1,6 +1,5 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
-import platform
 import re
 import warnings
 import weakref
@@ -8,11 +7,24 @@ import weakref
 import keras
 import numpy as np
 
-from kcomponents import _backends, _keras, _version
+from kcomponents import _backends, _keras
 from kcomponents._keras.optimizers import iterations_of
-from kcomponents._recording.outputs import outputs_of
+from kcomponents._recording.forward_pass import ForwardPass
+from kcomponents._recording.outputs import numbering_scores, outputs_of
+from kcomponents._recording.pairing import paired_losses
+from kcomponents._recording.run_facts import (
+    batch_size_of,
+    fit_facts,
+    initial_facts,
+    narrowest_passage,
+    untrained_frozen,
+    versions,
+)
 from kcomponents._recording.sample import (
+    FIRST_ROWS,
     data_facts,
+    input_facts,
+    named_inputs,
     sample_of,
     sample_of_batches,
     validation_of,
@@ -25,7 +37,11 @@ from kcomponents._recording.step_statistics import (
     is_watched,
     summary,
 )
+from kcomponents._recording.weight_motion import WeightMotion
+from kcomponents._recording.work_budget import WorkBudget, operations_of
+from kcomponents._scoring.simple_models import ROWS, reachable, work_of
 from kcomponents.probes import Probe, structure
+from kcomponents.probes.structure import is_built
 from kcomponents.record import Reading
 
 IN_CALL = re.compile(
@@ -33,7 +49,10 @@ IN_CALL = re.compile(
 )
 # The most samples and batches to take from a generator or dataset.
 ROWS_DRAWN, BATCHES_DRAWN = 512, 16
-
+# How much less accurate a model is on validation data whose labels are then compared.
+FAR_BEHIND = 0.3
+# Operations of `data_facts` for each element of the sample.
+PER_ELEMENT = 30
 
 OTHER_OPTIMIZERS = (
     "The optimizer of `compile` got no gradients: a `train_step` uses others, so "
@@ -72,11 +91,13 @@ class Recorder:
         self.model, self.record, self.epoch = model, record, epoch
         self.before_first_step, self.strict = before_first_step, strict
         self.notes = Notes()
-        self.sample = self.outputs = None
+        self.sample = self.outputs = self.budget = None
         self._data, self._probe, self._batches = data, None, []
-        # The part of the sample that the model is run on, and the function that does.
-        self._small_sample = self._predict = None
-        self._steps_before = 0
+        # The part of the sample that the model is run on, and what runs it.
+        self._small_sample = self._forward = self._validation = None
+        self._motion, self._batch_size = None, None
+        self._steps_before = self._steps_counted = 0
+        self._fails_to_build = False
 
     def start(self, fit_arguments, tapped=True, before=None):
         """Record the facts before training and, if `tapped`, attach a probe.
@@ -93,10 +114,15 @@ class Recorder:
         self._compiled = getattr(self.model, "optimizer", None), self.model.loss
         if before is not None and before.is_valid_for(self):
             self.sample, self.outputs = before.sample, before.outputs
-            self._small_sample, self._predict = before._small_sample, before._predict
+            self._small_sample, self._forward = before._small_sample, before._forward
+            self.budget, self._validation = before.budget, before._validation
+            self._batch_size = before._batch_size
         else:
             self._record_facts(*xy)
-        if tapped:
+        self._motion = None if before is None else before._motion
+        if fit_arguments and self._motion is None:
+            self._try(self._watch_motion, "compare the weights")
+        if tapped and not self._is_half_built():
             self._try(self._tap, "measure inside the training step")
         self._steps_before = iterations_of(self.model)
 
@@ -112,16 +138,93 @@ class Recorder:
             self._try(self._use_batches, "run the model on its data")
         self._release_data()
         values = {} if self._probe is None else self._read()
+        step = max(iterations_of(self.model) - self._steps_before, 0)
+        self._count_training(step, values)
         self._try(lambda: values.update(self.scores()), "run the model on its data")
+        if self._motion is not None:
+            _backends.synchronize(self.model)
+            values.update(self._motion.read())
         if measure is not None:
             values.update(measure(self.sample))
-        step = max(iterations_of(self.model) - self._steps_before, 0)
         self.record.add(Reading(epoch, step, values))
 
-    def stop(self):
-        """Detach the probe, and add the notes to the record."""
+    def _count_training(self, step, values):
+        """Count the work of training since the last reading."""
+        if self.budget is None:
+            return
+        batches = values.get("batches", {}).get("all") or step - self._steps_counted
+        self._steps_counted = step
+        self.budget.add_training(max(batches, 0) * (self._batch_size or 1))
+
+    def finish(self):
+        """Measure, after the last epoch, what is measured once."""
+        self._try(self._record_pairing, "permute the targets")
+        self._try(self._record_numbering, "run the model on the validation data")
+
+    def _record_pairing(self):
+        """Record the loss with and without permuted targets, if it is the user's own.
+
+        Of a loss that is known, the scores say as much.
+        """
+        judged = self.outputs and not any(
+            output.task == "unknown" or output.guessed for output in self.outputs
+        )
+        if judged or self.outputs is None or self._small_sample is None:
+            return
+        for name, sample in (
+            ("training", self._small_sample),
+            ("validation", self._validation),
+        ):
+            if sample is None or not self._grants(3 * sample.size, "pairs"):
+                continue
+            found = paired_losses(self.model, sample)
+            if found is None:
+                continue
+            data = self.record.structure.get("data") or {}
+            self._add_facts(pairing={**(data.get("pairing") or {}), name: found})
+
+    def _add_facts(self, **facts):
+        data = self.record.structure.get("data") or {}
+        self.record.structure = {**self.record.structure, "data": {**data, **facts}}
+
+    def _record_numbering(self):
+        """Record whether predictions fit validation labels that are renumbered.
+
+        Only where a model that knows its training data is far behind on these.
+        """
+        if not self.outputs or len(self.outputs) != 1 or self._validation is None:
+            return
+        [output], [last] = self.outputs, self.record.logs[-1:] or [{}]
+        values = self.record.readings[-1].values
+        known = values.get("sample_accuracy", {}).get(output.name, 0.0)
+        names = [name for name in last if name.startswith("val_") and "acc" in name]
+        far = names and last[names[0]] < known - FAR_BEHIND
+        if output.task not in ("sparse", "categorical") or not far:
+            return
+        if not self._grants(self._validation.size, "validation labels"):
+            return
+        predicted = keras.tree.flatten(self._forward.run(self._validation.x)[0])
+        self._add_facts(
+            validation_scores=numbering_scores(
+                keras.tree.flatten(self._validation.y)[0], predicted[0]
+            )
+        )
+
+    def stop(self, error=None):
+        """Detach the probe, and add the notes and what ended `fit` to the record.
+
+        Args:
+            error: The exception that ended `fit`, or None. Defaults to `None`.
+        """
+        found = {}
+        if error is not None:
+            found["ended"] = {"class": type(error).__name__, "reason": _reason(error)}
         if self.notes:
-            self.record.structure |= {"notes": list(dict.fromkeys(self.notes))}
+            found["notes"] = list(dict.fromkeys(self.notes))
+        if self.budget is not None:
+            found["work"] = self.budget.to_dict()
+        if found:
+            self.record.structure |= found
         if self._probe is not None:
             self._probe.detach()
             self._probe = None
@@ -160,12 +263,17 @@ class Recorder:
         return complete and (same or from_batches)
 
     def _record_facts(self, x, y):
-        self.sample = sample_of(x, y)
-        if self.sample is not None and not self.model.variables:
-            batch = keras.tree.map_structure(lambda leaf: leaf[:2], (x, y))
-            self._try(
-                lambda: _keras.build_metrics(self.model, batch), "build the model"
-            )
+        arguments = self._fit_arguments
+        own = self._data is None
+        self.sample = sample_of(
+            x,
+            y,
+            arguments.get("sample_weight") if own else None,
+            arguments.get("class_weight") if own else None,
+            batch_size_of(arguments) if own else None,
+            shuffled=bool(arguments.get("shuffle", True)),
+        )
+        self._try(lambda: self._build(x, y), "build the model")
         self._try(self._describe, "describe the model")
         epochs = self._fit_arguments.get("epoch_iterator")
         if self.sample is None and epochs is not None:
@@ -181,13 +289,29 @@ class Recorder:
             self._try(self._record_data, "run the model on its data")
             self.before_first_step()
 
+    def _build(self, x, y):
+        """Build a model that only its first batch would build."""
+        if is_built(self.model):
+            return
+        batch = _keras.batch_spec(self._fit_arguments.get("epoch_iterator"))
+        if self.sample is not None:
+            rows = len(keras.tree.flatten(x)[0]) if self.sample.whole else 2
+            batch = keras.tree.map_structure(lambda leaf: leaf[:rows], (x, y))
+        if batch is not None:
+            self._fails_to_build = True
+            _keras.build_metrics(self.model, batch)
+            self._fails_to_build = False
+
     def _describe(self):
         found = structure(self.model)
-        found["fit"] = _fit_facts(self._fit_arguments)
-        found["versions"] = _versions()
+        found["fit"] = fit_facts(self._fit_arguments)
+        found["versions"] = versions()
         # Of the first of several `fit` calls, as later ones start from trained weights.
         first = self.record.structure.get("initial")
-        found["initial"] = first or _initial_facts(self.model)
+        found["initial"] = first or initial_facts(self.model)
+        earlier = self.record.structure.get("untrained_frozen")
+        fresh = untrained_frozen(self.model) if earlier is None else earlier
+        found["untrained_frozen"] = fresh
         self.record.structure = {**found, "data": None}
 
     def _read_batch(self, batch):
@@ -208,36 +332,136 @@ class Recorder:
         self._record_data()
 
     def _record_data(self):
-        self._small_sample = self.sample.first_samples()
-        self._predict = _backends.inference(self.model)
-        predictions = self._predictions()
-        loss = self.record.structure.get("loss")
-        self.outputs = outputs_of(self.model, loss, self.sample.y, predictions)
+        arrays = [array for _, array in named_inputs(self.sample.x)]
+        self._set_budget(arrays)
+        self._forward = ForwardPass(self.model)
+        facts = self.record.structure
+        try:
+            predictions, masks = self._predictions()
+        except Exception:
+            # Layers up to the one that fails were measured.
+            inputs = [input_facts(*item) for item in named_inputs(self.sample.x)]
+            found = {"inputs": inputs, "layers": self._forward.layers, "outputs": []}
+            self.record.structure = {**facts, "data": found}
+            raise
+        self.outputs = outputs_of(
+            self.model,
+            facts.get("loss"),
+            self.sample.y,
+            predictions,
+            self.sample.weights,
+            masks,
+        )
         validation = validation_of(self._fit_arguments)
+        if validation is not None:
+            self._validation = validation.first_samples(self._small_sample.size)
+        elements = self.sample.size * sum(array[0].size for array in arrays)
+        self.budget.spent += PER_ELEMENT * elements
         found = data_facts(self.sample, self.outputs, validation)
-        self.record.structure = {**self.record.structure, "data": found}
+        found |= {
+            "scored": self._small_sample.size,
+            "layers": self._forward.layers,
+            "added_losses": self._forward.added_losses,
+        }
+        self._add_reachable(found, arrays)
+        self.record.structure = {**facts, "data": found}
         if not self.record.readings:
-            self.record.add(Reading(self.epoch, 0, self.scores()))
+            values = self._scores_of(predictions) if self.outputs else {}
+            self.record.add(Reading(self.epoch, 0, values))
+
+    def _set_budget(self, arrays):
+        """Choose how many samples to run the model on."""
+        fit = self.record.structure.get("fit") or {}
+        epochs = fit.get("epochs") or 1
+        self._batch_size = fit.get("batch_size")
+        if not self._batch_size and self._batches:
+            self._batch_size = len(keras.tree.flatten(self._batches[0])[0])
+        steps = fit.get("steps") or -(-self.sample.rows // (self._batch_size or 32))
+        per_sample = operations_of(self.record.structure, arrays)
+        self.budget = WorkBudget(per_sample)
+        readings = min(epochs, 20) + 10 * np.log(max(epochs, 20) / 20)
+        planned = epochs * steps * (self._batch_size or 32)
+        size = self.budget.sample_size(planned, readings, FIRST_ROWS)
+        self._small_sample = self.sample
+        if not self.sample.whole:
+            self._small_sample = self.sample.first_samples(size)
+
+    def _add_reachable(self, found, arrays):
+        """Add the skill of simple models to the facts of each output."""
+        # Their inputs are integers, and go to an embedding.
+        tables = [la for la in self._forward.layers.values() if la["input_dim"]]
+        ids = [
+            index
+            for index, array in enumerate(arrays)
+            if tables and found["inputs"][index].get("integer")
+        ]
+        width = narrowest_passage(self.record.structure)
+        for output, facts in zip(self.outputs, found["outputs"], strict=True):
+            if output.task == "unknown" or output.targets is None:
+                continue
+            rows, features = min(self.sample.size, ROWS), arrays[0][0].size
+            targets = min(int(np.prod(np.shape(output.targets)[1:])), ROWS)
+            work = work_of(rows, min(features, 400), targets)
+            if not self.budget.grants(work, "simple models"):
+                continue
+            facts["reachable"] = reachable(
+                arrays,
+                output.targets,
+                output.task,
+                weights=output.weights,
+                ids=ids,
+                width=width,
+            )
+
+    def _grants(self, samples, purpose):
+        """Return whether the model may be run on so many more samples."""
+        work = samples * self.budget.per_sample
+        return self.budget.grants(work, purpose)
 
     def _predictions(self):
-        _backends.synchronize(self.model)
+        """Run the model on the sample; return its outputs and their masks."""
+        self.budget.spent += self._small_sample.size * self.budget.per_sample
         with warnings.catch_warnings():
             # Training itself gives the same warnings.
             warnings.simplefilter("ignore")
-            with _backends.keep_random_state():
-                found = self._predict(self._small_sample.x)
-        return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+            return self._forward.run(self._small_sample.x)
 
     def scores(self):
         """Return the scores of the sample: statistic → output → number."""
         if not self.outputs:
             return {}
-        leaves = keras.tree.flatten(self._predictions())
+        work = self._small_sample.size * self.budget.per_sample
+        if work > self.budget.left:
+            self.budget.refused.add("scores of some epochs")
+            return {}
+        return self._scores_of(self._predictions()[0])
+
+    def _scores_of(self, predictions):
         found = {}
+        leaves = keras.tree.flatten(predictions)
         for output, leaf in zip(self.outputs, leaves, strict=True):
             for name, value in output.scores(np.asarray(leaf, "float64")).items():
                 found.setdefault(f"sample_{name}", {})[output.name] = value
+        found["layer_spread"] = {
+            path: facts["output_spread"] / (facts["output_size"] or 1.0)
+            for path, facts in self._forward.layers.items()
+        }
         return found
+
+    def _watch_motion(self):
+        _backends.synchronize(self.model)
+        if self.model.built:
+            self._motion = WeightMotion(self.model)
+
+    def _is_half_built(self):
+        """Return whether its first batch will give the model more weights.
+
+        The optimizer must not be built for the weights of now.
+        """
+        if self._fails_to_build:
+            text = "The model is not built yet, so its steps are not measured."
+            self.notes.append(text)
+        return self._fails_to_build
 
     def _tap(self):
         optimizer = _keras.unscaled_optimizer(self.model)
@@ -306,61 +530,3 @@ def _reason(error):
     if found := IN_CALL.match(text):
         return f"{found[2]} (in {found[1]})"
     return text.splitlines()[0] if text else type(error).__name__
-
-
-# Facts about a run before its first step
-
-
-def _fit_facts(arguments):
-    """Return the arguments of `fit`, for `structure["fit"]`."""
-    epochs = arguments.get("epoch_iterator")
-    weights = arguments.get("class_weight")
-    return {
-        "epochs": arguments.get("epochs"),
-        "batch_size": _batch_size(arguments),
-        "steps": getattr(epochs, "num_batches", None),
-        "validation": arguments.get("validation_data") is not None,
-        "class_weight": weights and {str(k): float(v) for k, v in weights.items()},
-        "sample_weight": arguments.get("sample_weight") is not None,
-        "shuffle": bool(arguments.get("shuffle")),
-    }
-
-
-def _batch_size(arguments):
-    if size := arguments.get("batch_size"):
-        return int(size)
-    arrays = hasattr(arguments.get("x"), "shape")
-    return 32 if arrays else None
-
-
-def _initial_facts(model):
-    """Return path → facts about each kernel before training."""
-    found = {}
-    for variable in model.trainable_variables:
-        if len(variable.shape) < 2 or not np.prod(variable.shape):
-            continue
-        values = keras.ops.cast(variable.value, "float32")
-        first = values[..., :1]
-        differ = keras.ops.max(keras.ops.abs(values - first))
-        numbers = [keras.ops.mean(values), keras.ops.std(values), differ]
-        mean, std, differ = (float(keras.ops.convert_to_numpy(n)) for n in numbers)
-        shape = variable.shape
-        fan_in = int(np.prod(shape[:-1]))
-        found[variable.path] = {
-            "shape": list(shape),
-            "mean": mean,
-            "std": std,
-            "fan_in": fan_in,
-            # Whether all units of the layer start with the same weights.
-            "units_equal": bool(differ == 0 and shape[-1] > 1),
-        }
-    return found
-
-
-def _versions():
-    """Return the versions of the package, Keras and Python."""
-    return {
-        "kcomponents": _version.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-    }

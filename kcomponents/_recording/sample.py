@@ -5,11 +5,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcomponents._scoring.simple_models import reachable
+from kcomponents._scoring.scores import positions
 
 # Samples that facts are computed from, and samples that the model is run on.
 ROWS, FIRST_ROWS = 5000, 512
 ELEMENTS = 4_000_000
+# The most batches whose targets are compared.
+BATCHES = 40
 MOST_VALUES = 1000
 MOST_COLUMNS = 1000
 
@@ -18,13 +20,17 @@ class Sample:
     """Some inputs and targets, as numpy arrays.
 
     `x` is nested as the model takes it, `y` as the loss takes it, or `y` is None.
+    `weights` are those of the loss, one for each sample or nested as `y`, or None.
     `sorted` is the share of samples with the same target as the sample before, in the
-    original order.
+    original order, and `of_batches` how much of what targets vary lies between batches.
+    `streamed` is whether these are only the first of all samples, and `whole` whether
+    the model takes all samples at once, in their order.
     """
 
-    def __init__(self, x, y, rows=None):
-        self.x, self.y = x, y
-        self.sorted = None
+    def __init__(self, x, y, rows=None, weights=None):
+        self.x, self.y, self.weights = x, y, weights
+        self.sorted = self.of_batches = None
+        self.streamed = self.whole = False
         leaves = keras.tree.flatten(x)
         self.size = len(leaves[0]) if leaves else 0
         self.rows = self.size if rows is None else rows
@@ -35,14 +41,26 @@ class Sample:
         rows = min(rows, max(16, ELEMENTS // 8 // max(wide, 1)))
 
         def cut(leaf):
-            return leaf[:rows]
+            return None if leaf is None else leaf[:rows]
 
-        y = None if self.y is None else keras.tree.map_structure(cut, self.y)
-        return Sample(keras.tree.map_structure(cut, self.x), y, self.rows)
+        x, y, weights = (
+            None if part is None else keras.tree.map_structure(cut, part)
+            for part in (self.x, self.y, self.weights)
+        )
+        return Sample(x, y, self.rows, weights)
 
 
-def sample_of(x, y):
-    """Return random samples of arrays, or None if they are not arrays."""
+def sample_of(x, y, weights=None, class_weight=None, batch_size=None, *, shuffled=True):
+    """Return random samples of arrays, or None if they are not arrays.
+
+    Args:
+        x: Inputs as `fit` takes them.
+        y: Targets as `fit` takes them, or None.
+        weights: Weights of the samples as `fit` takes them. Defaults to `None`.
+        class_weight: Dict of class to weight. Defaults to `None`.
+        batch_size: Integer, the samples in a batch. Defaults to `None`.
+        shuffled: Boolean, whether `fit` shuffles. Defaults to `True`.
+    """
     leaves = keras.tree.flatten(x)
     if not leaves or not all(_is_array(leaf) for leaf in leaves):
         return None
@@ -51,15 +69,42 @@ def sample_of(x, y):
     wanted = min(size, ROWS, max(64, ELEMENTS // max(wide, 1)))
     # At random, because sorted data may start with a single class.
     rows = np.random.default_rng(0).permutation(size)[:wanted]
+    # A network of a graph takes all its nodes at once, in their order.
+    whole = bool(batch_size) and batch_size >= size and not shuffled
+    if whole:
+        rows = np.arange(size)
 
     def cut(leaf):
         return _as_numpy(leaf)[rows]
 
     found = Sample(keras.tree.map_structure(cut, x), None, size)
+    found.whole = whole
     if y is not None:
         found.y = keras.tree.map_structure(cut, y)
-        found.sorted = _alike(_as_numpy(keras.tree.flatten(y)[0])[:ROWS])
+        first = _as_numpy(keras.tree.flatten(y)[0])
+        found.sorted = _alike(first[:ROWS])
+        if batch_size and not shuffled:
+            found.of_batches = share_between(_batches_of(first, batch_size))
+    arrays = [leaf for leaf in keras.tree.flatten(weights) if leaf is not None]
+    if arrays and all(_is_array(leaf) for leaf in arrays):
+        found.weights = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else cut(leaf), weights
+        )
+    elif class_weight and found.y is not None:
+        found.weights = _weights_of_classes(found.y, class_weight)
     return found
+
+
+def _weights_of_classes(y, class_weight):
+    """Return the weight of the class of each sample, as `fit` computes it."""
+    leaves = keras.tree.flatten(y)
+    if len(leaves) != 1:
+        return None
+    [y] = leaves
+    wide = y.ndim > 1 and y.shape[-1] > 1
+    classes = y.argmax(-1) if wide else y.reshape(y.shape[:1] + y.shape[1:-1])
+    classes = np.round(classes).astype(int)
+    return np.vectorize(lambda k: float(class_weight.get(k, 1.0)), otypes="d")(classes)
 
 
 def _alike(targets):
@@ -68,24 +113,64 @@ def _alike(targets):
     return float(np.mean((flat[1:] == flat[:-1]).all(1))) if len(flat) > 1 else None
 
 
+def _batches_of(targets, size):
+    """Return the targets of some batches, evenly spaced over all."""
+    starts = range(0, len(targets) - size + 1, size)
+    starts = starts[:: max(1, len(starts) // BATCHES)]
+    return [targets[start : start + size] for start in starts]
+
+
+def share_between(batches):
+    """Return how much of what targets vary lies between batches: 0 chance, 1 all.
+
+    The targets of one batch have one value if data are sorted and not shuffled. None
+    with fewer than four batches, or if no target varies.
+    """
+    rows = [np.asarray(batch, "float64").reshape(len(batch), -1) for batch in batches]
+    if len(rows) < 4 or min(map(len, rows)) < 2 or rows[0].shape[1] > MOST_COLUMNS:
+        return None
+    if len({row.shape[1] for row in rows}) > 1:
+        # Such as text that is padded to the longest of a batch.
+        return None
+    joined = np.concatenate(rows)
+    if joined.shape[1] == 1 and (joined == np.floor(joined)).all():
+        values = np.unique(joined)
+        if 2 < len(values) <= MOST_VALUES:
+            rows = [row == values for row in rows]
+            joined = np.concatenate(rows)
+    total = joined.var(0).mean()
+    if not total:
+        return None
+    within = np.mean([row.var(0, ddof=1).mean() for row in rows])
+    return float(np.clip(1 - within / total, 0.0, 1.0))
+
+
 def sample_of_batches(batches):
     """Return all samples of the given batches, as `fit` draws them."""
     unpacked = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
-    xs, ys, _ = zip(*unpacked, strict=True)
+    xs, ys, weights = zip(*unpacked, strict=True)
+
+    def joined(parts):
+        return None if parts[0] is None else _joined(parts)
+
     try:
-        return Sample(_joined(xs), None if ys[0] is None else _joined(ys))
+        found = Sample(_joined(xs), joined(ys), weights=joined(weights))
     except ValueError:
         # Batches of different lengths, such as padded text, cannot be joined: use one.
-        return Sample(_joined(xs[:1]), None if ys[0] is None else _joined(ys[:1]))
+        found = Sample(_joined(xs[:1]), joined(ys[:1]), weights=joined(weights[:1]))
+    if ys[0] is not None:
+        firsts = [_as_numpy(keras.tree.flatten(y)[0]) for y in ys]
+        found.of_batches = share_between(firsts)
+    found.streamed = True
+    return found
 
 
 def validation_of(fit_arguments):
     """Return samples of the validation data in the arguments of `fit`, or None."""
     data = fit_arguments.get("validation_data")
-    if not isinstance(data, list | tuple) or len(data) < 2:
+    if data is None or isinstance(data, keras.utils.PyDataset):
         return None
-    found = sample_of(data[0], data[1])
-    return found if found is not None and found.y is not None else None
+    return sample_of(*keras.utils.unpack_x_y_sample_weight(data))
 
 
 def _joined(parts):
@@ -117,7 +202,9 @@ def data_facts(sample, outputs, validation):
     return {
         "rows": sample.rows,
         "sampled": sample.size,
+        "streamed": sample.streamed,
         "sorted": sample.sorted,
+        "of_batches": sample.of_batches,
         "inputs": inputs,
         "outputs": of_outputs,
         "baseline_loss": losses[0] if known else None,
@@ -141,32 +228,128 @@ def _of_output(sample, output):
     facts = dict(output.facts)
     if output.task != "unknown" and output.targets is not None:
         arrays = [array for _, array in named_inputs(sample.x)]
-        facts["reachable"] = reachable(arrays, output.targets, output.task)
+        if output.task in ("sparse", "categorical", "binary"):
+            found = [telling_columns(array, output.targets) for array in arrays]
+            facts["telling_columns"] = found if any(found) else []
         if output.task != "regression":
             facts["contradictions"] = contradictions(arrays, output.targets)
+        elif any(_equal(array, output.targets) for array in arrays):
+            facts["copies_input"] = True
+        if output.given_weights is not None and output.task in ("sparse", "binary"):
+            facts["class_weights"] = _mean_weights(output)
+        if facts.get("masked") is None:
+            facts["padding"] = padding_of(arrays, output.targets)
     return facts
+
+
+def telling_columns(array, targets):
+    """Return the columns of a table whose value is another constant in each class."""
+    x, y = np.asarray(array), np.asarray(targets)
+    wide = y.ndim > 1 and y.shape[-1] > 1
+    classes = y.argmax(-1) if wide else y.reshape(len(y), -1)[:, 0]
+    if classes.ndim > 1 or wide and not np.allclose(y.sum(-1), 1):
+        # Classes of positions, and not of samples.
+        return []
+    values, counts = np.unique(classes, return_counts=True)
+    if x.ndim != 2 or x.dtype.kind not in "iuf" or len(x) != len(y):
+        return []
+    if x.shape[1] < 2 or len(values) < 2 or len(values) > 50 or counts.min() < 5:
+        return []
+    groups = [x[classes == value] for value in values]
+    constant = np.all([(rows == rows[0]).all(0) for rows in groups], axis=0)
+    firsts = np.sort([rows[0] for rows in groups], axis=0)
+    distinct = (np.diff(firsts, axis=0) > 0).all(0)
+    return np.flatnonzero(constant & distinct).tolist()
+
+
+def _equal(array, targets):
+    """Return whether targets are inputs, as of an autoencoder."""
+    if np.shape(array) != np.shape(targets):
+        return False
+    return bool(np.array_equal(np.asarray(array), np.asarray(targets)))
+
+
+def _mean_weights(output):
+    """Return the mean weight of each class, as a list."""
+    y = np.asarray(output.targets)
+    weights = positions(output.given_weights, y.shape)
+    return [float(weights[y == value].mean()) for value in np.unique(y)[:MOST_VALUES]]
+
+
+def padding_of(inputs, targets):
+    """Return the share of positions that look like padding: input 0, one target.
+
+    None if targets have no positions, or nothing looks like padding.
+    """
+    y = np.asarray(targets)
+    y = y[..., 0] if y.ndim == 3 and y.shape[-1] == 1 else y
+    if y.ndim != 2 or y.dtype.kind not in "iu" or y.shape[1] < 2:
+        return None
+    for array in map(np.asarray, inputs):
+        if array.shape[:2] != y.shape or array.dtype.kind not in "iuf":
+            continue
+        zero = (array == 0).reshape(*y.shape, -1).all(-1)
+        # Padding is at the end, or at the start, of each sample.
+        ends = zero[:, ::-1] if zero[:, -1].sum() >= zero[:, 0].sum() else zero
+        padding = np.logical_and.accumulate(ends, 1)
+        padding = padding[:, ::-1] if ends is not zero else padding
+        if padding.any() and len(np.unique(y[padding])) == 1:
+            return float(padding.mean())
+    return None
 
 
 def _of_validation(sample, validation):
     """Return facts about the validation data, compared with the training data."""
-    [(_, train), *_], [(_, other), *_] = (
-        named_inputs(sample.x),
-        named_inputs(validation.x),
-    )
+    [(name, train), *_] = named_inputs(sample.x)
+    others = dict(named_inputs(validation.x))
+    other = others.get(name, next(iter(others.values())))
     found = {
         "rows": validation.rows,
         "inputs": [input_facts(*item) for item in named_inputs(validation.x)],
-        "outputs": [target_facts(leaf) for leaf in keras.tree.flatten(validation.y)],
+        "outputs": []
+        if validation.y is None
+        else [target_facts(leaf) for leaf in keras.tree.flatten(validation.y)],
     }
     if train.shape[1:] == other.shape[1:]:
         found["outside"] = outside(train, other)
-        found["in_training"] = same_rows(train, other.astype(train.dtype))
-    targets = [keras.tree.flatten(part.y) for part in (sample, validation)]
+    found["in_training"] = _in_training(_counted(sample), _counted(validation))
+    targets = [
+        [] if part.y is None else keras.tree.flatten(part.y)
+        for part in (sample, validation)
+    ]
     if all(len(leaves) == 1 for leaves in targets):
         [[train], [other]] = targets
         if np.shape(train)[1:] == np.shape(other)[1:]:
             found["targets_outside"] = outside(train, other)
     return found
+
+
+def _counted(sample):
+    """Return the inputs of the samples that count, by their weights."""
+    leaves = [leaf for leaf in keras.tree.flatten(sample.weights) if leaf is not None]
+    if len(leaves) != 1:
+        return sample.x
+    kept = np.asarray(leaves[0]).reshape(sample.size, -1).any(1)
+    return keras.tree.map_structure(lambda leaf: np.asarray(leaf)[kept], sample.x)
+
+
+def _in_training(train, other):
+    """Return the share of validation samples whose inputs all occur in training."""
+    # In the order of their names.
+    leaves = zip(keras.tree.flatten(train), keras.tree.flatten(other), strict=False)
+    tables = [[], []]
+    for a, b in leaves:
+        if a.shape[1:] != b.shape[1:]:
+            return 0.0
+        floats = a.dtype.kind == b.dtype.kind == "f"
+        # A cast of other types could make unequal values equal.
+        dtype = a.dtype if floats else np.promote_types(a.dtype, b.dtype)
+        tables[0].append(np.asarray(a).astype(dtype).reshape(len(a), -1))
+        tables[1].append(np.asarray(b).astype(dtype).reshape(len(b), -1))
+    if len({a.dtype.kind in "biuf" for a in tables[0]}) > 1:
+        return 0.0
+    joined = [np.concatenate(parts, 1) for parts in tables]
+    return same_rows(*joined)
 
 
 # Facts about single arrays

@@ -11,6 +11,7 @@ from kcomponents import _keras
 from kcomponents._checks import fail, positive_int
 from kcomponents._files import Path, optional_path
 from kcomponents._json_values import count
+from kcomponents._keras.fit_guard import guard_fit
 from kcomponents._recording.recorder import Recorder
 from kcomponents.callbacks._observer import Observer
 from kcomponents.callbacks._record_state import restore_record, state_of_record
@@ -102,7 +103,7 @@ class TrainingDoctor(Observer):
         examine(Record(), self.rules)  # Raises for unknown names.
         self.stop_on = _check_stop_on(stop_on, self.rules)
         self.record = Record()
-        self._model_reference = self._recorder = None
+        self._model_reference = self._recorder = self._guard = None
         self._epochs = self._next = self._tap_next = 0
         self._last_epoch = self._last_reading = self._last_warning = None
         self._cached_diagnosis = None
@@ -178,6 +179,9 @@ class TrainingDoctor(Observer):
             before_first_step=self._before_first_step,
             strict=self.data is not None,
         )
+        if (guard := guard_fit(self.model)) is not None:
+            self._guard = weakref.ref(guard)
+            guard.at_end(self._interrupt)
         self._last_epoch, known = None, _keras.running_fit()
         epochs = known.get("epochs", 2) - known.get("initial_epoch", 0)
         # Each measured `fit` compiles its step again, so measure ever fewer calls in a
@@ -199,12 +203,22 @@ class TrainingDoctor(Observer):
         """Take a last reading, stop measuring, and log the findings."""
         if self._last_epoch is not None and self._last_reading != self._last_epoch:
             self._take_reading()
+        self._recorder.finish()
         self._recorder.stop()
         self._warn()
 
     def _stop_observing(self):
         if self._recorder is not None:
             self._recorder.stop()
+
+    def _interrupt(self):
+        """Note the exception that ends `fit`, and log its cause."""
+        guard, recorder = self._guard(), self._recorder
+        error = None if guard is None else guard.error
+        if recorder is not None and isinstance(error, Exception):
+            recorder.stop(error)
+            self._cached_diagnosis = None
+            self._warn()
 
     def _before_first_step(self):
         # Contradictions are logged now, because the first step may fail.
@@ -246,6 +260,7 @@ class TrainingDoctor(Observer):
     def __getstate__(self):
         # Tuners copy callbacks; a copy must not contain the model or a probe on it.
         names = "_model", "_model_reference", "_recorder", "_cached_diagnosis"
+        names = *names, "_guard"
         return {**self.__dict__, **dict.fromkeys(names)}
 
 

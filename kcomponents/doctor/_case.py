@@ -1,17 +1,18 @@
-"""Case: a record as rules read it, and the skill of each of its outputs."""
+"""Case: a record as rules read it."""
 
 import functools
 import math
 
-# A skill below this is that of a constant prediction.
-CHANCE = 0.1
-ACCURACIES = (
-    "accuracy",
-    "acc",
-    "binary_accuracy",
-    "categorical_accuracy",
-    "sparse_categorical_accuracy",
-)
+from kcomponents.doctor._skill import Skill
+
+# The spread over samples of an output that has collapsed, relative to its size.
+COLLAPSED = 0.02
+# The skill in training mode that inference lacks.
+LOST = 0.3
+# A first loss that is so many times that of a constant prediction is a bad start.
+BAD_START = 1.5
+# With fewer samples, it says nothing that they look alike.
+FEWEST_SCORED = 8
 NORMALIZING = {
     "BatchNormalization",
     "GroupNormalization",
@@ -48,6 +49,9 @@ class Case:
         self.data = self.structure.get("data") or {}
         self.fit = self.structure.get("fit") or {}
         self.initial = self.structure.get("initial") or {}
+        # Path → facts of each layer with weights in a forward pass before training.
+        self.first_pass = self.data.get("layers") or {}
+        self.ended = self.structure.get("ended") or {}
         self.inputs = [INPUT | facts for facts in self.data.get("inputs") or []]
         outputs = [o for o in self.data.get("outputs") or [] if o.get("units")]
         self.outputs = [OUTPUT | {"target": {}} | facts for facts in outputs]
@@ -66,13 +70,33 @@ class Case:
 
     @functools.cached_property
     def losses(self):
-        """The loss of each epoch."""
+        """The loss of each epoch; a `train_step` may give it another name.
+
+        The `loss` of Keras stays 0 if a `train_step` returns it without updating it.
+        """
+        names = [n for n in self.last_logs if "loss" in n and not n.startswith("val_")]
+        for name in ("loss", *names):
+            found = [entry[name] for entry in self.record.logs if name in entry]
+            if any(found):
+                return found
         return [entry["loss"] for entry in self.record.logs if "loss" in entry]
 
     @functools.cached_property
     def val_losses(self):
         """The validation loss of each epoch that has one."""
         return [entry["val_loss"] for entry in self.record.logs if "val_loss" in entry]
+
+    @property
+    def untrained_loss(self):
+        """The loss of the sample before training, None if it is not known."""
+        values = self.untrained.values if self.untrained else {}
+        losses = list(values.get("sample_loss", {}).values())
+        return losses[0] if len(losses) == 1 else None
+
+    @property
+    def computes_loss_itself(self):
+        """Whether `compile` got no loss that is known by its formula."""
+        return not isinstance(self.structure.get("loss"), dict | list)
 
     @property
     def last_logs(self):
@@ -116,6 +140,24 @@ class Case:
         }
 
     @functools.cached_property
+    def movement(self):
+        """Path → distance of a kernel from its start, relative to its size."""
+        return {
+            path: d for path, d in self.last("moved").items() if path in self.kernels
+        }
+
+    @property
+    def enough_scored(self):
+        """Whether the model was run on enough samples to compare them."""
+        return self.data.get("scored", FEWEST_SCORED) >= FEWEST_SCORED
+
+    @functools.cached_property
+    def first_layers(self):
+        """The facts of the layers with weights that meet the inputs themselves."""
+        found = list(self.first_pass.values())
+        return found[:1]
+
+    @functools.cached_property
     def normalized(self):
         """Whether a layer normalizes the inputs before the first weights."""
         for layer in self.layers:
@@ -135,7 +177,52 @@ class Case:
     def skills(self):
         """The skill of each output whose task is known."""
         known = [o for o in self.outputs if o.get("task", "unknown") != "unknown"]
-        return [Skill(self, output) for output in known]
+        found = [Skill(self, output) for output in known]
+        return [skill for skill in found if skill.is_sure]
+
+    @property
+    def unjudged(self):
+        """Whether no score says how well the model does."""
+        return self.trained and not self.skills
+
+    @property
+    def differs_in_inference(self):
+        """Whether the model does well in training mode only, on the same samples."""
+        return any(skill.lost_in_inference > LOST for skill in self.skills)
+
+    @functools.cached_property
+    def falls_on_one_point(self):
+        """Name of an output that became the same for all samples, or None."""
+        for output in self.outputs if self.enough_scored else ():
+            spreads = self.relative_spreads(output["name"])
+            if len(spreads) > 1 and spreads[-1] < min(COLLAPSED, spreads[0] / 3):
+                return output["name"]
+        return None
+
+    def relative_spreads(self, name):
+        """Return how much an output varies over samples, by its size, per reading."""
+        found = []
+        for reading in self.record.readings:
+            spread = reading.values.get("sample_spread", {}).get(name)
+            size = reading.values.get("sample_size", {}).get(name)
+            if spread is not None and size:
+                found.append(spread / size)
+        return found
+
+    @property
+    def starts_badly(self):
+        """Whether the loss began far above that of a constant prediction."""
+        baseline = self.data.get("baseline_loss")
+        if not baseline or not self.losses or not self.skills:
+            return False
+        early = max(self.losses[0], self.untrained_loss or 0.0)
+        best = min(skill.final for skill in self.skills)
+        return early > BAD_START * baseline and best < 0.9
+
+    @property
+    def may_train_badly(self):
+        """Whether the model trains badly, or nothing says that it does not."""
+        return self.trains_badly or self.unjudged or self.differs_in_inference
 
     @property
     def worst_skill(self):
@@ -173,156 +260,3 @@ class Case:
         if len(self.outputs) != 1 or not self.skills:
             return None
         return self.skills[0].gap
-
-
-class Skill:
-    """How far an output got: 0 is the best constant prediction, 1 is no error.
-
-    Args:
-        case: `Case` of the run.
-        output: Dict of facts of the output, with its task.
-    """
-
-    def __init__(self, case, output):
-        self.case, self.output, self.name = case, output, output["name"]
-        self.classifies = output["task"] != "regression"
-
-    @functools.cached_property
-    def curve(self):
-        """The skill at each reading of the run; None where there is no number."""
-        return [self._at(reading) for reading in self.case.readings]
-
-    @functools.cached_property
-    def final(self):
-        """The skill at the end, NaN if unknown.
-
-        With batch normalization, the better of inference and training mode.
-        """
-        found = [value for value in self.curve if value is not None]
-        if not found:
-            return 0.0 if self.case.nonfinite else math.nan
-        # In inference, a layer uses moving averages, which lag behind.
-        lags = bool(self.case.layers_of("BatchNormalization"))
-        return max(found[-1], self._in_training()) if lags else found[-1]
-
-    @property
-    def reachable(self):
-        """The skill of simple models on the same data; 0 if unknown."""
-        known = self.output.get("reachable")
-        if known:
-            return min(max(known["best"], 0.0), 1.0)
-        return 1.0 if self._memorizable and self.classifies else 0.0
-
-    @property
-    def linearly_reachable(self):
-        """The skill of a linear model on the same data; 0 if unknown."""
-        known = self.output.get("reachable")
-        return max(known["linear"], 0.0) if known else 0.0
-
-    @property
-    def at_chance(self):
-        """Whether the output does no better than a constant prediction."""
-        # A skill of NaN is unknown, and compares as False.
-        return self.final < CHANCE
-
-    @property
-    def underfits(self):
-        """Whether the skill is far below that of simple models."""
-        margin = max(0.12, 0.2 * self.reachable) + 2 * self._standard_error
-        return self.final < self.reachable - margin
-
-    @property
-    def improving(self):
-        """Whether the last third of the run still improved the model."""
-        found = [value for value in self.curve if value is not None]
-        losses = self.case.losses
-        if len(found) >= 3:
-            earlier = found[-1 - max(1, len(found) // 3)]
-            if found[-1] - earlier > 0.03:
-                return True
-        if len(losses) < 3:
-            # Too few epochs to compare: a short run counts as still improving.
-            return self.case.steps < 300
-        if all(map(math.isfinite, losses)):
-            earlier = losses[-1 - max(1, len(losses) // 3)]
-            return losses[-1] < earlier - 0.02 * abs(losses[0])
-        return False
-
-    @functools.cached_property
-    def gap(self):
-        """The skill on training data minus that on validation data, None if unknown.
-
-        Both come from the logs of the last epoch, as accuracy or as loss.
-        """
-        logs = self.case.last_logs
-        base, baseline = (
-            self.output.get(f"baseline_{name}") for name in ("accuracy", "loss")
-        )
-        metrics = [key for key in ACCURACIES if f"val_{key}" in logs]
-        if self.classifies and metrics and base and base < 1:
-            [metric, *_] = metrics
-            training = [logs.get(metric), self._last("accuracy")]
-            best = max(value for value in [0.0, *training] if value is not None)
-            skills = [
-                (value - base) / (1 - base) for value in (best, logs[f"val_{metric}"])
-            ]
-        elif baseline and "val_loss" in logs:
-            training = [logs.get("loss"), self._last("loss")]
-            least = min(value for value in [math.inf, *training] if value is not None)
-            skills = [1 - value / baseline for value in (least, logs["val_loss"])]
-        else:
-            return None
-        return min(skills[0], 1.0) - max(skills[1], 0.0)
-
-    @property
-    def _memorizable(self):
-        """Whether there are so few distinct samples that a model can memorize them."""
-        data = self.case.data
-        rows = data.get("rows") or data.get("sampled") or 0
-        distinct = [i.get("distinct", 0) for i in self.case.inputs]
-        return 0 < rows < 40 and max(distinct, default=0) >= rows
-
-    @property
-    def _standard_error(self):
-        """The standard error of the skill, given the number of samples."""
-        rows = min(self.case.data.get("sampled") or 512, 512)
-        base = self.output.get("baseline_accuracy")
-        if not self.classifies or not base or base >= 1 or self._memorizable:
-            return 0.0
-        return math.sqrt(base * (1 - base) / max(rows, 1)) / (1 - base)
-
-    def _last(self, statistic):
-        return self.case.last(f"sample_{statistic}").get(self.name)
-
-    def _in_training(self):
-        """Return the skill by the logs of the last epoch."""
-        logs = self.case.last_logs
-        found = [0.0]
-        base = self.output.get("baseline_accuracy")
-        if self.classifies and base and base < 1 and len(self.case.outputs) == 1:
-            metrics = [logs[key] for key in ACCURACIES if key in logs]
-            found += [(value - base) / (1 - base) for value in metrics]
-        elif self.output.get("baseline_loss") and len(self.case.outputs) == 1:
-            found.append(1 - logs.get("loss", math.inf) / self.output["baseline_loss"])
-        return max(value for value in found if not math.isnan(value))
-
-    def _at(self, reading):
-        """Return the skill at a reading, or None."""
-
-        def score(name):
-            return reading.values.get(f"sample_{name}", {}).get(self.name)
-
-        found = []
-        base, accuracy = self.output.get("baseline_accuracy"), score("accuracy")
-        if accuracy is not None and base is not None and base < 1:
-            found.append((accuracy - base) / (1 - base))
-        baseline, loss = self.output.get("baseline_loss"), score("loss")
-        if loss is not None and baseline:
-            found.append(1 - loss / baseline)
-        if not self.classifies and score("error") is not None:
-            found.append(1 - score("error"))
-        finite = [value for value in found if math.isfinite(value)]
-        if len(finite) == 2 and abs(finite[1]) < 0.03 and finite[0] < 0.3:
-            # Nearly constant predictions: their accuracy is chance.
-            return finite[1]
-        return max(finite) if finite else None

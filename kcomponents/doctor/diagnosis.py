@@ -6,11 +6,16 @@ from typing import Any
 
 # Verdict → its sentence.
 SENTENCES = {
+    "not_watched": "Nothing watched yet: pass `TrainingDoctor` to "
+    "`fit(callbacks=[...])`",
+    "interrupted": "Training ended with an exception",
     "not_finite": "The loss, weights or outputs are NaN or infinite",
     "inconsistent": "Something in the data or setup is wrong",
     "not_learning": "The model does no better than a constant prediction",
     "optimization_failure": "The model does not even fit the training data",
     "overfitting": "The model fits the training data but not the validation data",
+    "not_trained": "No problems found before training",
+    "not_judged": "No problems seen, but progress was not judged",
     "healthy": "No problems found",
 }
 VERDICTS = tuple(SENTENCES)
@@ -38,10 +43,22 @@ LABELS = (
     "missing_activation",
     "class_imbalance",
     "wrong_optimizer_setting",
+    "embedding_too_short",
+    "constant_input",
+    "mask_missing",
+    "uninformative_labels",
+    "frozen_layers",
+    "no_gradient",
+    "float16_training",
+    "train_inference_gap",
+    "collapsed_output",
 )
 # Labels that make the verdict `inconsistent`.
 CONSISTENCY = {
+    "constant_input",
     "data_split_problem",
+    "embedding_too_short",
+    "frozen_layers",
     "label_problem",
     "unnormalized_input",
     "unnormalized_target",
@@ -166,11 +183,13 @@ class Diagnosis:
     """The result of an examination: a verdict, up to three findings, and notes.
 
     Args:
-        verdict: String, the first of these that applies: `"not_finite"` (NaN or
-            infinity), `"inconsistent"` (the data or the setup is wrong),
+        verdict: String, the first of these that applies: `"not_watched"` (the record is
+            empty), `"not_finite"` (NaN or infinity), `"inconsistent"` (the data or the
+            setup is wrong), `"interrupted"` (`fit` ended with an exception),
             `"not_learning"` (no better than a constant prediction),
             `"optimization_failure"` (a high error on the training data),
-            `"overfitting"`; or `"healthy"`.
+            `"overfitting"`; or, without a finding, `"not_trained"` (no epoch yet),
+            `"not_judged"` (nothing says how well the model does) or `"healthy"`.
         findings: Tuple of `Finding`, causes before symptoms.
         notes: Tuple of strings: observations that do no harm, and checks that were not
             possible. Defaults to `()`.

@@ -45,7 +45,7 @@ def examine(record: Record, rules: Sequence[Rule | str] | None = None) -> Diagno
         >>> from kcomponents.doctor import examine
         >>> from kcomponents.record import Record
         >>> examine(Record()).verdict
-        'healthy'
+        'not_watched'
     """
     functions = _functions(RULES if rules is None else rules)
     with _structure_errors():
@@ -152,19 +152,33 @@ def _verdict(case, findings):
     labels = {finding.label for finding in findings}
     if case.nonfinite:
         return "not_finite"
+    if case.ended and not labels & CONSISTENCY:
+        return "interrupted"
     if not findings:
-        return "healthy"
+        return _without_findings(case)
     if labels & CONSISTENCY:
         return "inconsistent"
     if case.at_chance or "not_learning" in labels:
         return "not_learning"
     if case.underfits:
         return "optimization_failure"
-    return "overfitting" if "overfitting" in labels else "optimization_failure"
+    if labels & {"overfitting", "uninformative_labels"}:
+        return "overfitting"
+    return "optimization_failure"
+
+
+def _without_findings(case):
+    if not case.structure and not case.record.logs:
+        return "not_watched"
+    if not case.trained and not case.record.logs:
+        return "not_trained"
+    return "healthy" if case.skills else "not_judged"
 
 
 def _notes(case):
     """Yield what was not checked, and why."""
+    if case.ended:
+        yield f"`fit` ended with {case.ended['class']}: {case.ended['reason']}"
     if not case.structure:
         yield "The record does not describe the model."
     elif not case.data:
@@ -174,6 +188,14 @@ def _notes(case):
             "The loss or the targets are custom, so the model was not compared with a "
             "constant prediction."
         )
+    if case.trained and case.fit.get("repeats_order"):
+        yield (
+            "On TensorFlow, `keras.utils.set_random_seed` gives every epoch the same "
+            "order of samples."
+        )
+    refused = (case.structure.get("work") or {}).get("refused")
+    if refused:
+        yield f"Left out, to keep to a share of the work: {', '.join(refused)}."
     yield from case.structure.get("notes") or ()
     if case.structure and case.fit and not case.fit.get("validation"):
         yield "There is no validation data, so overfitting was not checked."
@@ -195,7 +217,7 @@ def _compared(shallow, deep):
     if losses[1] > 1.1 * losses[0]:
         return _failure(deep, alone, losses, depths)
     validation = [_last(case, "val_loss") for case in (shallow, deep)]
-    if validation[1] > 1.1 * validation[0] and alone.verdict == "healthy":
+    if validation[1] > 1.1 * validation[0] and not alone.findings:
         return _overfitting(alone, losses, validation, depths)
     return alone
 

@@ -12,6 +12,7 @@ from kcomponents._keras.method_covers import MethodCovers
 from kcomponents.probes._model_taps import LayerTaps
 from kcomponents.probes._side_effects import without_side_effects
 from kcomponents.probes.statistic import join
+from kcomponents.probes.structure import is_built
 from kcomponents.record import Reading
 
 
@@ -32,7 +33,7 @@ class InferenceProbe:
 
     def attach(self, model):
         """Run the first batch, so that data of the wrong shape fail immediately."""
-        if not model.variables:
+        if not is_built(model):
             rule = "`model` must be built before it can run on `data`."
             fail(rule, model=model.name)
         self.model = model

@@ -14,6 +14,7 @@ from kcomponents.probes._tally import SampledTally, Tally
 from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
 from kcomponents.probes.layer_walk import WatchedLayer
 from kcomponents.probes.statistic import Statistic
+from kcomponents.probes.structure import is_built
 from kcomponents.record import Reading
 
 OPTIMIZER_SOURCES = ("gradients", "batch_gradients", "clipped_gradients", "updates")
@@ -259,7 +260,7 @@ class Probe:
         return [*self._tallies_without_site(), *self.outputs.values()]
 
     def _prepare(self, model):
-        if not model.variables:
+        if not is_built(model):
             fail(
                 "`model` must be built before it can be monitored. Add a `keras.Input`,"
                 " call `model.build(input_shape)`, or call the model on a batch.",

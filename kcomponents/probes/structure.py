@@ -13,6 +13,7 @@ from kcomponents._checks import fail
 from kcomponents.probes.layer_walk import activation_of, named_layers, named_operations
 
 SIZES = "units", "filters", "rate", "dropout", "recurrent_dropout", "use_bias"
+SIZES = *SIZES, "stddev"
 RULES = "_initializer", "_regularizer", "_constraint"
 CLIPPING = "clipnorm", "clipvalue", "global_clipnorm"
 
@@ -38,10 +39,10 @@ def structure(model: keras.Model) -> dict[str, Any]:
           for several outputs, or `None` if the layer is not part of a graph) and
           `"parameters"` (int, without the parameters of inner layers). If the layer
           has them: `"units"`, `"filters"`, `"rate"`, `"dropout"`,
-          `"recurrent_dropout"`, `"use_bias"`, and each initializer, regularizer and
-          constraint under the name of its argument. An operation in the graph of a
-          functional model that applies an activation, such as `keras.ops.relu(x)`,
-          counts as a layer.
+          `"recurrent_dropout"`, `"use_bias"`, `"stddev"`, and each initializer,
+          regularizer and constraint under the name of its argument. An operation in the
+          graph of a functional model that applies an activation, such as
+          `keras.ops.relu(x)`, counts as a layer.
         - `"variables"`: list of dicts of `"path"`, `"shape"`, `"trainable"` and
           `"dtype"`, one per weight.
         - `"optimizer"`: `None`, or a dict of `"class"`, `"config"`, `"loss_scale"`
@@ -87,12 +88,20 @@ def structure(model: keras.Model) -> dict[str, Any]:
 def _check_built(model):
     if not isinstance(model, keras.Model):
         fail("`model` must be a Keras model.", model=model)
-    layers = named_layers(model).values()
-    # The `build` of a subclass may set `built` without building its layers.
-    hollow = not model.weights and not all(layer.built for layer in layers)
-    if hollow or not model.built:
+    if not is_built(model):
         how = "Call `model.build(input_shape)`, or call the model on a batch."
         fail(f"`model` must be built. {how}", model=model.name)
+
+
+def is_built(model):
+    """Return whether a model has its weights.
+
+    Layers such as `Dropout` have variables before, and the `build` of a subclass may
+    set `built` without building its layers.
+    """
+    layers = named_layers(model).values()
+    hollow = not model.weights and not all(layer.built for layer in layers)
+    return model.built and not hollow
 
 
 def _layers(model):

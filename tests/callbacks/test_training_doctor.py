@@ -307,7 +307,7 @@ def test_examines_a_model_and_data_without_training():
     assert [f.label for f in found.findings] == ["wrong_loss_or_output_activation"]
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
-    assert TrainingDoctor.examine_now(net(), x, y).verdict == "healthy"
+    assert TrainingDoctor.examine_now(net(), x, y).verdict == "not_trained"
 
 
 def test_a_model_that_is_not_built_yet_is_watched():
@@ -342,25 +342,109 @@ def test_what_could_not_be_seen_is_a_note_of_the_diagnosis(monkeypatch):
     def broken(x):
         raise RuntimeError("There is nothing to call here.")
 
-    monkeypatch.setattr(_backends, "inference", lambda model: broken)
+    monkeypatch.setattr(_backends, "inference", lambda model, call: broken)
     found = watched(net()).diagnosis
-    assert not found.findings
+    assert not found.findings and found.verdict == "not_judged"
     assert any("run the model on its data: There is nothing" in n for n in found.notes)
 
 
+def test_a_model_that_its_first_batch_builds_is_trained_as_without_the_doctor():
+    ends = []
+    for callbacks in ([], [TrainingDoctor()]):
+        keras.utils.set_random_seed(0)
+        # Dropout has a variable before the model is built.
+        layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5)]
+        model = keras.Sequential([*layers, keras.layers.Dense(1, "sigmoid")])
+        model.compile("adam", "binary_crossentropy")
+        model.fit(Batches(), epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+        ends.append(model.get_weights())
+    for without, under in zip(*ends, strict=True):
+        np.testing.assert_allclose(under, without, rtol=0, atol=1e-6)
+    [doctor] = callbacks
+    assert "gradient_norm" in doctor.record.readings[-1].values
+
+
+class Neighbors(keras.layers.Layer):
+    """Adds up the features of linked nodes, of all nodes at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.layers.Dense(4)
+
+    def call(self, x):
+        links = keras.ops.eye(64)
+        return self.inner(keras.ops.matmul(links, x))
+
+
+def test_a_network_that_takes_all_nodes_at_once_is_trained_as_without_the_doctor():
+    ends = []
+    for callbacks in ([], [TrainingDoctor()]):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [Neighbors(), keras.layers.ReLU(), keras.layers.Dense(1, "sigmoid")]
+        )
+        model.compile("adam", "binary_crossentropy")
+        x, y = data()
+        options = {"batch_size": 64, "epochs": 3, "verbose": 0, "shuffle": False}
+        model.fit(x, y, callbacks=callbacks, **options)
+        ends.append(model.get_weights())
+    for without, under in zip(*ends, strict=True):
+        np.testing.assert_allclose(under, without, rtol=0, atol=1e-6)
+    [doctor] = callbacks
+    assert "sample_accuracy" in doctor.record.readings[-1].values
+
+
 class Mystery(keras.losses.Loss):
-    """A loss of the user's own."""
+    """A loss of the user's own, of embeddings."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.factor = factor
 
     def call(self, y_true, y_pred):
-        return keras.ops.mean(keras.ops.abs(y_pred - y_pred), axis=-1)
+        apart = keras.ops.square(y_pred - keras.ops.roll(y_pred, 1, axis=0))
+        return self.factor * keras.ops.mean(apart, axis=-1)
 
 
-def test_is_silent_where_it_cannot_know():
-    watching = watched(net(loss=Mystery()))
-    assert watching.diagnosis.verdict == "healthy" and not rules(watching)
-    assert any(
-        "loss or the targets are custom" in note for note in watching.diagnosis.notes
-    )
+def embedding_net(loss):
+    """Return a network whose outputs are not predictions of the targets."""
+    layers = [keras.Input((3,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(5)]
+    model = keras.Sequential(layers)
+    model.compile("adam", loss)
+    return model
+
+
+def test_progress_is_not_judged_where_only_the_user_knows_the_loss():
+    found = watched(embedding_net(Mystery()), epochs=8).diagnosis
+    assert found.verdict == "not_judged" and not found.findings
+    assert any("loss or the targets are custom" in note for note in found.notes)
+
+
+def test_a_loss_without_a_gradient_is_found_without_knowing_it():
+    found = watched(embedding_net(Mystery(0.0)), epochs=8).diagnosis
+    assert [finding.label for finding in found.findings][0] == "no_gradient"
+
+
+def test_nothing_watched_is_not_healthy():
+    found = TrainingDoctor().diagnosis
+    assert found.verdict == "not_watched" and "fit(callbacks=" in found.sentence
+
+
+def test_an_exception_in_fit_is_in_the_diagnosis():
+    class Stumbling(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise RuntimeError("The disk is full.")
+
+    watching = TrainingDoctor()
+    x, y = data()
+    with pytest.raises(RuntimeError, match="disk"):
+        net().fit(x, y, verbose=0, callbacks=[watching, Stumbling()])
+    found = watching.diagnosis
+    assert found.verdict == "interrupted"
+    assert "`fit` ended with RuntimeError: The disk is full." in found.notes
+    # The next `fit` starts with a clean sheet.
+    watched(net(), watching=watching)
+    assert watching.diagnosis.verdict != "interrupted"
 
 
 def test_random_numbers_of_the_model_go_on_as_without_it():

@@ -1,8 +1,12 @@
-"""Records made by hand: a healthy run, with changes that make it faulty."""
+"""Records made by hand: a healthy run, with changes that make it faulty.
+
+With what a rule says about one: `finding`, `severity` and `says`.
+"""
 
 import copy
 import math
 
+from kcomponents.doctor import examine
 from kcomponents.record import Reading, Record
 
 KERNELS = "first/kernel", "second/kernel", "third/kernel"
@@ -116,20 +120,22 @@ def values(accuracy, **changes):
         "sample_recall": {"output": [accuracy] * 3},
     }
     for name, value in changes.items():
-        found[name] = {**found[name], **value} if value else {}
+        found[name] = {**found.get(name, {}), **value} if value else {}
     return found
 
 
 def record(accuracies=(0.5, 0.7, 0.9), looks=None, logs=None, **changes):
     """Return the record of a run with one epoch for each accuracy.
 
-    `looks` changes the values of each reading, `logs` adds to each epoch's logs, and
-    `changes` are changes of the structure, such as `data__inputs__0__std`.
+    `looks` changes the values of each reading (as a list, with a dict for each one),
+    `logs` adds to each epoch's logs, and `changes` are changes of the structure, such
+    as `data__inputs__0__std`.
     """
     made = Record(structure(**copy.deepcopy(changes)))
     for epoch, accuracy in enumerate(accuracies):
         step = 10 * (epoch + 1)
-        made.add(Reading(epoch, step, values(accuracy, **(looks or {}))))
+        changed = looks[epoch] if isinstance(looks, list) else looks or {}
+        made.add(Reading(epoch, step, values(accuracy, **changed)))
         extra = {key: given[epoch] for key, given in (logs or {}).items()}
         made.add_logs(epoch, {"loss": _loss(accuracy), **extra})
     return made
@@ -201,9 +207,51 @@ SICK = {
         (0.92,) * 3,
         {"sample_recall": {"output": [1.0, 0.0]}, "sample_loss": {"output": 0.29}},
         {},
-        {OUTPUT + "baseline_accuracy": 0.92, OUTPUT + "baseline_loss": 0.29},
+        {
+            OUTPUT + "baseline_accuracy": 0.92,
+            OUTPUT + "baseline_loss": 0.29,
+            OUTPUT + "target__values": [0.0, 1.0],
+            OUTPUT + "target__counts": [276, 24],
+        },
     ),
     "wrong_optimizer_setting": (STUCK, {}, {}, {"optimizer__config__epsilon": 0.5}),
+    "embedding_too_short": (
+        (0.5, 0.7, 0.9),
+        {},
+        {},
+        {"data__layers": {"table": {"input_dim": 100, "min": 0.0, "max": 119.0}}},
+    ),
+    "constant_input": (
+        STUCK,
+        {},
+        {},
+        {INPUT + "column_mean": [2.0] * 4, INPUT + "column_std": [0.01] * 4},
+    ),
+    "mask_missing": (STUCK, {}, {}, {OUTPUT + "padding": 0.6}),
+    "uninformative_labels": (
+        (0.5, 0.7, 0.95),
+        {},
+        {"val_loss": (1.2, 1.3, 1.5), "val_accuracy": (0.33, 0.34, 0.33)},
+        {},
+    ),
+    "frozen_layers": (STUCK, {}, {}, {"untrained_frozen": ["second"]}),
+    "no_gradient": (STUCK, {"gradient_norm": dict.fromkeys(KERNELS, 0.0)}, {}, {}),
+    "float16_training": (STUCK, {}, {}, {"variables__0__dtype": "float16"}),
+    "train_inference_gap": (
+        STUCK,
+        {},
+        {"accuracy": (0.6, 0.8, 0.95)},
+        {"layers__1__class": "BatchNormalization"},
+    ),
+    "collapsed_output": (
+        STUCK,
+        [
+            {"sample_spread": {"output": spread}, "sample_size": {"output": 1.0}}
+            for spread in (0.5, 0.02, 0.001)
+        ],
+        {},
+        {OUTPUT + "task": "unknown"},
+    ),
 }
 # The same for further rules, which give one of these labels too.
 SICK_TOO = {
@@ -211,7 +259,19 @@ SICK_TOO = {
         STUCK,
         {},
         {},
-        {"fit__shuffle": False, "fit__batch_size": 32, "data__sorted": 0.99},
+        {"fit__shuffle": False, "fit__batch_size": 32, "data__of_batches": 0.99},
+    ),
+    "telling_columns": (
+        (0.5, 0.8, 0.99),
+        {},
+        {},
+        {OUTPUT + "telling_columns": [[1], [3]]},
+    ),
+    "constant_loss": (
+        STUCK,
+        {},
+        {"loss": (0.7, 0.7001, 0.7)},
+        {OUTPUT + "task": "unknown"},
     ),
     "contradictory_labels": (STUCK, {}, {}, {OUTPUT + "contradictions": 0.4}),
     "loss_of_another_task": (
@@ -227,3 +287,23 @@ def sick(name):
     """Return a record with the problem of this label or rule."""
     accuracies, looks, logs, changes = (SICK | SICK_TOO)[name]
     return record(accuracies, looks, logs, **changes)
+
+
+def finding(label, made, rule=None):
+    """Return the finding of a rule with this label, None without one."""
+    found = examine(made, rules=[rule or label])
+    assert not any("was skipped" in note for note in found.notes), found.notes
+    assert all(f.label == label for f in found.findings)
+    return found.findings[0] if found.findings else None
+
+
+def severity(label, made, rule=None):
+    """Return the severity of the finding of a rule, None without one."""
+    found = finding(label, made, rule)
+    return found and found.severity
+
+
+def says(words, label, made, rule=None):
+    """Return whether a finding has a sentence with these words."""
+    found = finding(label, made, rule)
+    return found is not None and any(words in sentence for sentence in found.evidence)

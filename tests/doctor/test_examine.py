@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from kcomponents.doctor import LABELS, RULES, Diagnosis, compare, examine
+from kcomponents.doctor.diagnosis import CONSISTENCY
 from kcomponents.record import Record
 from tests.doctor.cases import INPUT, KERNELS, NAN, OUTPUT, STUCK, record, sick
 
@@ -90,6 +91,43 @@ def test_the_verdict_follows_the_order_of_questions():
     assert examine(sick("overfitting")).verdict == "overfitting"
 
 
+ENDED = {"ended": {"class": "ValueError", "reason": "Shapes differ."}}
+
+
+def test_a_run_without_findings_has_a_verdict_that_says_what_is_known():
+    assert examine(Record()).verdict == "not_watched"
+    assert examine(record(())).verdict == "not_trained"
+    assert examine(record()).verdict == "healthy"
+    unknown = examine(record(**{OUTPUT + "task": "unknown"}))
+    assert unknown.verdict == "not_judged" and unknown.findings == ()
+    assert any("custom" in note for note in unknown.notes)
+
+
+def test_a_run_that_ended_with_an_exception_was_interrupted():
+    for made in (record(**ENDED), record((), **ENDED), record(STUCK, **ENDED)):
+        found = examine(made)
+        assert found.verdict == "interrupted"
+        assert "`fit` ended with ValueError: Shapes differ." in found.notes
+
+
+def test_what_contradicts_itself_is_a_better_verdict_than_interrupted():
+    for label in sorted(CONSISTENCY):
+        made = sick(label)
+        made.structure.update(ENDED)
+        assert examine(made).verdict == "inconsistent", label
+    lost = record(STUCK, {"weight_norm": {KERNELS[0]: NAN}}, **ENDED)
+    assert examine(lost).verdict == "not_finite"
+
+
+def test_an_order_that_repeats_and_work_that_was_refused_are_notes():
+    seeded = record(fit__repeats_order=True)
+    assert any("same order of samples" in note for note in examine(seeded).notes)
+    assert not any("same order" in note for note in examine(record()).notes)
+    spared = record(work={"refused": ["pairing", "ranges"]})
+    assert any(": pairing, ranges." in note for note in examine(spared).notes)
+    assert len(examine(spared).notes) == len(examine(record()).notes) + 1
+
+
 def test_rules_can_be_chosen_by_name_or_be_the_users_own():
     made = record(STUCK)
     assert [f.label for f in examine(made, ["not_learning"]).findings] == [
@@ -113,14 +151,17 @@ def test_a_rule_that_fails_is_a_note_and_the_others_are_asked():
 
 
 def test_a_record_that_says_little_gives_no_finding():
-    assert isinstance(examine(Record()), Diagnosis)
+    empty = examine(Record())
+    assert isinstance(empty, Diagnosis) and empty.verdict == "not_watched"
     logs = Record()
     logs.add_logs(0, {"loss": 0.5})
-    assert examine(logs).verdict == "healthy"
+    assert examine(logs).findings == ()
+    assert examine(logs).verdict in ("healthy", "not_judged")
     assert any("does not describe the model" in n for n in examine(logs).notes)
     logs.add_logs(1, {"loss": NAN})
+    assert examine(logs).verdict == "not_finite"
     bare = record(data=None, initial=None, fit=None)
-    assert examine(bare).verdict == "healthy"
+    assert examine(bare).verdict == "not_judged" and examine(bare).findings == ()
     assert any("record has no data" in note for note in examine(bare).notes)
 
 
@@ -151,7 +192,7 @@ def test_a_deeper_net_that_is_worse_on_validation_only_overfits():
     assert (
         compare(shallow, of_depth(9, loss=0.1, val_loss=0.9)).verdict == "overfitting"
     )
-    assert compare(shallow, of_depth(9, loss=0.1, val_loss=0.3)).verdict == "healthy"
+    assert compare(shallow, of_depth(9, loss=0.1, val_loss=0.3)).verdict == "not_judged"
 
 
 def test_refuses_to_compare_what_cannot_be_compared():

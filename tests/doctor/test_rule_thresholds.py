@@ -4,32 +4,25 @@ import math
 
 import pytest
 
-from kcomponents.doctor import examine
+from kcomponents.doctor.rules.labels import FEWEST, NO_SIGNAL, NOTHING
+from kcomponents.doctor.rules.learning_rate import ADAPTIVE
 from kcomponents.record import Reading
-from tests.doctor.cases import INPUT, KERNELS, OUTPUT, STUCK, record
+from tests.doctor.cases import (
+    INPUT,
+    KERNELS,
+    NAN,
+    OUTPUT,
+    STUCK,
+    finding,
+    record,
+    says,
+    severity,
+)
 
 pytestmark = pytest.mark.any_backend
 
 TARGET = OUTPUT + "target__"
 LAYER = "layers__0__"
-
-
-def finding(label, made, rule=None):
-    """Return the finding of a rule with this label, None without one."""
-    found = [f for f in examine(made, rules=[rule or label]).findings]
-    assert all(f.label == label for f in found)
-    return found[0] if found else None
-
-
-def severity(label, made, rule=None):
-    found = finding(label, made, rule)
-    return found and found.severity
-
-
-def says(words, label, made, rule=None):
-    """Return whether a finding has a sentence with these words."""
-    found = finding(label, made, rule)
-    return found is not None and any(words in sentence for sentence in found.evidence)
 
 
 # Layers
@@ -311,6 +304,14 @@ def test_a_batch_loss_jumped_beyond_twenty_times_the_first(peak, found):
     assert says("jumped to", HIGH, made) == found
 
 
+def of_setting(**settings):
+    """Return a run without progress, with settings of the optimizer and others."""
+    others = {n: settings.pop(n) for n in [*settings] if "__" in n}
+    made = record(STUCK, **others)
+    made.structure["optimizer"]["config"].update(settings)
+    return made
+
+
 RANGES = [
     ("epsilon", 0.0199, 0.02),
     ("beta_1", 0.979, 0.98),
@@ -349,9 +350,82 @@ def test_settings_that_do_no_harm_are_not_told_but_impossible_ones_are():
     assert told({"momentum": 1.0}) == told({"learning_rate": 0.0}) == "high"
 
 
-@pytest.mark.parametrize(("bound", "expected"), [(0.0021, None), (0.0019, "high")])
+@pytest.mark.parametrize(
+    ("bound", "expected"), [(0.0021, None), (0.002, None), (0.0019, "high")]
+)
 def test_a_bound_is_tight_below_a_hundredth_of_the_median_norm(bound, expected):
-    assert of_optimizer(SETTING, clip={"global_clipnorm": bound}) == expected
+    for kind in ("SGD", "Adagrad"):
+        assert of_optimizer(SETTING, kind, clip={"clipnorm": bound}) == expected
+    assert of_optimizer(SETTING, "SGD", clip={"clipvalue": bound}) == expected
+
+
+@pytest.mark.parametrize("kind", sorted(ADAPTIVE))
+def test_a_bound_is_tight_for_an_adaptive_optimizer_only_beside_its_epsilon(kind):
+    # The kernels have 120 weights, and a weight of 1e-6 is 10 times epsilon.
+    size, config = math.sqrt(120), {"epsilon": 1e-7}
+    for factor, expected in ((1.01, None), (0.99, "high")):
+        clip = {"global_clipnorm": factor * 1e-6 * size}
+        assert of_optimizer(SETTING, kind, clip=clip, **config) == expected
+        clip = {"clipvalue": factor * 1e-6}
+        assert of_optimizer(SETTING, kind, clip=clip, **config) == expected
+
+
+def test_the_kernels_together_tell_how_much_of_a_bound_is_left_for_a_weight():
+    # Without known kernels, the bound counts as that of a single weight.
+    for size, expected in (([], "high"), ([100, 100], None)):
+        variables = [{"path": "a", "shape": size, "trainable": True, "dtype": ""}]
+        optimizer = {"class": "Adam", "config": {"epsilon": 1e-7}}
+        made = record(STUCK, variables=variables, optimizer=optimizer)
+        bound = 0.9e-6 if expected else 1.1e-4
+        made.structure["optimizer"]["clip"] = {"clipnorm": bound}
+        assert severity(SETTING, made) == expected
+
+
+def test_a_bound_that_is_no_number_and_gradients_that_are_not_known_are_let_pass():
+    assert of_optimizer(SETTING, "SGD", clip={"agc": [0.0, 1e-3]}) is None
+    nothing = {"gradient_norm": {"all": NAN}}
+    assert of_optimizer(SETTING, "SGD", clip={"clipnorm": 1e-9}, looks=nothing) is None
+
+
+def test_all_optimizer_settings_of_a_run_are_told():
+    found = finding(SETTING, of_setting(epsilon=0.5, momentum=0.99, rho=0.1))
+    assert [text.split()[2] for text in found.evidence] == [
+        "epsilon",
+        "rho",
+        "momentum",
+    ]
+    assert "epsilon is 0.5; it should be below 0.02" in found.evidence[0]
+    assert "rho is 0.1; it should be at least 0.3" in found.evidence[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (0.9, 0.879, True),
+        (0.9, 0.881, False),
+        (0.9, 0.999, False),
+        (0.9, None, False),
+        (None, 0.7, False),
+    ],
+)
+def test_exchanged_betas_are_told_even_of_a_run_that_goes_well(first, second, told):
+    optimizer = {"class": "Adam", "config": {"beta_1": first, "beta_2": second}}
+    made = record(optimizer={**optimizer, "clip": {}})
+    assert says("as if they were exchanged", SETTING, made) == told
+    assert (severity(SETTING, made) == "high") == told
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "task", "expected"),
+    [
+        (0.5, "sparse", "high"),
+        (0.5, "unknown", "medium"),
+        (1e-7, "unknown", None),
+    ],
+)
+def test_settings_are_less_sure_where_progress_is_not_judged(epsilon, task, expected):
+    made = of_setting(epsilon=epsilon, **{OUTPUT + "task": task})
+    assert severity(SETTING, made) == expected
 
 
 @pytest.mark.parametrize(
@@ -420,6 +494,8 @@ def imbalanced(base, recalls, accuracy):
     looks = {"sample_recall": {"output": recalls}}
     looks["sample_loss"] = {"output": 0.3 * (1 - skill)}
     changes = {"baseline_accuracy": base, "baseline_loss": 0.3}
+    changes["target__values"] = [0.0, 1.0]
+    changes["target__counts"] = [round(1000 * base), round(1000 * (1 - base))]
     changes = {OUTPUT + name: value for name, value in changes.items()}
     return severity("class_imbalance", record((accuracy,) * 3, looks, **changes))
 
@@ -595,32 +671,41 @@ def test_contradictions_count_above_a_fifth(share, expected):
 
 
 @pytest.mark.parametrize(
-    ("best", "sampled", "expected"),
-    [(0.079, 80, "medium"), (0.081, 80, None), (0.0, 79, None)],
+    ("best", "signal", "sampled", "expected"),
+    [
+        (NOTHING - 0.001, 0.0, FEWEST, "medium"),
+        (NOTHING, 0.0, FEWEST, None),
+        (0.0, NO_SIGNAL - 0.001, FEWEST, "medium"),
+        (0.0, NO_SIGNAL, FEWEST, None),
+        (0.0, 0.0, FEWEST - 1, None),
+        (0.0, 0.0, None, None),
+        # A record of an earlier version has no signal.
+        (NO_SIGNAL - 0.001, None, FEWEST, "medium"),
+        (NO_SIGNAL, None, FEWEST, None),
+    ],
 )
 def test_labels_are_unrelated_where_simple_models_learn_nothing(
-    best, sampled, expected
+    best, signal, sampled, expected
 ):
     simple = {"linear": 0.0, "best": best}
-    rule = "contradictory_labels"
+    if signal is not None:
+        simple["signal"] = signal
+    rule = "uninformative_labels"
     assert of_output(rule, sampled=sampled, reachable=simple) == expected
 
 
-@pytest.mark.parametrize(("base", "expected"), [(0.84, "medium"), (0.86, None)])
-def test_simple_models_say_little_about_rare_classes(base, expected):
-    changes = {"baseline_accuracy": base, "reachable": {"linear": 0.0, "best": 0.0}}
-    changes["baseline_loss"] = 1.0986 * (1 - 1.5 * (base - 1 / 3))
-    found = of_output("contradictory_labels", (base,) * 3, **changes)
-    assert found == expected
-
-
 @pytest.mark.parametrize(
-    ("share", "rows", "expected"),
-    [(0.89, 300, None), (0.9, 300, "high"), (0.9, 63, None), (0.9, 64, "high")],
+    ("signal", "expected"),
+    [(NO_SIGNAL - 0.01, "medium"), (NO_SIGNAL + 0.01, None)],
 )
-def test_samples_are_sorted_from_nine_tenths(share, rows, expected):
-    fit = {"fit__shuffle": False, "data__sorted": share, "data__rows": rows}
-    assert severity(SPLIT, record(STUCK, **fit), "sorted_batches") == expected
+def test_the_signal_of_rare_classes_counts_as_their_accuracy_says_little(
+    signal, expected
+):
+    simple = {"linear": 0.0, "best": 0.0, "signal": signal}
+    changes = {"baseline_accuracy": 0.95, "reachable": simple}
+    changes["baseline_loss"] = 1.0986 * (1 - 1.5 * (0.95 - 1 / 3))
+    found = of_output("uninformative_labels", (0.95,) * 3, **changes)
+    assert found == expected
 
 
 def of_split(val_accuracy=0.9, **other):

@@ -83,6 +83,9 @@ def test_losses_of_another_task_are_told_where_they_do_harm():
     numbers = {**ONE_HOT, **output(task="categorical", loss="MeanSquaredError")}
     assert told(record((0.5, 0.8, 0.9), **numbers), WRONG_OUTPUT) is None
     assert "is a regression loss" in told(record(STUCK, **numbers), WRONG_OUTPUT)
+    linear = numbers | output(activation="linear")
+    assert "gives no probabilities" in told(record(STUCK, **linear), WRONG_OUTPUT)
+    assert "is flat for confident" in told(record(STUCK, **numbers), WRONG_OUTPUT)
     classes = AMOUNTS | target(integer=True, values=[0.0, 1.0, 2.0], counts=[1, 1, 1])
     accuracy = {"accuracy": (0.2, 0.2, 0.3)}
     made = record((0.5, 0.8, 0.9), logs=accuracy, **classes)
@@ -118,10 +121,11 @@ def test_labels_that_no_output_can_give_are_told_before_training(words):
 
 
 def test_labels_that_do_not_belong_to_their_inputs_are_told():
-    noise = output(reachable={"linear": 0.0, "best": 0.01})
+    noise = output(reachable={"linear": 0.0, "best": 0.01, "signal": 0.0})
     assert "seem unrelated" in told(record(STUCK, **noise), "label_problem")
-    rare = noise | output(baseline_accuracy=0.95)
-    assert told(record((0.95,) * 3, **rare), "label_problem") is None
+    rare = output(reachable={"linear": 0.0, "best": 0.01, "signal": 0.2})
+    assert told(record(STUCK, **rare), "label_problem") is None
+    assert told(record((0.95,) * 3, **noise), "label_problem") is None
     twins = record(STUCK, data__outputs__0__contradictions=0.4)
     assert "a sample with another label" in told(twins, "label_problem")
 
@@ -154,8 +158,8 @@ def test_rows_beyond_the_training_range_are_told_where_validation_suffers():
 
 
 def test_sorted_rows_that_are_never_shuffled_are_told():
-    changes = {"data__sorted": 0.97, "fit__shuffle": False}
-    assert "most batches hold a single class" in told(
+    changes = {"data__of_batches": 0.97, "fit__shuffle": False}
+    assert "with `shuffle=False` most batches hold few classes" in told(
         record(STUCK, **changes), "data_split_problem"
     )
     assert (

@@ -8,12 +8,20 @@ import pytest
 
 from kcomponents._recording.outputs import Output, outputs_of
 from kcomponents._recording.sample import (
+    Sample,
     contradictions,
+    data_facts,
     input_facts,
     named_inputs,
     outside,
+    padding_of,
     same_rows,
+    sample_of,
+    sample_of_batches,
+    share_between,
     target_facts,
+    telling_columns,
+    validation_of,
 )
 from kcomponents._scoring.scores import constant_scores, scores, task_of
 from kcomponents._scoring.simple_models import reachable
@@ -76,7 +84,7 @@ def test_scores_are_what_the_formulas_say():
     q, t = np.array([[0.2], [0.8], [0.9]]), np.array([0, 0, 1])
     two = scores("binary", "BinaryCrossentropy", t, q)
     expected = -np.mean(np.log([0.8, 0.2, 0.9]))
-    assert two["loss"] == pytest.approx(expected) and two["recall"] == [1.0, 0.5]
+    assert two["loss"] == pytest.approx(expected) and two["recall"] == [0.5, 1.0]
     amounts = scores("regression", "MeanSquaredError", t, q)
     assert amounts["error"] == pytest.approx(np.mean((q[:, 0] - t) ** 2) / t.var())
     assert "loss" not in scores("sparse", "SparseCategoricalCrossentropy", y, p * 9)
@@ -144,10 +152,27 @@ def test_the_facts_of_an_output_hold_the_scores_of_a_constant():
 
 
 def test_the_facts_of_an_output_with_an_unknown_loss_hold_no_score():
-    found = Output("name", "mine", "linear", np.array([0.0, 1.0]), np.zeros((2, 1)))
+    # These may be counts as well as classes.
+    found = Output("name", "mine", "linear", np.array([0.0, 3.0]), np.zeros((2, 1)))
     assert found.facts["task"] == "unknown" and found.facts["loss_name"] == "mine"
-    assert "baseline_loss" not in found.facts
-    assert found.scores(np.zeros((2, 1))) == {"spread": 0.0, "nonfinite": 0.0}
+    assert found.facts["guessed"] and "baseline_loss" not in found.facts
+    expected = {"spread": 0.0, "nonfinite": 0.0, "size": 0.0}
+    assert found.scores(np.zeros((2, 1))) == expected
+
+
+def test_targets_and_outputs_suggest_the_task_of_an_unknown_loss():
+    y, p = np.array([0.0, 1.0, 1.0]), np.array([[0.1], [0.4], [0.7]])
+    found = Output("name", "mine", "linear", y, p)
+    assert found.facts["task"] == "binary" and found.facts["guessed"]
+    assert found.scores(p)["error"] == pytest.approx(0.0)
+    known = Output("name", {"class": "Mystery", "config": {}}, "linear", y, p)
+    assert known.facts["task"] == "unknown" and not known.facts["guessed"]
+
+
+def test_predictions_without_a_finite_number_have_no_size():
+    found = Output("name", None, "linear", np.arange(2.0), np.zeros((2, 1)))
+    scored = found.scores(np.full((2, 1), np.nan))
+    assert scored["size"] == 0.0 and scored["nonfinite"] == 1.0
 
 
 def test_outputs_have_the_losses_of_their_names_and_the_activations_of_their_layers():
@@ -210,3 +235,219 @@ def test_rows_of_two_parts_are_compared():
     assert same_rows(train, np.concatenate([train[:3], other[1:]])) == 0.75
     assert outside(train, other) == 0.5 and outside(train, train) == 0.0
     assert outside(train, other[:, :1]) == 0.0
+
+
+def test_weights_stay_with_their_samples():
+    x, weights = np.arange(30.0)[:, None], np.arange(30.0) / 10
+    found = sample_of(x, x, weights)
+    np.testing.assert_allclose(found.weights, found.x[:, 0] / 10)
+    np.testing.assert_array_equal(found.y, found.x)
+    first = found.first_samples(20)
+    np.testing.assert_allclose(first.weights, first.x[:, 0] / 10)
+    assert len(first.weights) == first.size == 20 and first.rows == 30
+
+
+def test_some_outputs_may_have_no_weights():
+    x = np.arange(30.0)[:, None]
+    found = sample_of(x, {"a": x, "b": x}, {"a": x[:, 0], "b": None})
+    first = found.first_samples(20)
+    np.testing.assert_array_equal(first.weights["a"], first.x[:, 0])
+    assert first.weights["b"] is None
+    assert sample_of(x, x).weights is None
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("column", [False, True])
+def test_weights_of_classes_are_those_of_fit(rows, column):
+    y = np.arange(30) % 3
+    given = np.eye(3)[y] if rows else y[:, None] if column else y
+    found = sample_of(y[:, None], given, class_weight={0: 2.0, 2: 0.5})
+    expected = np.array([2.0, 1.0, 0.5])[found.x[:, 0]]
+    np.testing.assert_array_equal(found.weights, expected)
+    # Weights of samples come first.
+    found = sample_of(y[:, None], given, np.ones(30), {0: 2.0})
+    np.testing.assert_array_equal(found.weights, np.ones(30))
+
+
+def test_the_facts_of_classes_hold_their_mean_weights():
+    x, y = np.arange(30.0)[:, None], np.arange(30) % 3
+    loss = {"class": "SparseCategoricalCrossentropy", "config": {}}
+    sample = sample_of(x, y, class_weight={0: 2.0, 2: 0.5})
+    output = Output("name", loss, None, sample.y, np.ones((30, 3)), sample.weights)
+    [found] = data_facts(sample, [output], None)["outputs"]
+    assert found["class_weights"] == [2.0, 1.0, 0.5] and found["weighted"]
+    assert found["baseline_accuracy"] == pytest.approx(2 / 3.5)
+
+
+def test_an_ignored_class_weighs_nothing():
+    y = np.array([0, 0, 1, 5, 5, 5])
+    loss = {"class": "SparseCategoricalCrossentropy", "config": {"ignore_class": 5}}
+    found = Output("name", loss, None, y, np.ones((6, 6)))
+    assert found.facts["baseline_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_none_of_what_varies_lies_between_shuffled_batches():
+    y = np.random.default_rng(3).integers(0, 4, 4000)
+    assert share_between(np.split(y, 40)) < 0.02
+    amounts = np.random.default_rng(3).normal(size=(4000, 2))
+    assert share_between(np.split(amounts, 40)) < 0.02
+
+
+def test_all_of_what_varies_lies_between_batches_of_one_class():
+    y = np.repeat(np.arange(5), 8)
+    assert share_between(np.split(y, 5)) == 1.0
+    assert share_between(np.split(np.eye(5)[y], 5)) == 1.0
+    # Half of the batches are mixed.
+    mixed = [np.zeros(8), np.ones(8), *[np.arange(8) % 2] * 2]
+    assert 0.3 < share_between(mixed) < 0.7
+
+
+def test_few_or_equal_or_unlike_batches_tell_nothing():
+    y = np.repeat(np.arange(3), 8)
+    assert share_between(np.split(y, 3)) is None
+    assert share_between([np.ones(4)] * 5) is None
+    assert share_between([np.arange(1)] * 5) is None
+    # Padded to the longest text of each batch.
+    assert share_between([np.ones((4, n)) for n in range(3, 8)]) is None
+
+
+def test_batches_are_compared_where_fit_does_not_shuffle():
+    y = np.repeat(np.arange(5), 8)
+    found = sample_of(y[:, None], y, batch_size=8, shuffled=False)
+    assert found.of_batches == 1.0 and not found.whole
+    assert sample_of(y[:, None], y, batch_size=8).of_batches is None
+    assert sample_of(y[:, None], y).of_batches is None
+    assert sample_of(y[:, None], y).sorted == pytest.approx(35 / 39)
+
+
+def test_a_batch_of_all_samples_keeps_their_order():
+    x = np.arange(12.0).reshape(6, 2)
+    found = sample_of(x, x[:, 0], batch_size=6, shuffled=False)
+    assert found.whole and np.array_equal(found.x, x)
+    assert not sample_of(x, x[:, 0], batch_size=6).whole
+
+
+def test_rows_without_weight_leak_nothing():
+    x = np.arange(200.0).reshape(100, 2)
+    train = np.arange(100) < 60
+    sample = sample_of(x, x[:, 0], train.astype(float))
+    validation = sample_of(x, x[:, 0], (~train).astype(float))
+    assert data_facts(sample, [], validation)["validation"]["in_training"] == 0.0
+    alike = data_facts(sample, [], sample_of(x, x[:, 0]))["validation"]["in_training"]
+    assert alike == pytest.approx(0.6)
+
+
+def test_padding_is_where_the_input_is_zero_and_the_target_is_one_value():
+    x = np.array([[3, 4, 5, 0], [6, 0, 0, 0], [7, 8, 9, 1]])
+    tags = np.where(x > 0, x % 2 + 1, 0)
+    assert padding_of([x], tags) == pytest.approx(4 / 12)
+    assert padding_of([x], tags[..., None]) == pytest.approx(4 / 12)
+    assert padding_of([x[:, ::-1]], tags[:, ::-1]) == pytest.approx(4 / 12)
+    vectors = np.repeat(x[..., None], 2, -1).astype("float32")
+    assert padding_of([np.ones((3, 2)), vectors], tags) == pytest.approx(4 / 12)
+    # Targets vary where the input is zero, or it is zero in between only.
+    assert padding_of([x], np.arange(12).reshape(3, 4)) is None
+    between = np.array([[1, 0, 0, 2]] * 3)
+    assert padding_of([between], np.where(between > 0, 1, 0)) is None
+    # No positions, amounts, or another length.
+    assert padding_of([x], tags[:, 0]) is None
+    assert padding_of([x], tags + 0.5) is None
+    assert padding_of([x[:, :3]], tags) is None
+
+
+def test_columns_that_are_another_constant_in_each_class_tell_it():
+    y = np.arange(30) % 3
+    x = np.random.default_rng(3).normal(size=(30, 4))
+    x[:, 2] = np.array([5.0, -1.0, 2.0])[y]
+    assert telling_columns(x, y) == telling_columns(x, np.eye(3)[y]) == [2]
+    assert telling_columns(x, y[:, None]) == [2]
+    # Equal in two classes, not constant in one, or the only column.
+    x[:, 2] = np.array([5.0, 5.0, 2.0])[y]
+    assert telling_columns(x, y) == []
+    x[:, 2], x[0, 2] = y, 7
+    assert telling_columns(x, y) == []
+    assert telling_columns(y[:, None] * 1.0, y) == []
+    # Too few samples of a class.
+    x[:, 2], few = np.arange(30) == 0, (np.arange(30) == 0).astype(int)
+    assert telling_columns(x, few) == []
+
+
+def test_columns_do_not_tell_classes_of_positions():
+    x, y = np.zeros((30, 4)), np.arange(90).reshape(30, 3) % 2
+    x[:, 1] = y.argmax(1)
+    assert telling_columns(x, y) == []
+    assert telling_columns(x, np.eye(2)[y]) == []
+
+
+def test_samples_leak_if_all_their_inputs_do():
+    a, b = np.arange(40.0).reshape(20, 2), np.arange(20.0)[:, None]
+    train = sample_of({"a": a, "b": b}, b)
+    for x, share in (
+        ({"a": a[:10], "b": b[:10]}, 1.0),
+        ({"b": b[:10], "a": a[:10]}, 1.0),
+        ({"a": a[:10], "b": b[10:]}, 0.0),
+        ({"a": a[:10], "b": np.append(b[:5], b[15:], 0)}, 0.5),
+        ({"a": a[:10], "b": a[:10]}, 0.0),
+    ):
+        facts = data_facts(train, [], sample_of(x, b[:10]))
+        assert facts["validation"]["in_training"] == share
+
+
+def test_validation_is_compared_with_the_input_of_its_name():
+    a, b = np.arange(20.0)[:, None], np.arange(20.0)[:, None] + 100
+    train, other = sample_of({"a": a, "b": b}, b), sample_of({"b": b, "a": a}, b)
+    assert data_facts(train, [], other)["validation"]["outside"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("train", "other", "share"),
+    [
+        (np.arange(4.0, dtype="float32"), np.arange(4.0), 1.0),
+        (np.float32([0.1, 0.2]), np.array([0.1, 0.3]), 0.5),
+        (np.arange(4), np.array([0.5, 2.0]), 0.5),
+        (np.arange(4.0), np.arange(2, 6), 0.5),
+        (np.array(["cat", "dog"]), np.array(["catfish", "dog"]), 0.5),
+    ],
+)
+def test_values_of_other_types_leak_if_they_are_equal(train, other, share):
+    samples = [Sample(values[:, None], None) for values in (train, other)]
+    facts = data_facts(samples[0], [], samples[1])
+    assert facts["validation"]["in_training"] == share
+
+
+def test_batches_are_joined_to_a_sample():
+    x, y = np.arange(24.0).reshape(12, 2), np.repeat(np.arange(4), 3)
+    weights = np.arange(12.0)
+    batches = [
+        (x[n : n + 3], y[n : n + 3], weights[n : n + 3]) for n in range(0, 12, 3)
+    ]
+    found = sample_of_batches(batches)
+    np.testing.assert_array_equal(found.x, x)
+    np.testing.assert_array_equal(found.y, y)
+    np.testing.assert_array_equal(found.weights, weights)
+    assert found.streamed and found.of_batches == 1.0 and found.rows == 12
+    facts = data_facts(found, [], None)
+    assert facts["streamed"] and facts["sorted"] is None and facts["of_batches"] == 1.0
+    alone = sample_of_batches([(batch[0],) for batch in batches])
+    assert alone.y is None and alone.weights is None and alone.of_batches is None
+    assert not sample_of(x, y).streamed
+
+
+def test_of_batches_that_cannot_be_joined_the_first_is_used():
+    batches = [(np.ones((4, n)), np.ones((4, n))) for n in range(3, 8)]
+    found = sample_of_batches(batches)
+    assert found.x.shape == found.y.shape == (4, 3) and found.of_batches is None
+
+
+def test_validation_needs_no_targets():
+    x = np.arange(20.0)[:, None]
+    for data in (x[:5], (x[:5],)):
+        found = validation_of({"validation_data": data})
+        assert found.y is None and found.size == 5
+        facts = data_facts(sample_of(x, x), [], found)["validation"]
+        assert facts["outputs"] == [] and "targets_outside" not in facts
+        assert facts["in_training"] == 1.0 and facts["rows"] == 5
+    assert validation_of({}) is None
+    with_targets = validation_of({"validation_data": (x[:5], x[:5] + 100)})
+    facts = data_facts(sample_of(x, x), [], with_targets)["validation"]
+    assert facts["targets_outside"] == 1.0 and facts["outside"] == 0.0

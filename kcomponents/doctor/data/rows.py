@@ -65,7 +65,7 @@ def conflicts(data, keys, kind, generator):
         return
     if distinct == 1:
         evidence = (f"All {data.rows:,} samples have the same inputs.",)
-        remedies = _remedies.constant_inputs()
+        remedies = _remedies.constant_input()
         yield Finding("not_learning", "", evidence, "high", remedies)
         return
     few = takes_few_values(data, generator)

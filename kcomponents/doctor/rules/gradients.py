@@ -26,47 +26,6 @@ LINEAR = {
 }
 
 
-def bad_initialization(case):
-    """Find initial weights that are equal, too large, too small, or of one sign."""
-    if not case.trains_badly:
-        return []
-    kernels = [path for path in case.kernels if path in case.initial]
-    equal = [path for path in kernels[:-1] if case.initial[path]["units_equal"]]
-    if equal:
-        evidence = (
-            f"All units of {equal[0]} start with the same weights, so they get the "
-            "same gradients and never become different."
-        )
-        remedies = _remedies.bad_initialization(case, equal[0])
-        return [Finding("bad_initialization", equal[0], (evidence,), "high", remedies)]
-    faulty = [path for path in kernels if _fault(case.initial[path])]
-    if not faulty:
-        return []
-    [first, *_] = faulty
-    facts = case.initial[first]
-    expected = math.sqrt(1 / facts["fan_in"])
-    evidence = (
-        f"Initial weights of {first} {_fault(facts)}: mean {facts['mean']:.3g}, "
-        f"standard deviation {facts['std']:.3g}; for {facts['fan_in']} inputs, they "
-        f"should be near 0 and {expected:.3g}."
-    )
-    remedies = _remedies.bad_initialization(case, first)
-    return [Finding("bad_initialization", first, (evidence,), "high", remedies)]
-
-
-def _fault(facts):
-    """Return what is wrong with the initial weights, None if nothing is."""
-    fan_in = facts["fan_in"]
-    size = math.sqrt(facts["std"] ** 2 + facts["mean"] ** 2) * math.sqrt(fan_in)
-    # Weights of one sign add up instead of canceling out.
-    one_sided = abs(facts["mean"]) > facts["std"] and abs(facts["mean"]) * fan_in > 4
-    if size > 5:
-        return "are too large"
-    if one_sided:
-        return "mostly have the same sign"
-    return "are too small" if 0 < size < 0.03 else None
-
-
 def missing_activation(case):
     """Find layers with weights that follow each other without an activation."""
     if not case.trains_badly:
@@ -124,7 +83,7 @@ def loss_nan(case):
         evidence.append(f"These weights are NaN or infinite: {', '.join(paths[:3])}.")
     if not evidence:
         evidence.append("The model's outputs are NaN or infinite.")
-    return [Finding("loss_nan", "", tuple(evidence), "high", _remedies.loss_nan())]
+    return [Finding("loss_nan", "", tuple(evidence), "high", _remedies.loss_nan(case))]
 
 
 def _nonfinite_keys(numbers):

@@ -11,8 +11,19 @@ SETTING = "wrong_optimizer_setting"
 # An update of a kernel relative to its norm: a large one, and one that alone shows that
 # the learning rate is too high.
 LARGE_UPDATE, HUGE_UPDATE = 0.05, 0.2
+# One that shows it even if nothing is known of how well the model does.
+SURE_UPDATE = 0.15
+# A move of the median kernel in the first epoch that shows the same.
+LARGE_MOVE = 5.0
+# Kernels that moved by less than this share of their size have hardly been trained, or
+# not enough with small updates.
+HARDLY_MOVED, MOVED_LITTLE, SMALL_STEPS = 0.05, 0.2, 5e-4
 # Updates below these, over the whole run and in each step, hardly change a kernel.
 SMALL_CHANGE, SMALL_UPDATE, TINY_UPDATE = 0.05, 2e-4, 2e-5
+# Kernels that moved by more than their size were trained at some rate.
+MOVED_FAR = 1.0
+# With fewer steps than these, weights hardly move at any rate.
+FEWEST_STEPS = 20
 # Setting → the range of values with which optimizers work.
 RANGES = {
     "epsilon": (0.0, 0.02),
@@ -25,9 +36,12 @@ RANGES = {
 }
 
 
+ADAPTIVE = {"Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lamb", "Lion"}
+
+
 def learning_rate_too_high(case):
     """Find a learning rate so high that steps overshoot the minimum."""
-    if not case.trains_badly:
+    if not (case.trains_badly or case.unjudged):
         return []
     evidence, rate = [], case.learning_rate
     if rate is not None and rate > _typical_rates(case)[1]:
@@ -36,14 +50,29 @@ def learning_rate_too_high(case):
     ratio = early[len(early) // 2] if early else 0.0
     if ratio > LARGE_UPDATE:
         evidence.append(_update_sentence(ratio))
+    first = _first_move(case) if case.unjudged else 0.0
+    if first > LARGE_MOVE:
+        evidence.append(
+            f"In the first epoch, kernels moved by {first:.2g} times their size."
+        )
     evidence += _jumps(case)
-    if not evidence:
+    alone = len(evidence) == 1 and not case.nonfinite
+    weak = ratio <= SURE_UPDATE and first <= LARGE_MOVE
+    if not evidence or alone and case.unjudged and weak:
         return []
     severity = "high" if len(evidence) > 1 else "medium"
-    if len(evidence) == 1 and ratio <= HUGE_UPDATE and not case.nonfinite:
+    if alone and ratio <= HUGE_UPDATE and first <= LARGE_MOVE:
         severity = "low"
     remedies = _remedies.learning_rate_too_high(case)
     return [Finding(HIGH, "optimizer", tuple(evidence), severity, remedies)]
+
+
+def _first_move(case):
+    """Return how far the median kernel moved in the first epoch, by its size."""
+    moved = case.readings[0].values.get("moved", {}) if case.readings else {}
+    known = [d for path, d in moved.items() if path in case.kernels]
+    known = sorted(d for d in known if math.isfinite(d))
+    return known[len(known) // 2] if known else 0.0
 
 
 def _jumps(case):
@@ -54,7 +83,7 @@ def _jumps(case):
     ]
     largest = [loss for loss in case.history("batch_loss_max") if math.isfinite(loss)]
     evidence = []
-    before = _untrained_loss(case)
+    before = case.untrained_loss
     if before and largest and max(largest) > 20 * before:
         evidence.append(
             f"The loss of a batch jumped to {max(largest):.3g}, from {before:.3g} "
@@ -67,15 +96,10 @@ def _jumps(case):
     return evidence
 
 
-def _untrained_loss(case):
-    """Return the loss of the sample before training, None if it is not known."""
-    values = case.untrained.values if case.untrained else {}
-    losses = list(values.get("sample_loss", {}).values())
-    return losses[0] if len(losses) == 1 else None
-
-
 def learning_rate_too_low(case):
     """Find a learning rate so low that weights hardly change."""
+    if case.unjudged and not case.nonfinite:
+        return _hardly_moved(case)
     if not case.trains_badly or case.nonfinite or not case.steps:
         return []
     evidence, rate = [], case.learning_rate
@@ -93,11 +117,41 @@ def learning_rate_too_low(case):
         )
     elif ratio < TINY_UPDATE:
         evidence.append(_update_sentence(ratio))
+    if max(map(_finite_or_zero, case.movement.values()), default=0.0) > MOVED_FAR:
+        # As when a trained model is trained on with small steps.
+        return []
     if evidence and _falls_steadily(case.losses):
         evidence.append("The loss falls steadily but very slowly.")
     if not evidence:
         return []
     severity = "high" if len(evidence) > 1 else "medium"
+    remedies = _remedies.learning_rate_too_low(case)
+    return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
+
+
+def _finite_or_zero(number):
+    return number if math.isfinite(number) else 0.0
+
+
+def _hardly_moved(case):
+    """Find a rate that is too low by the weights alone."""
+    moved = max(case.movement.values(), default=math.inf)
+    ratio = max(_update_ratios(case).values(), default=0.0)
+    small = moved < MOVED_LITTLE and ratio < SMALL_STEPS
+    if (
+        not 0 < moved
+        or not (moved < HARDLY_MOVED or small)
+        or case.steps < FEWEST_STEPS
+    ):
+        return []
+    evidence = [
+        f"In {quantity(case.steps, 'step')}, no kernel moved by more than {moved:.2g} "
+        "of its size."
+    ]
+    rate = case.learning_rate
+    if rate is not None and 0 < rate < _typical_rates(case)[0]:
+        evidence.append(_rate_sentence(case))
+    severity = "high" if len(evidence) > 1 or moved < HARDLY_MOVED else "medium"
     remedies = _remedies.learning_rate_too_low(case)
     return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
 
@@ -161,6 +215,13 @@ def wrong_optimizer_setting(case):
             "without bound."
         )
         sure = True
+    betas = config.get("beta_1"), config.get("beta_2")
+    if all(isinstance(beta, float) for beta in betas) and betas[0] > betas[1] + 0.02:
+        evidence.append(
+            f"beta_1 is {betas[0]:.4g} and beta_2 {betas[1]:.4g}, as if they were "
+            "exchanged: the mean of the gradients then lags behind their size."
+        )
+        sure = True
     batches = sum(case.history("batches"))
     window = case.structure.get("gradient_accumulation_steps") or 1
     if batches and not case.steps and window > 1:
@@ -169,14 +230,17 @@ def wrong_optimizer_setting(case):
             f"`gradient_accumulation_steps` is {window}."
         )
         sure = True
-    if case.trains_badly:
+    bounds = []
+    if case.may_train_badly:
         evidence += _out_of_range(config)
-        evidence += _tight_clipping(case)
+        tight = dict(_tight_clipping(case))
+        bounds = [*tight] if not evidence else []
+        evidence += tight.values()
         evidence += _early_decay(case, config)
     if not evidence:
         return []
     severity = "high" if sure or case.trains_badly else "medium"
-    remedies = _remedies.wrong_optimizer_setting(case)
+    remedies = _remedies.wrong_optimizer_setting(case, bounds)
     return [Finding(SETTING, "optimizer", tuple(evidence), severity, remedies)]
 
 
@@ -190,15 +254,27 @@ def _out_of_range(config):
 
 
 def _tight_clipping(case):
-    """Yield sentences on bounds far below the gradients that they clip."""
+    """Yield name and sentence for bounds far below the gradients that they clip.
+
+    Steps of an adaptive optimizer do not depend on the size of gradients, until its
+    `epsilon` is no longer small beside them.
+    """
     norms = [n for n in case.history("gradient_norm") if math.isfinite(n)]
     median = sorted(norms)[len(norms) // 2] if norms else 0.0
+    adaptive = case.optimizer.get("class") in ADAPTIVE
+    epsilon = (case.optimizer.get("config") or {}).get("epsilon") or 0.0
+    size = math.sqrt(sum(map(math.prod, case.kernels.values())) or 1)
     for name, bound in (case.optimizer.get("clip") or {}).items():
-        if isinstance(bound, float | int) and bound < 0.01 * median:
-            yield (
-                f"The optimizer's {name} is {bound:.3g}, far below the median gradient "
-                f"norm of {median:.3g}."
-            )
+        if not isinstance(bound, float | int) or bound >= 0.01 * median:
+            continue
+        per_weight = bound if name == "clipvalue" else bound / size
+        if adaptive and per_weight > 10 * epsilon:
+            continue
+        yield (
+            name,
+            f"The optimizer's {name} is {bound:.3g}, far below the median gradient "
+            f"norm of {median:.3g}.",
+        )
 
 
 def _early_decay(case, config):

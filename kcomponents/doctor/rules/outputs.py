@@ -5,7 +5,7 @@ import math
 from kcomponents._activation_traits import UNKNOWN, traits_of
 from kcomponents._scoring.scores import BINARY, CATEGORICAL, REGRESSION, SPARSE
 from kcomponents.doctor import _remedies
-from kcomponents.doctor._case import ACCURACIES
+from kcomponents.doctor._skill import ACCURACIES
 from kcomponents.doctor.diagnosis import Finding
 
 LABEL = "wrong_loss_or_output_activation"
@@ -184,9 +184,28 @@ CHECKS = (
 )
 
 
+def _own_loss_broadcasts(case, output):
+    """Find targets that a loss of the user's own may broadcast to the outputs."""
+    target, shape = output["target"], output.get("shape") or []
+    unlike = target.get("shape") == [] and shape == [1]
+    skill = next((s for s in case.skills if s.output is output), None)
+    if not output.get("guessed") or not unlike or skill is None:
+        return None
+    if not skill.is_constant:
+        return None
+    return (
+        "Targets have shape (samples,), and outputs (samples, 1): a loss with "
+        "`y - y_pred` broadcasts both to (samples, samples) and compares each target "
+        "with all outputs. The outputs are nearly the same for all samples."
+    )
+
+
 def loss_of_another_task(case):
     """Find a loss or an activation that suits another task."""
     for output in case.outputs:
+        if evidence := _own_loss_broadcasts(case, output):
+            remedies = _remedies.same_shapes()
+            return [Finding(LABEL, output["name"], (evidence,), "high", remedies)]
         evidence = _classes_as_quantities(case, output)
         if not evidence and (case.at_chance or case.underfits):
             evidence = (

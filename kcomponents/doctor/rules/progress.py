@@ -1,4 +1,4 @@
-"""Rules on progress: over-regularized, imbalanced, slow, oscillating or none."""
+"""Rules on progress: over-regularized, collapsed, slow, oscillating or none."""
 
 import math
 
@@ -6,21 +6,75 @@ from kcomponents._text import quantity
 from kcomponents.doctor import _remedies
 from kcomponents.doctor.diagnosis import Finding
 
+# The size of noise relative to the first inputs.
+LARGE_NOISE = 1.5
+# The change of a loss that stands still, relative to its size.
+STANDS_STILL = 0.003
+# In so few steps, hardly any model learns what it could.
+FEW_STEPS = 20
+
 
 def over_regularized(case):
-    """Find dropout, regularizers and constraints that are too strong."""
-    if not case.trains_badly or case.nonfinite:
+    """Find dropout, noise, regularizers and constraints that are too strong."""
+    if case.nonfinite or not case.trained:
         return []
     evidence, where, sure = [], "", False
     drops = {la["path"]: _dropout(la) for la in case.layers if _dropout(la) >= 0.6}
-    if drops:
-        where, rate = next(iter(drops)), max(drops.values())
-        evidence.append(f"Dropout of {rate:.0%} in layer {where} is very strong.")
-        sure = rate >= 0.8
+    strongest = max(drops.values(), default=0.0)
+    if drops and (case.may_train_badly or strongest >= 0.8 and _holds_back(case)):
+        where = next(iter(drops))
+        evidence.append(f"Dropout of {strongest:.0%} in layer {where} is very strong.")
+        sure = strongest >= 0.8
+    for path, ratio in _noises(case).items():
+        if ratio > LARGE_NOISE and (case.may_train_badly or _holds_back(case)):
+            where, sure = path, True
+            evidence.append(
+                f"Layer {path} adds noise that is {ratio:.2g} times as large as the "
+                "inputs."
+            )
+    if case.may_train_badly:
+        more, of_layer, is_sure = _penalties(case)
+        evidence, where, sure = evidence + more, where or of_layer, sure or is_sure
+    if not evidence:
+        return []
+    severity = "high" if sure else "medium"
+    remedies = _remedies.over_regularized(case)
+    return [Finding("over_regularized", where, tuple(evidence), severity, remedies)]
+
+
+def _holds_back(case):
+    """Return whether training mode does much worse than inference, or is not good."""
+    skill = case.worst_skill
+    if skill is None:
+        return True
+    inference, training = skill.in_inference or 0.0, skill.in_training
+    return inference < 0.85 or 0 < training < inference - 0.25
+
+
+def _noises(case):
+    """Return path → size of the noise of a layer, relative to the first inputs."""
+    scales = [facts["std"] for facts in case.first_pass.values() if "std" in facts]
+    if not scales or not scales[0]:
+        return {}
+    noises = [la for la in case.layers if la["class"] == "GaussianNoise"]
+    return {la["path"]: la.get("stddev", 0.0) / scales[0] for la in noises}
+
+
+def _penalties(case):
+    """Return sentences on what else is too strong, the first layer, and if sure."""
+    evidence, where, sure = [], "", False
     if case.layers and case.layers[-1]["class"] == "Dropout":
         where, sure = case.layers[-1]["path"], True
         evidence.append(
             "The last layer is Dropout, so outputs themselves are set to 0."
+        )
+    if case.data.get("added_losses") and any(
+        skill.at_chance and skill.is_constant for skill in case.skills
+    ):
+        sure = True
+        evidence.append(
+            "A layer adds a loss of its own, and the outputs are nearly the same for "
+            "all samples: the added loss outweighs the error."
         )
     share = _regularization_share(case)
     if share is not None and share > 0.4:
@@ -42,11 +96,7 @@ def over_regularized(case):
             f"{_bound(tight[0]):.3g}."
         )
         sure = True
-    if not evidence:
-        return []
-    severity = "high" if sure else "medium"
-    remedies = _remedies.over_regularized()
-    return [Finding("over_regularized", where, tuple(evidence), severity, remedies)]
+    return evidence, where, sure
 
 
 def _dropout(layer):
@@ -86,30 +136,6 @@ def _regularization_share(case):
     return 1 - value / case.losses[-1]
 
 
-def class_imbalance(case):
-    """Find a class so rare that it is hardly ever recognized."""
-    for skill in case.skills if case.trained else ():
-        base = skill.output.get("baseline_accuracy")
-        recalls = case.last("sample_recall").get(skill.name)
-        if not base or not recalls or skill.output["task"] == "multilabel":
-            continue
-        rare = base >= 0.8 and len(recalls) > 1
-        # A recall of 5 to 20 % counts only if little else has been learned.
-        low = min(recalls) <= (0.2 if skill.final < 0.3 else 0.05)
-        missed = low and skill.final < 0.6
-        if rare and missed and max(recalls) >= 0.95:
-            evidence = (
-                f"Classes are imbalanced: {base:.0%} of the samples belong to one, and "
-                f"another has a recall of {min(recalls):.0%}."
-            )
-            remedies = _remedies.class_imbalance()
-            severity = "high" if base >= 0.88 else "medium"
-            return [
-                Finding("class_imbalance", skill.name, (evidence,), severity, remedies)
-            ]
-    return []
-
-
 def oscillating_loss(case):
     """Find a loss that zigzags and makes no progress."""
     losses = case.losses
@@ -133,15 +159,11 @@ def oscillating_loss(case):
 
 def not_learning(case):
     """Find a model that is no better than a constant prediction."""
-    parameters = case.structure.get("variables") or []
-    if parameters and not any(v["trainable"] for v in parameters):
-        frozen = ("None of the model's weights is trainable.",)
-        remedies = _remedies.frozen_weights()
-        return [Finding("not_learning", "", frozen, "high", remedies)]
     if not case.at_chance or case.nonfinite:
         return []
     skill = next(s for s in case.skills if s.at_chance)
-    evidence = [f"The output {skill.name!r} {_score(case, skill)}."]
+    subject = "The model" if len(case.outputs) == 1 else f"The output {skill.name!r}"
+    evidence = [f"{subject} {_score(case, skill)}."]
     spread = case.last("sample_spread").get(skill.name)
     deviation = skill.output["target"].get("std") or 1.0
     if spread is not None and spread < 0.01 * deviation:
@@ -168,8 +190,47 @@ def _score(case, skill):
     )
 
 
+def collapsed_output(case):
+    """Find outputs that fall on one point, whatever the inputs are."""
+    if not case.unjudged or case.nonfinite:
+        return []
+    name = case.falls_on_one_point
+    if name is None:
+        return []
+    spreads = case.relative_spreads(name)
+    evidence = (
+        f"The output {name!r} is nearly the same for all samples: it varies by "
+        f"{spreads[-1]:.2g} of its size, and by {spreads[0]:.2g} before training.",
+    )
+    remedies = _remedies.collapsed_output()
+    return [Finding("collapsed_output", name, evidence, "medium", remedies)]
+
+
+def constant_loss(case):
+    """Find a loss of the user's own that stands still from the first epoch on."""
+    losses = case.losses
+    if not case.unjudged or len(losses) < 3 or case.nonfinite or case.steps < 30:
+        return []
+    named = [name for name in case.last_logs if "loss" in name and "val" not in name]
+    spread = max(losses) - min(losses)
+    # A loss of 0 was never computed, or has nothing left to gain.
+    if not losses[0] or len(named) > 1 or spread > STANDS_STILL * abs(losses[0]):
+        return []
+    evidence = (
+        f"The loss stands still: it was {losses[0]:.4g} in the first epoch and is "
+        f"{losses[-1]:.4g} in the last.",
+    )
+    remedies = _remedies.not_learning()
+    return [Finding("not_learning", "", evidence, "medium", remedies)]
+
+
 def slow_learning(case):
     """Find a run that stopped while the model was still improving."""
+    few = 0 < case.steps < FEW_STEPS and not case.nonfinite
+    if case.unjudged and case.outputs and few:
+        evidence = (f"Training made only {quantity(case.steps, 'step')}.",)
+        remedies = _remedies.slow_learning(case)
+        return [Finding("slow_learning", "", evidence, "low", remedies)]
     if not (case.at_chance or case.underfits) or case.nonfinite:
         return []
     skill = case.worst_skill
@@ -195,7 +256,7 @@ def underfitting(case):
     evidence = [f"The model got only {_progress(skill)}."]
     if narrow:
         evidence.append(f"Layer {path} has only {quantity(units, 'unit')}.")
-    severity, remedies = "medium" if narrow else "low", _remedies.underfitting()
+    severity, remedies = "medium" if narrow else "low", _remedies.underfitting(case)
     return [Finding("underfitting", skill.name, tuple(evidence), severity, remedies)]
 
 
@@ -211,35 +272,3 @@ def _narrowest(case):
     hidden = [la for la in case.layers if la.get("units") or la.get("filters")][:-1]
     sizes = [(la["path"], int(la.get("units") or la.get("filters"))) for la in hidden]
     return min(sizes, key=lambda item: item[1], default=("", math.inf))
-
-
-def overfitting(case):
-    """Find a validation error that keeps rising or is far above the training error."""
-    losses = case.val_losses
-    if len(losses) < 3 or case.nonfinite or not all(map(math.isfinite, losses)):
-        return []
-    best = min(losses)
-    since = len(losses) - 1 - losses.index(best)
-    rose = losses[-1] / best if best > 0 else 1.0
-    rises = rose > 1.3 and since >= max(3, len(losses) // 5)
-    gap = case.gap
-    if gap is None:
-        apart = losses[-1] / case.losses[-1] if case.losses[-1] > 0 else 1.0
-        overfits = rose > 1.5 and apart > 3 and since >= 3
-    else:
-        overfits = gap > 0.35 or (gap > 0.2 and rises)
-    if not overfits:
-        return []
-    evidence = [
-        f"The validation loss is {losses[-1]:.3g}, the training loss "
-        f"{case.losses[-1]:.3g}.",
-        f"The validation loss was lowest in epoch {losses.index(best) + 1}, at "
-        f"{best:.3g}.",
-    ]
-    if gap is not None:
-        evidence.append(
-            f"{gap:.0%} of the improvement over a constant prediction is lost on "
-            "validation data."
-        )
-    remedies = _remedies.overfitting()
-    return [Finding("overfitting", "", tuple(evidence), "high", remedies)]

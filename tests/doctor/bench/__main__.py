@@ -5,6 +5,9 @@ From the root of the repository:
     KERAS_BACKEND=jax python -m tests.doctor.bench run --half sound
     python -m tests.doctor.bench table
 
+With `--records FOLDER`, `run` keeps the record of each run, and `judge` diagnoses these
+again, so that a change of a rule needs no training.
+
 `run` appends one line of JSON for each run, and goes on where it was stopped. Harm is
 measured: a fault does harm to a program if the mean score of the faulty runs is below
 that of the clean ones by a tenth of it, and by twice what the seeds make. With other
@@ -23,7 +26,10 @@ import keras
 import numpy as np
 import scipy.stats
 
+from kcomponents._recording.work_budget import SHARE
 from kcomponents.callbacks import TrainingDoctor
+from kcomponents.doctor import examine
+from kcomponents.record import Record
 from tests.doctor.bench.faults import FAULTS
 from tests.doctor.bench.program import HALVES, load, run
 
@@ -63,9 +69,15 @@ def cases(half, programs, backend):
     return found
 
 
-def tried(case, program):
+def record_path(folder, case):
+    """Return where the record of a case is kept."""
+    return folder / ("-".join(str(case[name]) for name in KEY) + ".jsonl")
+
+
+def tried(case, program, records=None):
     """Run one case, and return it with what came of it."""
-    fault, doctor = FAULTS.get(case["fault"]), TrainingDoctor()
+    path = None if records is None else record_path(records, case)
+    fault, doctor = FAULTS.get(case["fault"]), TrainingDoctor(record_path=path)
     change = fault and fault.change(program, case["strength"])
     begin, score, error = time.process_time(), math.nan, None
     try:
@@ -73,15 +85,34 @@ def tried(case, program):
     except Exception as raised:
         lines = str(raised).strip().splitlines() or [""]
         error = f"{type(raised).__name__}: {lines[0][:200]}"
-    diagnosis = doctor.diagnosis
     return case | {
         "score": None if math.isnan(score) else round(score, 4),
         "error": error,
+        **said(doctor.record),
+        "seconds": round(time.process_time() - begin, 1),
+    }
+
+
+def said(record):
+    """Return the diagnosis of a record, and what the doctor spent, as plain values."""
+    diagnosis, work = examine(record), record.structure.get("work")
+    return {
         "verdict": diagnosis.verdict,
         "labels": [finding.label for finding in diagnosis.findings],
         "sentence": diagnosis.sentence,
-        "seconds": round(time.process_time() - begin, 1),
+        "skipped": [note for note in diagnosis.notes if "was skipped" in note],
+        "work": work,
     }
+
+
+def judge_again(path, records):
+    """Diagnose the records that are kept with the rules of now."""
+    rows = read(path)
+    for row in rows:
+        kept = record_path(records, row)
+        if kept.exists():
+            row.update(said(Record.load(kept)))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def read(path):
@@ -94,14 +125,14 @@ def key(row):
     return tuple(row[name] for name in KEY)
 
 
-def run_half(half, path, only=(), count=None):
+def run_half(half, path, only=(), count=None, records=None):
     """Run the cases of a half that are not in the file yet."""
     programs, backend = load(half), keras.backend.backend()
     done = {key(row) for row in read(path)}
     left = [case for case in cases(half, programs, backend) if key(case) not in done]
     left = [case for case in left if not only or case["program"] in only]
     for number, case in enumerate(left[:count], 1):
-        row = tried(case, programs[case["program"]]())
+        row = tried(case, programs[case["program"]](), records)
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(
@@ -126,6 +157,9 @@ def judged(rows):
     for (*of_program, fault, strength), group in faulty.items():
         base = [row["score"] for row in clean[tuple(of_program)]]
         if not base or None in base:
+            continue
+        if all(row["error"] and row["verdict"] == "not_watched" for row in group):
+            # Keras refused the program before training began.
             continue
         # A run that ended with an exception has no score.
         scores = [row["score"] or 0.0 for row in group]
@@ -192,6 +226,12 @@ def table(rows):
         lines.append(f"faults without harm, passed over: {share(passed, runs)}")
         accused = sum(bool(row["labels"]) for row in clean)
         lines.append(f"sound runs, accused: {share(accused, len(clean))}")
+        of_rows = [row.get("work") for row in rows if row["half"] == half]
+        worked = [work for work in of_rows if work]
+        kept = sum(
+            work["looks"] <= work["loan"] + SHARE * work["trained"] for work in worked
+        )
+        lines.append(f"runs within the work budget: {kept} of {len(worked)}")
         failed = sum(row["error"] is not None for row in rows if row["half"] == half)
         lines += [f"runs that ended with an exception: {failed}", ""]
         lines += by(harmful, "fault") + by(harmful, "program")
@@ -229,11 +269,25 @@ def main():
     command.add_argument("--only", nargs="*", default=(), help="names of programs")
     command.add_argument("--count", type=int, help="stop after so many runs")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    command.add_argument("--records", type=pathlib.Path, help="folder for the records")
+    command = commands.add_parser("judge", help="diagnose the records that were kept")
+    command.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    command.add_argument("--records", type=pathlib.Path, required=True)
     command = commands.add_parser("table", help="print the table of the results")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run_half(arguments.half, arguments.results, arguments.only, arguments.count)
+        if arguments.records is not None:
+            arguments.records.mkdir(parents=True, exist_ok=True)
+        run_half(
+            arguments.half,
+            arguments.results,
+            arguments.only,
+            arguments.count,
+            arguments.records,
+        )
+    elif arguments.command == "judge":
+        judge_again(arguments.results, arguments.records)
     else:
         print(table(read(arguments.results)))
 

@@ -179,7 +179,7 @@ def scale_doubled(program, data, settings, strength, random):
 @fault(
     "unnormalized_input data_split_problem",
     symptoms={"overfitting"},
-    fits=lambda p: has_inputs(*SCALED)(p),
+    fits=lambda p: has_inputs(*SCALED)(p) and p.data(0).validation is not None,
 )
 def scale_of_validation(program, data, settings, strength, random):
     """Scale the validation data otherwise, and the rows to score, as in production."""
@@ -258,10 +258,15 @@ WRONG_LOSS = {
 }
 
 
-@fault(
-    "wrong_loss_or_output_activation",
-    fits=lambda p: isinstance(p.settings.loss, str) and p.settings.loss in WRONG_LOSS,
-)
+def has_another_loss(program):
+    """Return whether there is a loss of another task that Keras can compute."""
+    loss, kinds = program.settings.loss, set(program.targets.values())
+    # Keras cannot compare a row of integers with a row of units.
+    fails = loss == "sparse_categorical_crossentropy" and kinds != {"class"}
+    return isinstance(loss, str) and loss in WRONG_LOSS and not fails
+
+
+@fault("wrong_loss_or_output_activation", fits=has_another_loss)
 def loss_of_another_task(program, data, settings, strength, random):
     """Use the loss of another task."""
     settings.loss = WRONG_LOSS[settings.loss]
@@ -307,7 +312,8 @@ def penalty_too_strong(program, data, settings, strength, random):
     settings.penalty = strength
 
 
-@fault("over_regularized train_inference_gap", strengths=(2.0, 10.0), fits=has("noise"))
+# Keras takes no more than 1.
+@fault("over_regularized train_inference_gap", strengths=(1.0,), fits=has("noise"))
 def noise_too_strong(program, data, settings, strength, random):
     """Add more noise than there is signal."""
     settings.noise = strength
@@ -442,7 +448,7 @@ def mask_dropped(program, data, settings, strength, random):
 @fault("unnormalized_input constant_input", fits=has_inputs(*SCALED))
 def inputs_blank(program, data, settings, strength, random):
     """Let the pipeline deliver inputs that are next to constant."""
-    for part in parts_to_train(data):
-        for name in named(part.x, program.inputs, SCALED):
-            values = part.x[name]
-            part.x[name] = values.mean() + np.float32(1e-3) * (values - values.mean())
+    for name in named(data.train.x, program.inputs, SCALED):
+        middle = data.train.x[name].mean()
+        for part in (*parts_to_train(data), data.test):
+            part.x[name] = middle + np.float32(1e-3) * (part.x[name] - middle)

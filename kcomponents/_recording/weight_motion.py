@@ -1,0 +1,59 @@
+"""How far weights moved from where they started, whichever optimizer moves them."""
+
+import math
+
+import keras
+import numpy as np
+
+# The most elements of a variable that are compared.
+ELEMENTS = 256
+
+
+class WeightMotion:
+    """Compares some elements of each weight with those before training.
+
+    Args:
+        model: Keras model, built.
+    """
+
+    def __init__(self, model):
+        self._variables = [v for v in model.weights if _is_kernel(v)]
+        self._start = self._elements()
+        self._before = self._start
+
+    def read(self):
+        """Return statistic → path → distance, relative to the size of the weights.
+
+        `"moved"` is the distance from the start, `"moved_since"` that from the last
+        reading. Weights that were all zero have moved by infinity, or by 0.
+        """
+        now = self._elements()
+        paths = [variable.path for variable in self._variables]
+        found = {
+            name: dict(zip(paths, map(_distance, now, base), strict=True))
+            for name, base in (("moved", self._start), ("moved_since", self._before))
+        }
+        self._before = now
+        return found
+
+    def _elements(self):
+        found = []
+        for variable in self._variables:
+            values = variable.value
+            flat = keras.ops.reshape(values, (-1,))
+            step = max(1, math.prod(variable.shape) // ELEMENTS)
+            found.append(keras.ops.convert_to_numpy(flat[::step]).astype("float64"))
+        return found
+
+
+def _is_kernel(variable):
+    floats = keras.backend.is_float_dtype(variable.dtype)
+    return floats and len(variable.shape) > 1 and math.prod(variable.shape) > 0
+
+
+def _distance(now, start):
+    moved = float(np.sqrt(np.square(now - start).sum()))
+    size = float(np.sqrt(np.square(start).sum()))
+    if not moved:
+        return 0.0
+    return moved / size if size else math.inf

@@ -1,0 +1,129 @@
+"""Work budget: what the doctor may compute, as a share of what training computes."""
+
+import math
+
+# The share of the work of training so far.
+SHARE = 0.02
+# What may be spent before that: so many operations, and so many samples in any case.
+LOAN, LOAN_SAMPLES = 3e9, 32
+# A training step costs a forward pass, and twice as much for the gradients.
+PASSES = 3
+
+
+class WorkBudget:
+    """Counts the work of training and that of looks at the model and its data.
+
+    Work is counted in floating-point operations, from shapes alone, so that two runs of
+    a program see the same. Seconds play no role.
+
+    Args:
+        per_sample: Number of operations of a forward pass of one sample.
+
+    Attributes:
+        trained: Operations of training so far.
+        spent: Operations of looks so far.
+    """
+
+    def __init__(self, per_sample):
+        self.per_sample = max(float(per_sample), 1.0)
+        self.trained = self.spent = 0.0
+        self.refused = set()
+
+    @property
+    def loan(self):
+        """The operations that may be spent before training."""
+        return max(LOAN, LOAN_SAMPLES * self.per_sample)
+
+    @property
+    def left(self):
+        """The operations that may still be spent now."""
+        return self.loan + SHARE * self.trained - self.spent
+
+    def add_training(self, samples):
+        """Count samples that were trained on."""
+        self.trained += PASSES * samples * self.per_sample
+
+    def grants(self, operations, purpose):
+        """Spend operations if they are left, and return whether they were.
+
+        Args:
+            operations: Number of operations.
+            purpose: String, what they are for, to list it in `refused` if not.
+        """
+        if operations > self.left:
+            self.refused.add(purpose)
+            return False
+        self.spent += operations
+        return True
+
+    def sample_size(self, planned, readings, most):
+        """Return how many samples each of some readings may run the model on.
+
+        Args:
+            planned: Number of samples that training will see, in all epochs.
+            readings: Number of readings.
+            most: Integer, the largest answer.
+        """
+        whole = self.loan / 2 + SHARE * PASSES * planned * self.per_sample
+        share = whole / self.per_sample / (readings + 1)
+        return int(min(max(share, LOAN_SAMPLES), most))
+
+    def to_dict(self):
+        """Return the counts as a dict of plain numbers."""
+        return {
+            "per_sample": self.per_sample,
+            "trained": self.trained,
+            "looks": self.spent,
+            "loan": self.loan,
+            "refused": sorted(self.refused),
+        }
+
+
+def operations_of(structure, samples):
+    """Return about how many operations a forward pass of one sample takes.
+
+    Each weight counts twice for each position at which its layer applies it. Those of
+    an embedding are only looked up, so it counts the size of its output.
+
+    Args:
+        structure: Dict that `kcomponents.probes.structure` returned.
+        samples: List of arrays, the inputs of the model.
+    """
+    shapes = [list(array.shape[1:]) for array in samples]
+    layers, dims = structure.get("layers") or (), _dims_of_embeddings(structure)
+    embeds = any(layer["path"] in dims for layer in layers)
+    widest = max((_positions(array, embeds) for array in samples), default=1)
+    total = sum(math.prod(shape) for shape in shapes)
+    for layer in layers:
+        places = widest
+        shape = layer.get("output_shape")
+        flat = shape and all(isinstance(n, int | type(None)) for n in shape)
+        if flat and None not in shape[1:-1]:
+            places = math.prod(shape[1:-1])
+            # A recurrent layer may return its last step only.
+            places = max(places, _steps(layer, shapes))
+        of_one = dims.get(layer["path"], 2 * layer["parameters"])
+        total += of_one * places
+    return total
+
+
+def _dims_of_embeddings(structure):
+    """Return path → size of a vector, for each layer that looks vectors up."""
+    shapes = {
+        path: variable["shape"]
+        for variable in structure.get("variables") or ()
+        for path, _, name in [variable["path"].rpartition("/")]
+        if name == "embeddings"
+    }
+    return {path: shape[-1] for path, shape in shapes.items()}
+
+
+def _positions(array, embeds):
+    """Return at how many positions layers may be applied; ids have no features."""
+    ids = embeds and array.dtype.kind in "iu"
+    return math.prod(array.shape[1:] if ids else array.shape[1:-1])
+
+
+def _steps(layer, shapes):
+    recurrent = layer["class"] in ("LSTMCell", "GRUCell", "SimpleRNNCell")
+    return max((shape[0] for shape in shapes if shape), default=1) if recurrent else 1

@@ -1,0 +1,89 @@
+"""Features of inputs for simple models: columns, bags of ids, and coarse pictures."""
+
+import numpy as np
+
+FEATURES = 400
+# The most ids that are counted, the most frequent ones.
+IDS = 300
+# Pictures are averaged over a grid of about this many cells.
+CELLS = 100
+
+
+def features_of(inputs, rows=None, ids=()):
+    """Return a table with a row for each sample, or None for inputs without numbers.
+
+    Args:
+        inputs: List of arrays.
+        rows: Array of the rows to take, or None for all.
+        ids: Indices of the inputs that hold ids.
+    """
+    columns = []
+    for index, array in enumerate(inputs):
+        if array.dtype.kind not in "biuf" or not array.size:
+            return None
+        array = array if rows is None else array[rows]
+        if index in ids:
+            columns.append(_bag(array.reshape(len(array), -1)))
+        elif array.ndim == 4 and array[0].size > FEATURES:
+            columns.append(_picture(array.astype("float64")))
+        elif array.ndim == 3 and array[0].size > FEATURES:
+            columns.append(_series(array.astype("float64")))
+        else:
+            columns.append(array.reshape(len(array), -1).astype("float64"))
+    if not columns or len({len(c) for c in columns}) > 1:
+        return None
+    x = np.concatenate(columns, 1)
+    if not np.isfinite(x).all() or not x.shape[1]:
+        return None
+    return _evenly(x, FEATURES)
+
+
+def _evenly(x, most):
+    return x[:, :: max(1, -(-x.shape[1] // most))]
+
+
+def _bag(ids):
+    """Return how often each of the most frequent ids occurs."""
+    values, places, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    kept = np.argsort(-counts, kind="stable")[:IDS]
+    column_of = np.full(len(values), -1)
+    column_of[kept] = np.arange(len(kept))
+    columns = column_of[places.reshape(-1)].reshape(ids.shape)
+    found = np.zeros((len(ids), len(kept)))
+    rows = np.broadcast_to(np.arange(len(ids))[:, None], ids.shape)
+    known = columns >= 0
+    np.add.at(found, (rows[known], columns[known]), 1.0)
+    return np.log1p(found)
+
+
+def _picture(images):
+    """Return mean, spread and slopes of each cell of a grid."""
+    height, width, channels = images.shape[1:]
+    side = max(2, int(np.sqrt(CELLS / channels)))
+    down, right = -(-height // side), -(-width // side)
+    energies = [
+        images,
+        np.abs(np.diff(images, axis=1, append=images[:, -1:])),
+        np.abs(np.diff(images, axis=2, append=images[:, :, -1:])),
+    ]
+    pooled = [
+        np.add.reduceat(
+            np.add.reduceat(e, range(0, height, down), axis=1),
+            range(0, width, right),
+            axis=2,
+        )
+        for e in energies
+    ]
+    # Slopes on a coarser grid, as they say more of what there is than where.
+    slopes = [p.mean((1, 2)) for p in pooled[1:]]
+    cells = [p.reshape(len(images), -1) / (down * right) for p in pooled]
+    return np.concatenate([*cells, *slopes], 1)
+
+
+def _series(series):
+    """Return some of the values, and mean, spread and range of each channel."""
+    values = _evenly(series.reshape(len(series), -1), FEATURES // 2)
+    last = series[:, -1]
+    steps = np.abs(np.diff(series, axis=1)).mean(1)
+    parts = [series.mean(1), series.std(1), series.min(1), series.max(1), steps, last]
+    return np.concatenate([values, _evenly(np.concatenate(parts, 1), FEATURES // 2)], 1)

@@ -1,0 +1,216 @@
+"""A forward pass gives what the model gives, and facts of its layers on the way."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kcomponents._recording.forward_pass import ForwardPass, layers_with_weights
+
+layers = keras.layers
+X = np.random.default_rng(5).normal(2.0, 3.0, (16, 4)).astype("float32")
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Dense(3, "relu", name="first")
+        self.last = layers.Dense(2, name="last")
+
+    def call(self, x):
+        return self.last(self.first(x))
+
+
+def built(kind):
+    """Return a model of two dense layers, named `first` and `last`."""
+    stack = [layers.Dense(3, "relu", name="first"), layers.Dense(2, name="last")]
+    if kind == "Sequential":
+        return keras.Sequential([keras.Input((4,)), *stack])
+    if kind == "Subclassed":
+        model = Subclassed()
+        model(X)
+        return model
+    inputs = keras.Input((4,))
+    if kind == "Nested":
+        inner = keras.Sequential([keras.Input((4,)), stack[0]], name="inner")
+        return keras.Model(inputs, stack[1](inner(inputs)))
+    return keras.Model(inputs, stack[1](stack[0](inputs)))
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Functional", "Subclassed", "Nested"])
+def test_outputs_are_those_of_the_model_and_layers_are_measured(kind):
+    model = built(kind)
+    forward = ForwardPass(model)
+    outputs, masks = forward.run(X)
+    expected = ops.convert_to_numpy(model(X))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+    assert masks == [None]
+    first, last = forward.layers.values()
+    assert [path.split("/")[-1] for path in forward.layers] == ["first", "last"]
+    assert first["class"] == "Dense" and first["shape"] == [4]
+    assert first["input_dim"] is None and last["shape"] == [3]
+    assert last["output_spread"] == pytest.approx(outputs.std(0).mean(), rel=1e-4)
+    size = np.sqrt(np.mean(outputs**2))
+    assert last["output_size"] == pytest.approx(size, rel=1e-4)
+
+
+def test_facts_of_the_first_input_are_those_of_numpy():
+    forward = ForwardPass(built("Sequential"))
+    forward.run(X)
+    found = next(iter(forward.layers.values()))
+    expected = {
+        "mean": X.mean(),
+        "std": X.std(),
+        "min": X.min(),
+        "max": X.max(),
+        "column_mean": np.abs(X.mean(0)).max(),
+        "column_std": X.std(0).max(),
+        "column_least": X.std(0).min(),
+        "spread": X.std(0).mean(),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-4)
+
+
+def test_a_layer_is_measured_after_what_rescales_its_input():
+    stack = [layers.Rescaling(0.01, offset=1.0), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    forward = ForwardPass(model)
+    forward.run(X)
+    [found] = forward.layers.values()
+    assert found["mean"] == pytest.approx(X.mean() / 100 + 1, rel=1e-4)
+    assert found["std"] == pytest.approx(X.std() / 100, rel=1e-3)
+
+
+def test_facts_are_of_the_last_run():
+    model = built("Functional")
+    forward = ForwardPass(model)
+    for x in (X, 2 * X, X[:5]):
+        outputs, _ = forward.run(x)
+        found = next(iter(forward.layers.values()))
+        assert found["max"] == pytest.approx(x.max()) and len(outputs) == len(x)
+    for layer in model.layers[1:]:
+        layer.kernel.assign(layer.kernel.value * 0)
+    outputs, _ = forward.run(X)
+    assert not outputs.any()
+
+
+def test_a_shared_layer_has_the_facts_of_its_first_call():
+    inputs, shared = keras.Input((4,)), layers.Dense(4)
+    model = keras.Model(inputs, shared(shared(inputs)))
+    forward = ForwardPass(model)
+    forward.run(X)
+    [found] = forward.layers.values()
+    assert found["max"] == pytest.approx(X.max())
+
+
+def test_masks_come_with_the_outputs():
+    ids = np.array([[1, 2, 0, 0], [3, 0, 0, 0]])
+    stack = [layers.Embedding(5, 3, mask_zero=True), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), *stack])
+    outputs, [mask] = ForwardPass(model).run(ids)
+    np.testing.assert_array_equal(mask, ids > 0)
+    assert outputs.shape == (2, 4, 2)
+
+
+def test_outputs_keep_their_structure():
+    inputs = keras.Input((4,))
+    made = {"a": layers.Dense(2)(inputs), "b": layers.Dense(1)(inputs)}
+    outputs, masks = ForwardPass(keras.Model(inputs, made)).run(X)
+    assert outputs["a"].shape == (16, 2) and outputs["b"].shape == (16, 1)
+    assert masks == [None, None]
+
+
+def test_ids_out_of_range_are_found_even_if_the_call_fails():
+    model = keras.Sequential(
+        [keras.Input((3,), dtype="int32"), layers.Embedding(5, 2), layers.Flatten()]
+    )
+    forward = ForwardPass(model)
+    ids = np.array([[0, 1, 2], [3, 4, 900]])
+    try:
+        forward.run(ids)
+    except Exception as error:
+        assert keras.backend.backend() != "jax", error
+    [found] = forward.layers.values()
+    assert (found["input_dim"], found["min"], found["max"]) == (5, 0.0, 900.0)
+
+
+def test_a_recurrent_layer_counts_once_and_without_its_cell():
+    stack = [
+        layers.Bidirectional(layers.LSTM(2, return_sequences=True), name="both"),
+        layers.GRU(3, name="gru"),
+        layers.Dense(1, name="last"),
+    ]
+    model = keras.Sequential([keras.Input((5, 2)), *stack])
+    assert [layer.name for layer in layers_with_weights(model).values()] == [
+        "both",
+        "gru",
+        "last",
+    ]
+    forward = ForwardPass(model)
+    forward.run(np.ones((4, 5, 2), "float32"))
+    facts = forward.layers.values()
+    assert [found["class"] for found in facts] == ["Bidirectional", "GRU", "Dense"]
+    assert [found["shape"] for found in facts] == [[5, 2], [5, 4], [3]]
+
+
+def test_layers_without_a_kernel_are_left_out():
+    stack = [
+        layers.BatchNormalization(),
+        layers.Dropout(0.5),
+        layers.Dense(1, name="a"),
+    ]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    assert [layer.name for layer in layers_with_weights(model).values()] == ["a"]
+
+
+class WithLoss(layers.Layer):
+    def call(self, x):
+        self.add_loss(ops.mean(x))
+        return x
+
+
+def test_added_losses_are_counted():
+    inputs = keras.Input((4,))
+    x = WithLoss()(layers.Dense(2)(WithLoss()(inputs)))
+    forward = ForwardPass(keras.Model(inputs, x))
+    for _ in range(2):
+        forward.run(X)
+        assert forward.added_losses == 2
+    plain = ForwardPass(built("Functional"))
+    plain.run(X)
+    assert plain.added_losses == 0
+
+
+def test_a_forward_pass_changes_nothing():
+    stack = [
+        layers.Dense(3),
+        layers.BatchNormalization(),
+        layers.GaussianNoise(1.0),
+        layers.Dropout(0.5),
+        layers.Dense(1),
+    ]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    before = [ops.convert_to_numpy(v.value).copy() for v in model.variables]
+    keras.utils.set_random_seed(7)
+    expected = ops.convert_to_numpy(keras.random.normal((3,)))
+    keras.utils.set_random_seed(7)
+    state = np.random.get_state()[1].copy()
+    first, _ = ForwardPass(model).run(X)
+    assert (np.random.get_state()[1] == state).all()
+    np.testing.assert_array_equal(keras.random.normal((3,)), expected)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable.value), value)
+    for layer in model.layers:
+        assert "call" not in vars(layer) and "add_loss" not in vars(layer)
+    np.testing.assert_array_equal(ForwardPass(model).run(X)[0], first)
+
+
+def test_a_model_that_fails_is_left_as_it_was():
+    model = built("Sequential")
+    forward = ForwardPass(model)
+    with pytest.raises(Exception, match="(?i)shape|dim|incompatible|size"):
+        forward.run(np.ones((4, 7), "float32"))
+    for layer in model.layers:
+        assert "call" not in vars(layer)
+    assert forward.run(X)[0].shape == (16, 2)
