@@ -108,22 +108,29 @@ def _with_ignored(weights, loss, targets):
 
 
 def numbering_scores(y, predictions):
-    """Return the accuracy of predictions, as they are and with classes renumbered.
+    """Return the mean recall of the classes, as they are and renumbered.
 
-    Each predicted class gets the number that most of its samples have.
+    Renumbered, each predicted class has one number of its own, chosen from the most
+    frequent pairs of a predicted and a true class on.
     """
     y, predictions = np.asarray(y), np.asarray(predictions)
     classes = y.argmax(-1) if y.shape == predictions.shape else y
     truth, found = classes.reshape(-1), predictions.argmax(-1).reshape(-1)
     if len(truth) != len(found):
         return {}
-    right = sum(
-        np.unique(truth[found == k], return_counts=True)[1].max()
-        for k in np.unique(found)
-    )
+    known, places, counts = np.unique(truth, return_inverse=True, return_counts=True)
+    shares = np.zeros((predictions.shape[-1], len(known)))
+    np.add.at(shares, (found, places.reshape(-1)), 1.0)
+    shares /= counts
+    own = [shares[int(k), n] for n, k in enumerate(known) if 0 <= k < len(shares)]
+    renumbered = []
+    for _ in range(min(shares.shape)):
+        predicted, true = np.unravel_index(shares.argmax(), shares.shape)
+        renumbered.append(shares[predicted, true])
+        shares[predicted], shares[:, true] = -1.0, -1.0
     return {
-        "accuracy": float(np.mean(truth == found)),
-        "renumbered": float(right / len(truth)),
+        "recall": float(sum(own) / len(known)),
+        "renumbered": float(sum(renumbered) / len(known)),
     }
 
 

@@ -1,5 +1,7 @@
 """Whether a loss of the user's own depends on which targets belong to which inputs."""
 
+import inspect
+
 import keras
 import numpy as np
 from keras import ops
@@ -19,14 +21,15 @@ def paired_losses(model, sample, seed=0):
     if y is None and not several or model.loss is None and not own:
         # A `train_step` computes its loss itself.
         return None
+    known = inspect.signature(model.compute_loss).parameters
+    options = {"sample_weight": None, "training": False}
+    options = {name: value for name, value in options.items() if name in known}
     order = np.random.default_rng(seed).permutation(sample.size)
 
     def call(both):
         first, targets = both
         outputs = model(first, training=False)
-        return model.compute_loss(
-            x=first, y=targets, y_pred=outputs, sample_weight=None, training=False
-        )
+        return model.compute_loss(x=first, y=targets, y_pred=outputs, **options)
 
     run = _backends.inference(model, call)
     if y is None:

@@ -41,7 +41,7 @@ from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import WorkBudget, operations_of
 from kcomponents._scoring.simple_models import ROWS, reachable, work_of
 from kcomponents.probes import Probe, structure
-from kcomponents.probes.structure import is_built
+from kcomponents.probes.structure import is_built, layers_without_weights
 from kcomponents.record import Reading
 
 IN_CALL = re.compile(
@@ -299,6 +299,11 @@ class Recorder:
             batch = keras.tree.map_structure(lambda leaf: leaf[:rows], (x, y))
         if batch is not None:
             self._fails_to_build = True
+            x = keras.utils.unpack_x_y_sample_weight(batch)[0]
+            self.model(keras.tree.map_structure(_symbol, x))
+            if unbuilt := layers_without_weights(self.model):
+                raise ValueError(f"a call does not build {', '.join(unbuilt)}.")
+            # Keras also builds the optimizer, so the model must have all weights.
             _keras.build_metrics(self.model, batch)
             self._fails_to_build = False
 
@@ -358,9 +363,11 @@ class Recorder:
         elements = self.sample.size * sum(array[0].size for array in arrays)
         self.budget.spent += PER_ELEMENT * elements
         found = data_facts(self.sample, self.outputs, validation)
+        # With more batches of a stream, training has begun.
+        first = (facts.get("data") or {}).get("layers")
         found |= {
             "scored": self._small_sample.size,
-            "layers": self._forward.layers,
+            "layers": first or self._forward.layers,
             "added_losses": self._forward.added_losses,
         }
         self._add_reachable(found, arrays)
@@ -378,7 +385,12 @@ class Recorder:
             self._batch_size = len(keras.tree.flatten(self._batches[0])[0])
         steps = fit.get("steps") or -(-self.sample.rows // (self._batch_size or 32))
         per_sample = operations_of(self.record.structure, arrays)
+        spent = self.budget
         self.budget = WorkBudget(per_sample)
+        if spent is not None:
+            # More batches of a stream were seen.
+            self.budget.trained, self.budget.spent = spent.trained, spent.spent
+            self.budget.refused = spent.refused
         readings = min(epochs, 20) + 10 * np.log(max(epochs, 20) / 20)
         planned = epochs * steps * (self._batch_size or 32)
         size = self.budget.sample_size(planned, readings, FIRST_ROWS)
@@ -450,7 +462,7 @@ class Recorder:
 
     def _watch_motion(self):
         _backends.synchronize(self.model)
-        if self.model.built:
+        if is_built(self.model):
             self._motion = WeightMotion(self.model)
 
     def _is_half_built(self):
@@ -494,6 +506,12 @@ class Recorder:
             rule = "`data` must be inputs and targets that fit the model"
             raise ValueError(f"{rule}: {error}") from error
         return error
+
+
+def _symbol(leaf):
+    """Return a symbolic tensor of the shape of an array or of its description."""
+    dtype = keras.backend.standardize_dtype(leaf.dtype)
+    return keras.KerasTensor(tuple(leaf.shape), dtype)
 
 
 def _reference(thing):

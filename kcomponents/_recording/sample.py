@@ -270,10 +270,13 @@ def _equal(array, targets):
 
 
 def _mean_weights(output):
-    """Return the mean weight of each class, as a list."""
+    """Return the weight of each class as a list, None if it is not that of a class."""
     y = np.asarray(output.targets)
     weights = positions(output.given_weights, y.shape)
-    return [float(weights[y == value].mean()) for value in np.unique(y)[:MOST_VALUES]]
+    of_class = [weights[y == value] for value in np.unique(y)[:MOST_VALUES]]
+    if any(np.ptp(found) > 1e-6 * np.abs(found).max() for found in of_class):
+        return None
+    return [float(found[0]) for found in of_class]
 
 
 def padding_of(inputs, targets):

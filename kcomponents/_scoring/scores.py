@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 EPSILON = 1e-7
+# With fewer samples, a constant for each position would learn them by heart.
+FEWEST_OF_POSITION = 100
 BINARY = {"BinaryCrossentropy", "BinaryFocalCrossentropy"}
 CATEGORICAL = {
     "CategoricalCrossentropy",
@@ -218,6 +220,10 @@ def _cross_entropy(y, p, w):
 def constant_scores(task, loss, y, weights=None):
     """Return loss and accuracy of the best constant prediction."""
     y = np.asarray(y, "float64")
+    if task in ("sparse", "categorical") and loss not in REGRESSION:
+        found = _of_positions(task, y, weights)
+        if found is not None:
+            return found
     if task == "sparse":
         w = positions(weights, y.shape).reshape(-1)
         values, places = np.unique(y.reshape(-1), return_inverse=True)
@@ -235,6 +241,8 @@ def constant_scores(task, loss, y, weights=None):
     if task in ("binary", "multilabel"):
         # Labels may be -1 and 1.
         width = y.shape[-1] if y.ndim > 1 else 1
+        if len(y) >= FEWEST_OF_POSITION and y.ndim > 2:
+            width = int(np.prod(y.shape[1:]))
         w = positions(weights, y.shape).reshape(-1, width)
         y_of = y.reshape(-1, width)
         above = y_of > _between(y_of[w > 0] if w.any() else y_of)
@@ -254,6 +262,30 @@ def constant_scores(task, loss, y, weights=None):
             return float(-np.mean(logs)), None
         return _of_regression(loss, y, weights), None
     return None, None
+
+
+def _of_positions(task, y, weights):
+    """Return loss and accuracy of the best constant prediction for each position.
+
+    None if samples have a single position, or too few samples count at one.
+    """
+    if task == "sparse":
+        y = y.reshape(y.shape[:-1]) if y.ndim > 1 and y.shape[-1] == 1 else y
+        classes = y.astype(int)
+    else:
+        classes = y.argmax(-1)
+    if classes.ndim < 2 or len(classes) < FEWEST_OF_POSITION:
+        return None
+    flat = classes.reshape(len(classes), -1)
+    w = positions(weights, classes.shape).reshape(flat.shape)
+    if ((w > 0).sum(0) < FEWEST_OF_POSITION).any() or len(np.unique(flat)) > 100:
+        return None
+    total = w.sum(0)
+    shares = np.stack([(w * (flat == k)).sum(0) for k in np.unique(flat)]) / total
+    logs = np.log(np.where(shares > 0, shares, 1.0))
+    of_position = total / total.sum()
+    entropy = -(shares * logs).sum(0)
+    return float(entropy @ of_position), float(shares.max(0) @ of_position)
 
 
 def _of_regression(loss, y, weights):

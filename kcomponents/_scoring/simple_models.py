@@ -117,15 +117,27 @@ def _table(inputs, y, task, weights, ids, rng, *, by_position):
     separate = _positions_of(inputs, places) if count > 1 else None
     if count > 1 and many and by_position:
         if separate is None:
-            return None
+            # The first position stands for all.
+            first = y.reshape(len(y), count, -1)[:, 0]
+            y = first if task == "categorical" else first[:, 0]
+            if weights is not None:
+                weights = positions(weights, (len(y), *places)).reshape(len(y), -1)[
+                    :, 0
+                ]
+            return _table(inputs, y, task, weights, ids, rng, by_position=False)
+        if task == "regression":
+            # What a constant for each position explains says nothing of the inputs.
+            y = y - y.mean(0)
         return _of_positions(inputs, separate, y, task, weights, places, ids, rng)
     if len({len(a) for a in inputs} | {len(y)}) > 1:
         return None
     w = positions(weights, y.shape).reshape(len(y), -1).mean(1)
     usable = np.flatnonzero(w > 0)
     order = usable[rng.permutation(len(usable))[:ROWS]]
+    if not len(order):
+        return None
     x = features_of([np.asarray(a) for a in inputs], order, ids)
-    known = _targets(y[order], task) if len(order) else None
+    known = _targets(y[order], task)
     if x is None or known is None:
         return None
     return _Data((x, *known, w[order]))

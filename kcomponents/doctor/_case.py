@@ -122,6 +122,12 @@ class Case:
         return int(max([counted, *(r.step for r in self.readings)], default=0))
 
     @property
+    def batches(self):
+        """The number of batches so far; steps of other optimizers are not counted."""
+        of_epoch = self.fit.get("steps") or 0
+        return max(self.steps, of_epoch * len(self.record.logs))
+
+    @property
     def learning_rate(self):
         """The learning rate, None if it is a schedule or unknown."""
         found = (self.optimizer.get("config") or {}).get("learning_rate")
@@ -183,7 +189,12 @@ class Case:
     @property
     def unjudged(self):
         """Whether no score says how well the model does."""
-        return self.trained and not self.skills
+        return self.trained and not self.judged
+
+    @property
+    def judged(self):
+        """Whether a score says how well the model does."""
+        return any(not math.isnan(skill.final) for skill in self.skills)
 
     @property
     def differs_in_inference(self):

@@ -41,7 +41,8 @@ class Skill:
         """
         if not self.output.get("guessed") or not self.at_chance:
             return True
-        if not (self.output.get("reachable") or {}).get("signal", 0.0) > CHANCE:
+        signal = (self.output.get("reachable") or {}).get("signal", 0.0)
+        if not self.classifies and not signal > CHANCE:
             return False
         losses = [loss for loss in self.case.losses if math.isfinite(loss)]
         falls = len(losses) > 1 and losses[-1] < losses[0] - 0.3 * abs(losses[0])

@@ -14,6 +14,8 @@ from kcomponents.record import Record
 # The most findings of a diagnosis.
 MOST = 3
 SEVERITIES = "high", "medium", "low"
+# Labels that a validation error alone can give.
+OF_VALIDATION = "overfitting", "uninformative_labels"
 Rule = Callable[[Case], list[Finding]]
 
 
@@ -142,7 +144,12 @@ def _has_label(findings, label):
 
 
 def _without_symptoms(found):
-    """Drop findings of low severity when there is one of high severity."""
+    """Drop findings of low severity when there is one of high severity.
+
+    A validation error says nothing of a model if the validation data are others.
+    """
+    if any(f.where == "validation_data" for f in found):
+        found = [f for f in found if f.label not in OF_VALIDATION]
     if not any(f.severity == "high" for f in found):
         return found
     return [f for f in found if f.severity != "low"]
@@ -172,7 +179,7 @@ def _without_findings(case):
         return "not_watched"
     if not case.trained and not case.record.logs:
         return "not_trained"
-    return "healthy" if case.skills else "not_judged"
+    return "healthy" if case.judged else "not_judged"
 
 
 def _notes(case):

@@ -94,14 +94,26 @@ def _check_built(model):
 
 
 def is_built(model):
-    """Return whether a model has its weights.
+    """Return whether a model has all its weights.
 
-    Layers such as `Dropout` have variables before, and the `build` of a subclass may
-    set `built` without building its layers.
+    Layers such as `Dropout` have variables before, the `build` of a subclass may set
+    `built` without building its layers, and a model with a `train_step` of its own,
+    which never calls the model itself, is never `built`.
     """
     layers = named_layers(model).values()
     hollow = not model.weights and not all(layer.built for layer in layers)
-    return model.built and not hollow
+    if model.built and not hollow:
+        return True
+    return bool(model.weights) and not layers_without_weights(model)
+
+
+def layers_without_weights(model):
+    """Return the paths of layers that are not built and may get weights later."""
+    return [
+        path
+        for path, layer in named_layers(model).items()
+        if type(layer).build is not keras.Layer.build and not layer.built
+    ]
 
 
 def _layers(model):

@@ -584,22 +584,20 @@ def of_validation(val_losses, val_accuracy=None, accuracy=0.9, **changes):
 @pytest.mark.parametrize(
     ("gap", "rises", "expected"),
     [
-        (0.34, False, None),
-        (0.36, False, "high"),
+        (0.41, False, None),
+        (0.43, False, "high"),
         (0.19, True, None),
         (0.21, True, "high"),
         (0.21, False, None),
     ],
 )
-def test_a_gap_is_overfitting_above_a_third_or_where_the_loss_rises(
-    gap, rises, expected
-):
+def test_a_gap_is_overfitting_if_it_is_large_or_the_loss_rises(gap, rises, expected):
     # A skill of 0.85 on the training data; each third of accuracy is half a skill.
     losses = (0.5, 0.6, 0.65, 0.66) if rises else (0.66, 0.6, 0.55, 0.5)
     assert of_validation(losses, 1 / 3 + (0.85 - gap) / 1.5) == expected
 
 
-@pytest.mark.parametrize(("gap", "expected"), [(0.34, None), (0.36, "high")])
+@pytest.mark.parametrize(("gap", "expected"), [(0.41, None), (0.43, "high")])
 def test_without_a_metric_the_losses_tell_the_gap(gap, expected):
     # A skill of 0.85 on the training data, where a constant has a loss of 1.0986.
     assert of_validation((1.0986 * (0.15 + gap),) * 4) == expected

@@ -697,13 +697,13 @@ def test_a_collapse_is_told_in_numbers_and_nan_is_none():
     assert severity("collapsed_output", made) is None
 
 
-def flat(*losses, steps=10.0, task="unknown", looks=None, **logs):
+def flat(*losses, steps=10.0, task="unknown", looks=None, of_epoch=None, **logs):
     looks = {"steps": {"all": steps}} | (looks or {})
     made = record(
         (0.33,) * len(losses),
         looks,
         {"loss": losses, **logs},
-        **{OUTPUT + "task": task},
+        **{OUTPUT + "task": task, "fit__steps": of_epoch},
     )
     for number, reading in enumerate(made.readings):
         made.readings[number] = Reading(reading.epoch, 1, reading.values)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kcomponents._recording.outputs import numbering_scores
 from kcomponents._recording.sample import target_facts
 from kcomponents._scoring.scores import (
     constant_scores,
@@ -271,3 +272,21 @@ def test_targets_and_outputs_suggest_a_task(y, shape, task):
 
 def test_no_task_is_guessed_without_targets():
     assert guessed_task({}, [3]) == "unknown"
+
+
+def test_classes_that_are_renumbered_are_found_again():
+    truth = np.repeat([0, 1, 2], [8, 4, 4])
+    predictions = np.eye(3)[(truth + 1) % 3]
+    assert numbering_scores(truth, predictions) == {"recall": 0.0, "renumbered": 1.0}
+    assert numbering_scores(np.eye(3)[truth], predictions)["renumbered"] == 1.0
+    assert numbering_scores(truth, np.eye(3)[truth])["recall"] == 1.0
+
+
+def test_two_predicted_classes_do_not_get_one_number():
+    # The frequent class is missed, which is no other numbering.
+    truth = np.array([0] * 12 + [1, 2])
+    predicted = np.array([1] * 6 + [2] * 6 + [1, 2])
+    found = numbering_scores(truth, np.eye(3)[predicted])
+    assert found["recall"] == pytest.approx(2 / 3)
+    assert found["renumbered"] == pytest.approx(2 / 3)
+    assert numbering_scores(truth[:3], np.eye(3)[predicted]) == {}

@@ -80,9 +80,20 @@ def test_a_pixel_of_a_mask_depends_on_the_pixels_around(rng):
     assert reachable([images], noise, "binary")["best"] < 0.1
 
 
-def test_positions_that_no_input_has_cannot_be_predicted(rng):
-    x, y = rng.normal(size=(60, 3)), rng.integers(0, 3, (60, 5))
-    assert reachable([x], y, "sparse") is None
+def test_of_positions_that_no_input_has_the_first_stands_for_all(rng):
+    x, y = rng.normal(size=(200, 3)), rng.integers(0, 3, (200, 5))
+    assert reachable([x], y, "sparse")["signal"] < 0.05
+    y[:, 0] = x[:, 0] > 0
+    assert reachable([x], y, "sparse")["signal"] > 0.4
+    assert reachable([x], np.eye(3)[y], "categorical")["signal"] > 0.4
+    nothing = np.zeros(y.shape)
+    assert reachable([x], y, "sparse", weights=nothing) is None
+
+
+def test_a_constant_for_each_pixel_is_no_signal(rng):
+    x = rng.normal(size=(80, 15, 15, 1))
+    y = np.broadcast_to(np.arange(225.0).reshape(15, 15, 1), (80, 15, 15, 1))
+    assert reachable([x], y + rng.normal(size=y.shape), "regression")["signal"] < 0.05
 
 
 def test_a_random_walk_repeats_its_last_value(rng):

@@ -147,6 +147,19 @@ def unlike_validation_scale():
     )
 
 
+def unlike_numbers():
+    """Return how to number the classes of all data in the same way."""
+    return (
+        Remedy(
+            "check_labels",
+            (),
+            "Number the classes of training and validation data by one list of names.",
+            "names, y = np.unique(labels, return_inverse=True)\n"
+            "y_val = np.searchsorted(names, labels_val)",
+        ),
+    )
+
+
 def duplicate_samples():
     """Return how to keep one copy of each sample."""
     return (

@@ -3,6 +3,7 @@
 from kcomponents._scoring.scores import BINARY, CATEGORICAL, SPARSE
 from kcomponents._text import quantity
 from kcomponents.doctor import _remedies
+from kcomponents.doctor._skill import CHANCE
 from kcomponents.doctor._thresholds import CONTRADICTIONS, target_severity
 from kcomponents.doctor.diagnosis import Finding
 
@@ -12,9 +13,11 @@ EMPTY, IMBALANCE = "uninformative_labels", "class_imbalance"
 FEWEST = 80
 # Simple models with less skill than this have learned nothing.
 # The share of a loss that depends on which targets belong to which inputs.
-GAIN_OF_PAIRS = 0.05
+GAIN_OF_PAIRS = 0.1
+# A skill on the training data that chance and learning by heart explain.
+LITTLE = 0.5
 # Kernels that moved by less than this share of their size have hardly been trained.
-TRAINED = 0.2
+TRAINED = 0.05
 NOTHING, NO_SIGNAL = 0.08, 0.04
 # Shares of padding among the positions that count, and of samples in one class.
 MUCH_PADDING, MOST = 0.3, 0.8
@@ -109,18 +112,35 @@ def _unrelated(case):
     skill = case.worst_skill
     simple = skill and skill.output.get("reachable")
     rows = case.data.get("sampled") or 0
-    if not case.at_chance or not simple or rows < FEWEST:
+    if not skill or not simple or rows < FEWEST:
         return []
     # Accuracy says little about rare classes.
     signal = simple.get("signal", simple["best"])
     if simple["best"] >= NOTHING or signal >= NO_SIGNAL:
         return []
+    if not case.at_chance:
+        return _learned_in_vain(case, skill)
     evidence = (
         "Inputs and labels seem unrelated: neither the model nor linear models nor "
         "nearest neighbors do better than a constant prediction."
     )
     remedies = _remedies.contradictory_labels()
     return [Finding(LABELS, skill.name, (evidence,), "medium", remedies)]
+
+
+def _learned_in_vain(case, skill):
+    """Find a little skill that never shows on validation data."""
+    validation = skill.in_validation
+    little = 0 <= skill.final < LITTLE
+    if len(validation) < 2 or not little or max(validation) > CHANCE:
+        return []
+    evidence = (
+        f"The model got {skill.final:.0%} of the way to zero error on the training "
+        f"data and at most {max(max(validation), 0):.0%} on the validation data, and "
+        "simple models learn nothing: inputs and labels seem unrelated.",
+    )
+    remedies = _remedies.uninformative_labels()
+    return [Finding(EMPTY, skill.name, evidence, "medium", remedies)]
 
 
 def _never_valid(case):
@@ -154,7 +174,8 @@ def _unpaired(case):
     name = "validation" if "validation" in pairs else "training"
     loss, permuted = pairs[name]
     gain = (permuted - loss) / max(abs(permuted), 1e-12)
-    if gain > GAIN_OF_PAIRS:
+    if gain > GAIN_OF_PAIRS or abs(gain) < 1e-6:
+        # Such a loss may not depend on the targets at all.
         return []
     evidence = [
         f"The loss of the {name} data is {loss:.3g}, and {permuted:.3g} if the targets "

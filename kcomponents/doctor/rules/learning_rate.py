@@ -21,7 +21,9 @@ HARDLY_MOVED, MOVED_LITTLE, SMALL_STEPS = 0.05, 0.2, 5e-4
 # Updates below these, over the whole run and in each step, hardly change a kernel.
 SMALL_CHANGE, SMALL_UPDATE, TINY_UPDATE = 0.05, 2e-4, 2e-5
 # Kernels that moved by more than their size were trained at some rate.
-MOVED_FAR = 1.0
+MOVED_FAR = 0.5
+# A loss that grew by this factor, to either side, has no bound.
+RUNAWAY = 100.0
 # With fewer steps than these, weights hardly move at any rate.
 FEWEST_STEPS = 20
 # Setting → the range of values with which optimizers work.
@@ -41,16 +43,16 @@ ADAPTIVE = {"Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lamb", "Lion"}
 
 def learning_rate_too_high(case):
     """Find a learning rate so high that steps overshoot the minimum."""
-    if not (case.trains_badly or case.unjudged):
-        return []
     evidence, rate = [], case.learning_rate
+    if not (case.trains_badly or case.unjudged or _leaps(case)):
+        return []
     if rate is not None and rate > _typical_rates(case)[1]:
         evidence.append(_rate_sentence(case))
     early = sorted(_update_ratios(case, first=True).values())
     ratio = early[len(early) // 2] if early else 0.0
     if ratio > LARGE_UPDATE:
         evidence.append(_update_sentence(ratio))
-    first = _first_move(case) if case.unjudged else 0.0
+    first = _first_move(case) if case.unjudged or not case.trains_badly else 0.0
     if first > LARGE_MOVE:
         evidence.append(
             f"In the first epoch, kernels moved by {first:.2g} times their size."
@@ -65,6 +67,18 @@ def learning_rate_too_high(case):
         severity = "low"
     remedies = _remedies.learning_rate_too_high(case)
     return [Finding(HIGH, "optimizer", tuple(evidence), severity, remedies)]
+
+
+def _leaps(case):
+    """Return whether steps were huge and new data show the harm."""
+    skill = case.worst_skill
+    gap = 0.0 if case.gap is None else case.gap
+    early = sorted(_update_ratios(case, first=True).values())
+    rate = case.learning_rate
+    huge = bool(early) and early[len(early) // 2] > 2 * HUGE_UPDATE
+    huge = huge and rate is not None and rate > _typical_rates(case)[1]
+    known = skill is not None and (skill.in_validation or [1.0])[-1]
+    return huge and (gap > 0.15 or case.starts_badly or known < 0.8)
 
 
 def _first_move(case):
@@ -89,6 +103,8 @@ def _jumps(case):
             f"The loss of a batch jumped to {max(largest):.3g}, from {before:.3g} "
             "before training."
         )
+    elif len(losses) > 1 and abs(losses[-1]) > RUNAWAY * max(abs(losses[0]), 1.0):
+        evidence.append(f"The loss ran away from {losses[0]:.3g} to {losses[-1]:.3g}.")
     elif len(losses) > 1 and losses[-1] > 1.5 * losses[0] > 0:
         evidence.append(f"The loss rose from {losses[0]:.3g} to {losses[-1]:.3g}.")
     elif case.nonfinite and not starts:
@@ -135,18 +151,16 @@ def _finite_or_zero(number):
 
 def _hardly_moved(case):
     """Find a rate that is too low by the weights alone."""
-    moved = max(case.movement.values(), default=math.inf)
+    # A kernel that starts at 0 moves by infinity.
+    finite = [d for d in case.movement.values() if math.isfinite(d)]
+    moved = max(finite, default=math.inf)
     ratio = max(_update_ratios(case).values(), default=0.0)
-    small = moved < MOVED_LITTLE and ratio < SMALL_STEPS
-    if (
-        not 0 < moved
-        or not (moved < HARDLY_MOVED or small)
-        or case.steps < FEWEST_STEPS
-    ):
+    small = moved < MOVED_LITTLE and ratio < SMALL_STEPS and not _falls_far(case)
+    if not (0 < moved < HARDLY_MOVED or small) or case.batches < FEWEST_STEPS:
         return []
     evidence = [
-        f"In {quantity(case.steps, 'step')}, no kernel moved by more than {moved:.2g} "
-        "of its size."
+        f"In {quantity(case.batches, 'step')}, no kernel moved by more than "
+        f"{moved:.2g} of its size."
     ]
     rate = case.learning_rate
     if rate is not None and 0 < rate < _typical_rates(case)[0]:
@@ -154,6 +168,12 @@ def _hardly_moved(case):
     severity = "high" if len(evidence) > 1 or moved < HARDLY_MOVED else "medium"
     remedies = _remedies.learning_rate_too_low(case)
     return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
+
+
+def _falls_far(case):
+    """Return whether the loss has fallen by a quarter."""
+    losses = [loss for loss in case.losses if math.isfinite(loss)]
+    return len(losses) > 1 and losses[0] - losses[-1] > 0.25 * abs(losses[0])
 
 
 def _update_ratios(case, *, first=False):

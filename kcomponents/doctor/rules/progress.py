@@ -63,7 +63,13 @@ def _noises(case):
 def _penalties(case):
     """Return sentences on what else is too strong, the first layer, and if sure."""
     evidence, where, sure = [], "", False
-    if case.layers and case.layers[-1]["class"] == "Dropout":
+    # The layers of other models are not in the order of their calls.
+    chain = case.structure.get("model", {}).get("class") in (
+        None,
+        "Sequential",
+        "Functional",
+    )
+    if chain and case.layers and case.layers[-1]["class"] == "Dropout":
         where, sure = case.layers[-1]["path"], True
         evidence.append(
             "The last layer is Dropout, so outputs themselves are set to 0."
@@ -209,7 +215,7 @@ def collapsed_output(case):
 def constant_loss(case):
     """Find a loss of the user's own that stands still from the first epoch on."""
     losses = case.losses
-    if not case.unjudged or len(losses) < 3 or case.nonfinite or case.steps < 30:
+    if not case.unjudged or len(losses) < 3 or case.nonfinite or case.batches < 30:
         return []
     named = [name for name in case.last_logs if "loss" in name and "val" not in name]
     spread = max(losses) - min(losses)
@@ -226,9 +232,9 @@ def constant_loss(case):
 
 def slow_learning(case):
     """Find a run that stopped while the model was still improving."""
-    few = 0 < case.steps < FEW_STEPS and not case.nonfinite
+    few = 0 < case.batches < FEW_STEPS and not case.nonfinite
     if case.unjudged and case.outputs and few:
-        evidence = (f"Training made only {quantity(case.steps, 'step')}.",)
+        evidence = (f"Training made only {quantity(case.batches, 'step')}.",)
         remedies = _remedies.slow_learning(case)
         return [Finding("slow_learning", "", evidence, "low", remedies)]
     if not (case.at_chance or case.underfits) or case.nonfinite:

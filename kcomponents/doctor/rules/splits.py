@@ -12,6 +12,8 @@ from kcomponents.doctor.diagnosis import Finding
 SPLIT = "data_split_problem"
 # The share of what targets vary that lies between batches, and not within them.
 BETWEEN_BATCHES = 0.5
+# The gain in recall that shows that classes are numbered in another way.
+BETTER_RENUMBERED = 0.3
 
 
 def sorted_batches(case):
@@ -83,6 +85,8 @@ def data_split_problem(case):
     if not evidence:
         return []
     remedies = _remedies.data_split_problem()
+    if len(evidence) == 1 and evidence[0] == _other_numbers(case, other):
+        remedies = _remedies.unlike_numbers()
     return [Finding(SPLIT, "validation_data", tuple(evidence), "high", remedies)]
 
 
@@ -167,11 +171,11 @@ def _leakage(case, other):
 def _other_numbers(case, other):
     """Find validation classes that are numbered in another way."""
     scores = case.data.get("validation_scores") or {}
-    right, renumbered = scores.get("accuracy"), scores.get("renumbered")
-    if right is None or renumbered is None or renumbered < right + 0.3:
+    right, renumbered = scores.get("recall"), scores.get("renumbered")
+    if right is None or renumbered is None or renumbered < right + BETTER_RENUMBERED:
         return None
     return (
-        f"The model is right for {right:.0%} of the validation samples, and for "
+        f"The model finds {right:.0%} of the validation samples of a class, and "
         f"{renumbered:.0%} if its classes are renumbered: the validation labels are "
         "numbered in another way than those of the training data."
     )
