@@ -1,7 +1,5 @@
 """A forward pass of a model that also measures what its layers get and give."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
@@ -11,10 +9,8 @@ from kcomponents._keras.method_covers import MethodCovers
 from kcomponents._tensors import widened
 from kcomponents.probes.layer_walk import named_layers, runs_in_scan
 
-# What is measured of the first input of a layer, and of its output.
-OF_INPUT = "mean", "std", "min", "max", "column_mean", "column_std", "column_least"
-OF_INPUT = (*OF_INPUT, "spread")
-OF_OUTPUT = "output_spread", "output_size"
+# What is measured of the first input of a layer; the spread is that over samples.
+MEASURED = "mean", "std", "min", "max", "spread"
 
 
 class ForwardPass:
@@ -25,8 +21,7 @@ class ForwardPass:
 
     Attributes:
         layers: Dict of path to facts about each layer with weights, in the order in
-            which they are called: the scale of its first input and the size of its
-            output, in the last run.
+            which they are called: the scale of its first input in the last run.
         added_losses: Integer, how often a layer added a loss of its own.
     """
 
@@ -40,10 +35,9 @@ class ForwardPass:
         _backends.synchronize(self.model)
         with _backends.keep_random_state():
             outputs, masks, numbers = self._run(x)
-        names = *OF_INPUT, *OF_OUTPUT
         for path, found in zip(self._paths, numbers, strict=True):
             values = np.asarray(keras.ops.convert_to_numpy(found), "float64")
-            self.layers[path] |= dict(zip(names, values.tolist(), strict=True))
+            self.layers[path] |= dict(zip(MEASURED, values.tolist(), strict=True))
         masks = [None if m is None else ops.convert_to_numpy(m) for m in masks]
         return keras.tree.map_structure(ops.convert_to_numpy, outputs), masks
 
@@ -70,12 +64,9 @@ class ForwardPass:
                 if wanted:
                     [first, *_] = keras.tree.flatten(args[0])
                     self._describe(path, layer, first)
-                outputs = original(*args, **kwargs)
-                if wanted:
-                    [result, *_] = keras.tree.flatten(outputs)
-                    if (found := _measured(first, result)) is not None:
+                    if (found := _measured(first)) is not None:
                         seen[path] = found
-                return outputs
+                return original(*args, **kwargs)
 
             return call
 
@@ -122,25 +113,11 @@ def layers_with_weights(model):
     return found
 
 
-def _measured(x, y):
-    """Return a vector of numbers about an input and an output, or None."""
-    shapes = [*x.shape[1:], *y.shape[1:]]
-    if None in shapes or 0 in shapes:
+def _measured(x):
+    """Return a vector of numbers about an input, or None if it may be empty."""
+    if None in x.shape[1:] or 0 in x.shape[1:]:
         return None
-    x, y = (widened(ops.cast(part, "float32")) for part in (x, y))
-    rows = ops.reshape(x, (-1, x.shape[-1] if len(x.shape) > 1 else 1))
-    means, stds = ops.mean(rows, axis=0), ops.std(rows, axis=0)
-    least = ops.min(ops.where(stds > 1e-9, stds, math.inf))
-    numbers = [
-        ops.mean(x),
-        ops.std(x),
-        ops.min(x),
-        ops.max(x),
-        ops.max(ops.abs(means)),
-        ops.max(stds),
-        least,
-        ops.mean(ops.std(x, axis=0)),
-        ops.mean(ops.std(y, axis=0)),
-        ops.sqrt(ops.mean(ops.square(y))),
-    ]
+    x = widened(ops.cast(x, "float32"))
+    numbers = ops.mean(x), ops.std(x), ops.min(x), ops.max(x)
+    numbers = *numbers, ops.mean(ops.std(x, axis=0))
     return ops.stack([ops.reshape(number, ()) for number in numbers])

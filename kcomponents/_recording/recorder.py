@@ -1,6 +1,5 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
-import re
 import warnings
 import weakref
 
@@ -10,6 +9,7 @@ import numpy as np
 from kcomponents import _backends, _keras
 from kcomponents._keras.optimizers import iterations_of
 from kcomponents._recording.forward_pass import ForwardPass
+from kcomponents._recording.notes import Notes, reason_of
 from kcomponents._recording.outputs import numbering_scores, outputs_of
 from kcomponents._recording.pairing import paired_losses
 from kcomponents._recording.run_facts import (
@@ -44,9 +44,6 @@ from kcomponents.probes import Probe, structure
 from kcomponents.probes.structure import is_built, layers_without_weights
 from kcomponents.record import Reading
 
-IN_CALL = re.compile(
-    r"Exception encountered when calling (.+)\.\n\n\x1b\[1m([^\n\x1b]+)"
-)
 # The most samples and batches to take from a generator or dataset.
 ROWS_DRAWN, BATCHES_DRAWN = 512, 16
 # How much less accurate a model is on validation data whose labels are then compared.
@@ -143,7 +140,7 @@ class Recorder:
         self._try(lambda: values.update(self.scores()), "run the model on its data")
         if self._motion is not None:
             _backends.synchronize(self.model)
-            values.update(self._motion.read())
+            values["moved"] = self._motion.read()
         if measure is not None:
             values.update(measure(self.sample))
         self.record.add(Reading(epoch, step, values))
@@ -218,7 +215,7 @@ class Recorder:
         """
         found = {}
         if error is not None:
-            found["ended"] = {"class": type(error).__name__, "reason": _reason(error)}
+            found["ended"] = {"class": type(error).__name__, "reason": reason_of(error)}
         if self.notes:
             found["notes"] = list(dict.fromkeys(self.notes))
         if self.budget is not None:
@@ -240,6 +237,9 @@ class Recorder:
             "steps_before": self._steps_before,
             "notes": list(self.notes),
             "probe": None if self._probe is None else self._probe.get_state(),
+            "steps_counted": self._steps_counted,
+            "start": None if self._motion is None else self._motion.start,
+            "work": None if self.budget is None else self.budget.to_dict(),
         }
 
     def set_state(self, state):
@@ -251,6 +251,11 @@ class Recorder:
         if self._probe is not None and state["probe"] is not None:
             self._probe.set_state(state["probe"])
         self._steps_before = int(state["steps_before"])
+        self._steps_counted = int(state["steps_counted"])
+        if self._motion is not None and state["start"] is not None:
+            self._motion.start = [*state["start"]]
+        if self.budget is not None and state["work"] is not None:
+            self.budget.continue_from(state["work"])
         self.notes[:] = [*state["notes"]]
 
     def is_valid_for(self, later):
@@ -385,12 +390,10 @@ class Recorder:
             self._batch_size = len(keras.tree.flatten(self._batches[0])[0])
         steps = fit.get("steps") or -(-self.sample.rows // (self._batch_size or 32))
         per_sample = operations_of(self.record.structure, arrays)
-        spent = self.budget
-        self.budget = WorkBudget(per_sample)
-        if spent is not None:
+        before, self.budget = self.budget, WorkBudget(per_sample)
+        if before is not None:
             # More batches of a stream were seen.
-            self.budget.trained, self.budget.spent = spent.trained, spent.spent
-            self.budget.refused = spent.refused
+            self.budget.continue_from(before.to_dict())
         readings = min(epochs, 20) + 10 * np.log(max(epochs, 20) / 20)
         planned = epochs * steps * (self._batch_size or 32)
         size = self.budget.sample_size(planned, readings, FIRST_ROWS)
@@ -454,10 +457,6 @@ class Recorder:
         for output, leaf in zip(self.outputs, leaves, strict=True):
             for name, value in output.scores(np.asarray(leaf, "float64")).items():
                 found.setdefault(f"sample_{name}", {})[output.name] = value
-        found["layer_spread"] = {
-            path: facts["output_spread"] / (facts["output_size"] or 1.0)
-            for path, facts in self._forward.layers.items()
-        }
         return found
 
     def _watch_motion(self):
@@ -520,31 +519,3 @@ def _reference(thing):
         return weakref.ref(thing)
     except TypeError:
         return lambda: thing
-
-
-class Notes(list):
-    """List of sentences for the record; `attempt` adds to it."""
-
-    def attempt(self, function, task):
-        """Call a function; note its warnings, or note its error and return it."""
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                function()
-        except Exception as error:
-            self.append(f"The doctor could not {task}: {_reason(error)}")
-            return error
-        self += [
-            str(item.message).splitlines()[0]
-            for item in caught
-            if issubclass(item.category, UserWarning)
-        ]
-        return None
-
-
-def _reason(error):
-    """Return the first line of an error; Keras writes the layer's call before it."""
-    text = str(error).strip()
-    if found := IN_CALL.match(text):
-        return f"{found[2]} (in {found[1]})"
-    return text.splitlines()[0] if text else type(error).__name__

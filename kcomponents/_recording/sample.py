@@ -1,10 +1,12 @@
 """A sample of the training data, taken without affecting the run; facts about it."""
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 
+from kcomponents._scoring.features import constants_of_classes
 from kcomponents._scoring.scores import positions
 
 # Samples that facts are computed from, and samples that the model is run on.
@@ -21,15 +23,14 @@ class Sample:
 
     `x` is nested as the model takes it, `y` as the loss takes it, or `y` is None.
     `weights` are those of the loss, one for each sample or nested as `y`, or None.
-    `sorted` is the share of samples with the same target as the sample before, in the
-    original order, and `of_batches` how much of what targets vary lies between batches.
+    `of_batches` is how much of what targets vary lies between batches.
     `streamed` is whether these are only the first of all samples, and `whole` whether
     the model takes all samples at once, in their order.
     """
 
     def __init__(self, x, y, rows=None, weights=None):
         self.x, self.y, self.weights = x, y, weights
-        self.sorted = self.of_batches = None
+        self.of_batches = None
         self.streamed = self.whole = False
         leaves = keras.tree.flatten(x)
         self.size = len(leaves[0]) if leaves else 0
@@ -82,7 +83,6 @@ def sample_of(x, y, weights=None, class_weight=None, batch_size=None, *, shuffle
     if y is not None:
         found.y = keras.tree.map_structure(cut, y)
         first = _as_numpy(keras.tree.flatten(y)[0])
-        found.sorted = _alike(first[:ROWS])
         if batch_size and not shuffled:
             found.of_batches = share_between(_batches_of(first, batch_size))
     arrays = [leaf for leaf in keras.tree.flatten(weights) if leaf is not None]
@@ -105,12 +105,6 @@ def _weights_of_classes(y, class_weight):
     classes = y.argmax(-1) if wide else y.reshape(y.shape[:1] + y.shape[1:-1])
     classes = np.round(classes).astype(int)
     return np.vectorize(lambda k: float(class_weight.get(k, 1.0)), otypes="d")(classes)
-
-
-def _alike(targets):
-    """Return the share of targets that equal the target before."""
-    flat = targets.reshape(len(targets), -1)
-    return float(np.mean((flat[1:] == flat[:-1]).all(1))) if len(flat) > 1 else None
 
 
 def _batches_of(targets, size):
@@ -203,7 +197,6 @@ def data_facts(sample, outputs, validation):
         "rows": sample.rows,
         "sampled": sample.size,
         "streamed": sample.streamed,
-        "sorted": sample.sorted,
         "of_batches": sample.of_batches,
         "inputs": inputs,
         "outputs": of_outputs,
@@ -245,20 +238,19 @@ def _of_output(sample, output):
 def telling_columns(array, targets):
     """Return the columns of a table whose value is another constant in each class."""
     x, y = np.asarray(array), np.asarray(targets)
-    wide = y.ndim > 1 and y.shape[-1] > 1
-    classes = y.argmax(-1) if wide else y.reshape(len(y), -1)[:, 0]
-    if classes.ndim > 1 or wide and not np.allclose(y.sum(-1), 1):
-        # Classes of positions, and not of samples.
+    if x.ndim != 2 or x.shape[1] < 2 or x.dtype.kind not in "iuf" or len(x) != len(y):
         return []
-    values, counts = np.unique(classes, return_counts=True)
-    if x.ndim != 2 or x.dtype.kind not in "iuf" or len(x) != len(y):
+    one_hot = y.ndim == 2 and set(np.unique(y)) <= {0, 1} and (y.sum(-1) == 1).all()
+    wide = one_hot and y.shape[1] > 1
+    if not wide and math.prod(y.shape[1:]) > 1:
+        # Each position has a class.
         return []
-    if x.shape[1] < 2 or len(values) < 2 or len(values) > 50 or counts.min() < 5:
+    classes = y.argmax(-1) if wide else y.reshape(-1)
+    counts = np.unique(classes, return_counts=True)[1]
+    if not 2 <= len(counts) <= 50 or counts.min() < 5:
         return []
-    groups = [x[classes == value] for value in values]
-    constant = np.all([(rows == rows[0]).all(0) for rows in groups], axis=0)
-    firsts = np.sort([rows[0] for rows in groups], axis=0)
-    distinct = (np.diff(firsts, axis=0) > 0).all(0)
+    constant, firsts = constants_of_classes(x, classes)
+    distinct = (np.diff(np.sort(firsts, axis=0), axis=0) > 0).all(0)
     return np.flatnonzero(constant & distinct).tolist()
 
 

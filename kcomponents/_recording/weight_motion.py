@@ -14,33 +14,28 @@ class WeightMotion:
 
     Args:
         model: Keras model, built.
+
+    Attributes:
+        start: List of arrays, these elements before training.
     """
 
     def __init__(self, model):
         self._variables = [v for v in model.weights if _is_kernel(v)]
-        self._start = self._elements()
-        self._before = self._start
+        self.start = self._elements()
 
     def read(self):
-        """Return statistic → path → distance, relative to the size of the weights.
+        """Return path → distance from the start, relative to the size of the weights.
 
-        `"moved"` is the distance from the start, `"moved_since"` that from the last
-        reading. Weights that were all zero have moved by infinity, or by 0.
+        Weights that were all zero have moved by infinity, or by 0.
         """
-        now = self._elements()
         paths = [variable.path for variable in self._variables]
-        found = {
-            name: dict(zip(paths, map(_distance, now, base), strict=True))
-            for name, base in (("moved", self._start), ("moved_since", self._before))
-        }
-        self._before = now
-        return found
+        distances = map(_distance, self._elements(), self.start)
+        return dict(zip(paths, distances, strict=True))
 
     def _elements(self):
         found = []
         for variable in self._variables:
-            values = variable.value
-            flat = keras.ops.reshape(values, (-1,))
+            flat = keras.ops.reshape(variable.value, (-1,))
             step = max(1, math.prod(variable.shape) // ELEMENTS)
             found.append(keras.ops.convert_to_numpy(flat[::step]).astype("float64"))
         return found

@@ -68,6 +68,11 @@ class WorkBudget:
         share = whole / self.per_sample / (readings + 1)
         return int(min(max(share, LOAN_SAMPLES), most))
 
+    def continue_from(self, counts):
+        """Add to the counts that `to_dict` returned before."""
+        self.trained, self.spent = counts["trained"], counts["looks"]
+        self.refused = set(counts["refused"])
+
     def to_dict(self):
         """Return the counts as a dict of plain numbers."""
         return {
@@ -100,8 +105,6 @@ def operations_of(structure, samples):
         flat = shape and all(isinstance(n, int | type(None)) for n in shape)
         if flat and None not in shape[1:-1]:
             places = math.prod(shape[1:-1])
-            # A recurrent layer may return its last step only.
-            places = max(places, _steps(layer, shapes))
         of_one = dims.get(layer["path"], 2 * layer["parameters"])
         total += of_one * places
     return total
@@ -122,8 +125,3 @@ def _positions(array, embeds):
     """Return at how many positions layers may be applied; ids have no features."""
     ids = embeds and array.dtype.kind in "iu"
     return math.prod(array.shape[1:] if ids else array.shape[1:-1])
-
-
-def _steps(layer, shapes):
-    recurrent = layer["class"] in ("LSTMCell", "GRUCell", "SimpleRNNCell")
-    return max((shape[0] for shape in shapes if shape), default=1) if recurrent else 1

@@ -87,3 +87,18 @@ def _series(series):
     steps = np.abs(np.diff(series, axis=1)).mean(1)
     parts = [series.mean(1), series.std(1), series.min(1), series.max(1), steps, last]
     return np.concatenate([values, _evenly(np.concatenate(parts, 1), FEATURES // 2)], 1)
+
+
+def constants_of_classes(matrix, classes):
+    """Return which columns are constant in each class, and their first values there.
+
+    Args:
+        matrix: Array of shape `(samples, columns)`.
+        classes: Array of shape `(samples,)`.
+
+    Returns:
+        Boolean array of shape `(columns,)`, array of shape `(classes, columns)`.
+    """
+    groups = [matrix[classes == label] for label in np.unique(classes)]
+    constant = np.all([(rows == rows[0]).all(axis=0) for rows in groups], axis=0)
+    return constant, np.array([rows[0] for rows in groups])

@@ -1,6 +1,7 @@
 """Simple models: the skill that a network should at least reach."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -86,12 +87,13 @@ def work_of(rows, features, targets):
     return grams + 2 * (0.3 * rows) * (0.7 * rows) * features + rows * targets * wide
 
 
-class _Data(tuple):
+class _Data(NamedTuple):
     """Features, targets as numbers, classes or None, and weights."""
 
-    @property
-    def x(self):
-        return self[0]
+    x: np.ndarray
+    targets: np.ndarray
+    classes: np.ndarray | None
+    weights: np.ndarray
 
 
 def _is_copy(inputs, y):
@@ -140,7 +142,7 @@ def _table(inputs, y, task, weights, ids, rng, *, by_position):
     known = _targets(y[order], task)
     if x is None or known is None:
         return None
-    return _Data((x, *known, w[order]))
+    return _Data(x, *known, w[order])
 
 
 def _positions_of(inputs, places):
@@ -179,7 +181,7 @@ def _of_positions(inputs, index, y, task, weights, places, ids, rng):
     known = _targets(own, task)
     if x is None or known is None:
         return None
-    return _Data((x, *known, flat_weights[chosen]))
+    return _Data(x, *known, flat_weights[chosen])
 
 
 def _neighborhood(dimensions):

@@ -86,17 +86,17 @@ class Case:
         """The validation loss of each epoch that has one."""
         return [entry["val_loss"] for entry in self.record.logs if "val_loss" in entry]
 
+    def loss_fell(self, share):
+        """Return whether the loss fell by more than a share of the first one."""
+        losses = [loss for loss in self.losses if math.isfinite(loss)]
+        return len(losses) > 1 and losses[0] - losses[-1] > share * abs(losses[0])
+
     @property
     def untrained_loss(self):
         """The loss of the sample before training, None if it is not known."""
         values = self.untrained.values if self.untrained else {}
         losses = list(values.get("sample_loss", {}).values())
         return losses[0] if len(losses) == 1 else None
-
-    @property
-    def computes_loss_itself(self):
-        """Whether `compile` got no loss that is known by its formula."""
-        return not isinstance(self.structure.get("loss"), dict | list)
 
     @property
     def last_logs(self):

@@ -44,9 +44,7 @@ class Skill:
         signal = (self.output.get("reachable") or {}).get("signal", 0.0)
         if not self.classifies and not signal > CHANCE:
             return False
-        losses = [loss for loss in self.case.losses if math.isfinite(loss)]
-        falls = len(losses) > 1 and losses[-1] < losses[0] - 0.3 * abs(losses[0])
-        return not falls or self.is_constant
+        return not self.case.loss_fell(0.3) or self.is_constant
 
     @property
     def is_constant(self):

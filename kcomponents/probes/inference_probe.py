@@ -33,7 +33,7 @@ class InferenceProbe:
 
     def attach(self, model):
         """Run the first batch, so that data of the wrong shape fail immediately."""
-        if not is_built(model):
+        if not (model.variables and is_built(model)):
             rule = "`model` must be built before it can run on `data`."
             fail(rule, model=model.name)
         self.model = model

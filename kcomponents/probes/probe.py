@@ -260,7 +260,7 @@ class Probe:
         return [*self._tallies_without_site(), *self.outputs.values()]
 
     def _prepare(self, model):
-        if not is_built(model):
+        if not (model.variables and is_built(model)):
             fail(
                 "`model` must be built before it can be monitored. Add a `keras.Input`,"
                 " call `model.build(input_shape)`, or call the model on a batch.",

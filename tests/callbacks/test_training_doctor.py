@@ -348,19 +348,31 @@ def test_what_could_not_be_seen_is_a_note_of_the_diagnosis(monkeypatch):
     assert any("run the model on its data: There is nothing" in n for n in found.notes)
 
 
-def test_a_model_that_its_first_batch_builds_is_trained_as_without_the_doctor():
+def trained_as_without_the_doctor(make, feed, **options):
+    """Fit a model with and without a doctor, compare its weights, return the doctor."""
     ends = []
     for callbacks in ([], [TrainingDoctor()]):
         keras.utils.set_random_seed(0)
-        # Dropout has a variable before the model is built.
-        layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5)]
-        model = keras.Sequential([*layers, keras.layers.Dense(1, "sigmoid")])
-        model.compile("adam", "binary_crossentropy")
-        model.fit(Batches(), epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+        model = make()
+        model.fit(*feed(), shuffle=False, verbose=0, callbacks=callbacks, **options)
         ends.append(model.get_weights())
     for without, under in zip(*ends, strict=True):
         np.testing.assert_allclose(under, without, rtol=0, atol=1e-6)
-    [doctor] = callbacks
+    return callbacks[0]
+
+
+def unbuilt(*layers):
+    model = keras.Sequential([*layers, keras.layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
+def test_a_model_that_its_first_batch_builds_is_trained_as_without_the_doctor():
+    def make():
+        # Dropout has a variable before the model is built.
+        return unbuilt(keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5))
+
+    doctor = trained_as_without_the_doctor(make, lambda: [Batches()], epochs=2)
     assert "gradient_norm" in doctor.record.readings[-1].values
 
 
@@ -377,21 +389,42 @@ class Neighbors(keras.layers.Layer):
 
 
 def test_a_network_that_takes_all_nodes_at_once_is_trained_as_without_the_doctor():
-    ends = []
-    for callbacks in ([], [TrainingDoctor()]):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential(
-            [Neighbors(), keras.layers.ReLU(), keras.layers.Dense(1, "sigmoid")]
-        )
-        model.compile("adam", "binary_crossentropy")
-        x, y = data()
-        options = {"batch_size": 64, "epochs": 3, "verbose": 0, "shuffle": False}
-        model.fit(x, y, callbacks=callbacks, **options)
-        ends.append(model.get_weights())
-    for without, under in zip(*ends, strict=True):
-        np.testing.assert_allclose(under, without, rtol=0, atol=1e-6)
-    [doctor] = callbacks
+    def make():
+        return unbuilt(Neighbors(), keras.layers.ReLU())
+
+    options = {"batch_size": 64, "epochs": 3}
+    doctor = trained_as_without_the_doctor(make, data, **options)
     assert "sample_accuracy" in doctor.record.readings[-1].values
+
+
+class TwoTowers(keras.Model):
+    """A model whose call builds one of its towers, and whose loss the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.queries = keras.Sequential([keras.layers.Dense(4)])
+        self.answers = keras.Sequential([keras.layers.Dense(4)])
+
+    def call(self, x):
+        return self.queries(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        apart = keras.ops.square(y_pred - self.answers(y))
+        return keras.ops.mean(apart)
+
+
+@pytest.mark.skipif(
+    BACKEND != "tensorflow", reason="Keras does not train it on other backends"
+)
+def test_a_model_that_its_call_builds_in_part_is_trained_as_without_the_doctor():
+    def make():
+        model = TwoTowers()
+        model.compile("adam")
+        return model
+
+    doctor = trained_as_without_the_doctor(make, lambda: [Batches()], epochs=2)
+    notes = doctor.record.structure["notes"]
+    assert any("steps are not measured" in note for note in notes)
 
 
 class Mystery(keras.losses.Loss):

@@ -307,3 +307,19 @@ def says(words, label, made, rule=None):
     """Return whether a finding has a sentence with these words."""
     found = finding(label, made, rule)
     return found is not None and any(words in sentence for sentence in found.evidence)
+
+
+UNKNOWN = {OUTPUT + "task": "unknown"}
+LOST = {"weight_norm": {KERNELS[0]: NAN}}
+
+
+def of_skill(skill):
+    """Return the accuracy with this skill in a healthy record."""
+    return 1 / 3 + skill * 2 / 3
+
+
+def two_outputs(made):
+    """Return a record with a second output, of which nothing is known."""
+    outputs = made.structure["data"]["outputs"]
+    outputs.append({"name": "other", "units": 1})
+    return made

@@ -248,7 +248,7 @@ def test_saturation_is_answered_with_what_the_layer_can_have(
 
 def of_imbalance(output=None, **target):
     target = {"shape": [], **target}
-    return _remedies.class_imbalance(None, {**(output or {}), "target": target})
+    return _remedies.class_imbalance({**(output or {}), "target": target})
 
 
 @pytest.mark.parametrize(

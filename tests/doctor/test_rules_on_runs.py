@@ -9,32 +9,22 @@ from kcomponents.doctor.rules import learning_rate, progress
 from kcomponents.record import Reading
 from tests.doctor.cases import (
     KERNELS,
+    LOST,
     NAN,
     OUTPUT,
     STUCK,
+    UNKNOWN,
     finding,
+    of_skill,
     record,
     says,
     severity,
+    two_outputs,
 )
 
 pytestmark = pytest.mark.any_backend
 
-UNKNOWN = {OUTPUT + "task": "unknown"}
-LOST = {"weight_norm": {KERNELS[0]: NAN}}
 WELL = (0.5, 0.7, 0.9)
-
-
-def of_skill(skill):
-    """Return the accuracy with this skill in a healthy record."""
-    return 1 / 3 + skill * 2 / 3
-
-
-def two_outputs(made):
-    """Return a record with a second output, of which nothing is known."""
-    outputs = made.structure["data"]["outputs"]
-    outputs.append({"name": "other", "units": 1})
-    return made
 
 
 # Initial weights

@@ -317,7 +317,6 @@ def test_batches_are_compared_where_fit_does_not_shuffle():
     assert found.of_batches == 1.0 and not found.whole
     assert sample_of(y[:, None], y, batch_size=8).of_batches is None
     assert sample_of(y[:, None], y).of_batches is None
-    assert sample_of(y[:, None], y).sorted == pytest.approx(35 / 39)
 
 
 def test_a_batch_of_all_samples_keeps_their_order():
@@ -427,7 +426,7 @@ def test_batches_are_joined_to_a_sample():
     np.testing.assert_array_equal(found.weights, weights)
     assert found.streamed and found.of_batches == 1.0 and found.rows == 12
     facts = data_facts(found, [], None)
-    assert facts["streamed"] and facts["sorted"] is None and facts["of_batches"] == 1.0
+    assert facts["streamed"] and facts["of_batches"] == 1.0
     alone = sample_of_batches([(batch[0],) for batch in batches])
     assert alone.y is None and alone.weights is None and alone.of_batches is None
     assert not sample_of(x, y).streamed

@@ -21,34 +21,27 @@ def test_a_distance_is_relative_to_the_size_at_the_start():
     motion = WeightMotion(model)
     kernel.assign(start * 1.5)
     found = motion.read()
-    assert found["moved"] == {kernel.path: pytest.approx(0.5)}
-    assert found["moved_since"] == found["moved"]
+    assert found == {kernel.path: pytest.approx(0.5)}
     kernel.assign(start * 1.5 + 1.0)
     found = motion.read()
     far = np.linalg.norm(start * 0.5 + 1.0) / np.linalg.norm(start)
-    assert found["moved"][kernel.path] == pytest.approx(far, rel=1e-5)
-    last = np.sqrt(start.size) / np.linalg.norm(start * 1.5)
-    assert found["moved_since"][kernel.path] == pytest.approx(last, rel=1e-5)
+    assert found[kernel.path] == pytest.approx(far, rel=1e-5)
 
 
 def test_weights_that_do_not_move_have_distance_zero():
     model, kernel = dense()
     motion = WeightMotion(model)
-    assert motion.read()["moved"] == {kernel.path: 0.0}
+    assert motion.read() == {kernel.path: 0.0}
     kernel.assign(kernel.value * 2)
-    motion.read()
-    found = motion.read()
-    assert found["moved_since"] == {kernel.path: 0.0}
-    assert found["moved"] == {kernel.path: pytest.approx(1.0)}
+    assert motion.read() == {kernel.path: pytest.approx(1.0)}
 
 
 def test_weights_that_start_at_zero_move_by_infinity():
     model, kernel = dense(kernel_initializer="zeros")
     motion = WeightMotion(model)
-    assert motion.read()["moved"] == {kernel.path: 0.0}
+    assert motion.read() == {kernel.path: 0.0}
     kernel.assign(kernel.value + 1)
-    found = motion.read()
-    assert found["moved"] == found["moved_since"] == {kernel.path: math.inf}
+    assert motion.read() == {kernel.path: math.inf}
 
 
 def test_kernels_are_compared_frozen_or_not_and_nothing_else():
@@ -59,7 +52,7 @@ def test_kernels_are_compared_frozen_or_not_and_nothing_else():
         keras.layers.Dense(2, name="last"),
     ]
     model = keras.Sequential([keras.Input((4,)), *stack])
-    paths = list(WeightMotion(model).read()["moved"])
+    paths = list(WeightMotion(model).read())
     assert paths == [stack[0].kernel.path, stack[-1].kernel.path]
 
 
@@ -71,12 +64,12 @@ def test_some_elements_of_a_large_kernel_stand_for_all():
     moved = start.reshape(-1).copy()
     moved[::step] *= 3
     kernel.assign(moved.reshape(start.shape))
-    assert motion.read()["moved"][kernel.path] == pytest.approx(2.0)
+    assert motion.read()[kernel.path] == pytest.approx(2.0)
     # The others are not read.
     moved[::step] = start.reshape(-1)[::step]
     moved[1::step] = 7
     kernel.assign(moved.reshape(start.shape))
-    assert motion.read()["moved"][kernel.path] == 0.0
+    assert motion.read()[kernel.path] == 0.0
 
 
 def test_a_step_of_training_moves_weights_by_its_update():
@@ -86,6 +79,6 @@ def test_a_step_of_training_moves_weights_by_its_update():
     motion = WeightMotion(model)
     model.fit(np.ones((4, 2)), np.full((4, 1), 5.0), verbose=0)
     moved = np.linalg.norm(keras.ops.convert_to_numpy(kernel.value) - start)
-    found = motion.read()["moved"][kernel.path]
+    found = motion.read()[kernel.path]
     assert found > 0.1
     assert found == pytest.approx(moved / np.linalg.norm(start), rel=1e-5)

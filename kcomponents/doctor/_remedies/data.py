@@ -280,26 +280,24 @@ def mask_missing(case):
     )
 
 
+BALANCED = (
+    "labels, counts = np.unique(y, return_counts=True)\n"
+    "weights = counts.sum() / (len(labels) * counts)\n"
+    "class_weight = dict(zip(labels.tolist(), weights.tolist()))\n"
+    "model.fit(x, y, class_weight=class_weight)"
+)
+
+
 def balanced_weights():
     """Return smaller class weights."""
-    return (
-        Remedy(
-            "class_weight",
-            ("balanced",),
-            "With balanced weights, all classes count the same.",
-            "labels, counts = np.unique(y, return_counts=True)\n"
-            "weights = counts.sum() / (len(labels) * counts)\n"
-            "class_weight = dict(zip(labels.tolist(), weights.tolist()))\n"
-            "model.fit(x, y, class_weight=class_weight)",
-        ),
-    )
+    reason = "With balanced weights, all classes count the same."
+    return (Remedy("class_weight", ("balanced",), reason, BALANCED),)
 
 
-def class_imbalance(case=None, output=None):
+def class_imbalance(output=None):
     """Return weights for imbalanced classes.
 
     Args:
-        case: `Case` of the run, or None.
         output: Dict of facts of the output, or None.
     """
     target = (output or {}).get("target") or {}
@@ -344,9 +342,6 @@ def class_imbalance(case=None, output=None):
             ("balanced",),
             "Rare classes then count as much as frequent ones; watch the recall.",
             "# for one-hot y: np.unique(y.argmax(axis=1), return_counts=True)\n"
-            "labels, counts = np.unique(y, return_counts=True)\n"
-            "weights = counts.sum() / (len(labels) * counts)\n"
-            "class_weight = dict(zip(labels.tolist(), weights.tolist()))\n"
-            "model.fit(x, y, class_weight=class_weight)",
+            + BALANCED,
         ),
     )

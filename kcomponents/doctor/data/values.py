@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kcomponents._scoring.features import constants_of_classes
 from kcomponents._text import listing, quantity, sentence
 from kcomponents.doctor import _remedies
 from kcomponents.doctor._thresholds import input_scale
@@ -180,12 +181,8 @@ def _constant_in_classes(matrix, classes):
     labels = np.unique(classes)
     if len(labels) < 2 or len(matrix) < 5 * len(labels):
         return []
-    constant, values = True, []
-    for label in labels:
-        rows = matrix[classes == label]
-        constant &= (rows == rows[0]).all(axis=0)
-        values.append(rows[0])
-    return np.flatnonzero(constant & np.any(np.array(values) != values[0], axis=0))
+    constant, values = constants_of_classes(matrix, classes)
+    return np.flatnonzero(constant & np.any(values != values[0], axis=0))
 
 
 def _correlated(matrix, y):

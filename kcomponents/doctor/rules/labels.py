@@ -139,8 +139,7 @@ def _learned_in_vain(case, skill):
         f"data and at most {max(max(validation), 0):.0%} on the validation data, and "
         "simple models learn nothing: inputs and labels seem unrelated.",
     )
-    remedies = _remedies.uninformative_labels()
-    return [Finding(EMPTY, skill.name, evidence, "medium", remedies)]
+    return _says_nothing(skill.name, evidence, "medium")
 
 
 def _never_valid(case):
@@ -157,8 +156,7 @@ def _never_valid(case):
         f"data, but never more than {max(max(validation), 0):.0%} on the validation "
         "data: it learns labels by heart that say nothing about new inputs.",
     )
-    remedies = _remedies.uninformative_labels()
-    return [Finding(EMPTY, skill.name, evidence, "high", remedies)]
+    return _says_nothing(skill.name, evidence, "high")
 
 
 def _unpaired(case):
@@ -177,6 +175,9 @@ def _unpaired(case):
     if gain > GAIN_OF_PAIRS or abs(gain) < 1e-6:
         # Such a loss may not depend on the targets at all.
         return []
+    if case.unjudged and case.loss_fell(0.5):
+        # The pairs may be a small part of the loss, as data in a loss of physics.
+        return []
     evidence = [
         f"The loss of the {name} data is {loss:.3g}, and {permuted:.3g} if the targets "
         "are given to other samples: the model has learned nothing about which belongs "
@@ -185,8 +186,12 @@ def _unpaired(case):
     learned = pairs.get("training")
     if name == "validation" and learned and learned[1] > 1.1 * abs(learned[0]):
         evidence.append("On the training data it has: it learned them by heart.")
+    return _says_nothing("", tuple(evidence), "medium")
+
+
+def _says_nothing(where, evidence, severity):
     remedies = _remedies.uninformative_labels()
-    return [Finding(EMPTY, "", tuple(evidence), "medium", remedies)]
+    return [Finding(EMPTY, where, evidence, severity, remedies)]
 
 
 def unnormalized_target(case):
@@ -291,5 +296,5 @@ def _rare_class(case, skill, recalls):
         f"{recalls[worst]:.0%}."
     )
     severity = "high" if base >= 0.88 else "medium"
-    remedies = _remedies.class_imbalance(case, skill.output)
+    remedies = _remedies.class_imbalance(skill.output)
     return Finding(IMBALANCE, skill.name, (evidence,), severity, remedies)

@@ -155,7 +155,7 @@ def _hardly_moved(case):
     finite = [d for d in case.movement.values() if math.isfinite(d)]
     moved = max(finite, default=math.inf)
     ratio = max(_update_ratios(case).values(), default=0.0)
-    small = moved < MOVED_LITTLE and ratio < SMALL_STEPS and not _falls_far(case)
+    small = moved < MOVED_LITTLE and ratio < SMALL_STEPS and not case.loss_fell(0.25)
     if not (0 < moved < HARDLY_MOVED or small) or case.batches < FEWEST_STEPS:
         return []
     evidence = [
@@ -168,12 +168,6 @@ def _hardly_moved(case):
     severity = "high" if len(evidence) > 1 or moved < HARDLY_MOVED else "medium"
     remedies = _remedies.learning_rate_too_low(case)
     return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
-
-
-def _falls_far(case):
-    """Return whether the loss has fallen by a quarter."""
-    losses = [loss for loss in case.losses if math.isfinite(loss)]
-    return len(losses) > 1 and losses[0] - losses[-1] > 0.25 * abs(losses[0])
 
 
 def _update_ratios(case, *, first=False):
