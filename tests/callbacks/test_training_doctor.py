@@ -416,6 +416,7 @@ class TwoTowers(keras.Model):
 @pytest.mark.skipif(
     BACKEND != "tensorflow", reason="Keras does not train it on other backends"
 )
+@pytest.mark.filterwarnings("ignore:.build... was called on layer 'two_towers'")
 def test_a_model_that_its_call_builds_in_part_is_trained_as_without_the_doctor():
     def make():
         model = TwoTowers()

@@ -230,6 +230,13 @@ def test_without_a_step_only_what_stands_still_counts(moved, expected):
     assert severity(STILL, made) == expected
 
 
+def test_a_training_that_ended_without_gradients_is_told():
+    made = record((), ended={"class": "ValueError", "reason": "No gradients provided."})
+    assert severity(STILL, made) == "high" and says("ended the training", STILL, made)
+    made = record((), ended={"class": "ValueError", "reason": "No data provided."})
+    assert severity(STILL, made) is None
+
+
 def test_how_many_weights_get_no_gradient_is_told():
     made = record(STUCK, gradients(0.1, 0.0, 0.0))
     assert says("2 of 3 kernels get no gradient although", STILL, made)

@@ -7,6 +7,8 @@ from kcomponents.doctor.diagnosis import Finding
 
 START, STILL, FROZEN = "bad_initialization", "no_gradient", "frozen_layers"
 FLOAT16 = "float16_training"
+# What Keras says on TensorFlow if no weight has a gradient.
+REFUSED = "No gradients provided"
 # Variables of a layer that add to a product, and may be equal or 0 at the start.
 OFFSETS = "bias", "beta", "lora_kernel_b"
 
@@ -108,6 +110,11 @@ def frozen_layers(case):
 
 def no_gradient(case):
     """Find trainable weights that get no gradient or never move."""
+    if REFUSED in case.ended.get("reason", ""):
+        evidence = (
+            "No trainable weight gets a gradient, so the optimizer ended the training.",
+        )
+        return [Finding(STILL, "", evidence, "high", _remedies.no_gradient())]
     if not case.trained or case.nonfinite or not case.kernels:
         return []
     if max(case.last("dead_units").values(), default=0.0) > 0.99:
