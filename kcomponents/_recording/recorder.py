@@ -95,6 +95,7 @@ class Recorder:
         self._motion, self._batch_size = None, None
         self._steps_before = self._steps_counted = 0
         self._fails_to_build = False
+        self._work_before = None
 
     def start(self, fit_arguments, tapped=True, before=None):
         """Record the facts before training and, if `tapped`, attach a probe.
@@ -218,8 +219,8 @@ class Recorder:
             found["ended"] = {"class": type(error).__name__, "reason": reason_of(error)}
         if self.notes:
             found["notes"] = list(dict.fromkeys(self.notes))
-        if self.budget is not None:
-            found["work"] = self.budget.to_dict()
+        if (work := self._work()) is not None:
+            found["work"] = work
         if found:
             self.record.structure |= found
         if self._probe is not None:
@@ -239,8 +240,12 @@ class Recorder:
             "probe": None if self._probe is None else self._probe.get_state(),
             "steps_counted": self._steps_counted,
             "start": None if self._motion is None else self._motion.start,
-            "work": None if self.budget is None else self.budget.to_dict(),
+            "work": self._work(),
         }
+
+    def _work(self):
+        """Return the counts of work; a run that had ended before reads no data."""
+        return self._work_before if self.budget is None else self.budget.to_dict()
 
     def set_state(self, state):
         """Continue from a state that `get_state` returned, during training.
@@ -254,6 +259,7 @@ class Recorder:
         self._steps_counted = int(state["steps_counted"])
         if self._motion is not None and state["start"] is not None:
             self._motion.start = [*state["start"]]
+        self._work_before = state["work"]
         if self.budget is not None and state["work"] is not None:
             self.budget.continue_from(state["work"])
         self.notes[:] = [*state["notes"]]
