@@ -142,7 +142,8 @@ def _table(inputs, y, task, weights, ids, rng, *, by_position):
     known = _targets(y[order], task)
     if x is None or known is None:
         return None
-    return _Data(x, *known, w[order])
+    target, classes = known
+    return _Data(x, target, classes, w[order])
 
 
 def _positions_of(inputs, places):
@@ -181,7 +182,8 @@ def _of_positions(inputs, index, y, task, weights, places, ids, rng):
     known = _targets(own, task)
     if x is None or known is None:
         return None
-    return _Data(x, *known, flat_weights[chosen])
+    target, classes = known
+    return _Data(x, target, classes, flat_weights[chosen])
 
 
 def _neighborhood(dimensions):

@@ -11,13 +11,14 @@ LABELS, TARGET = "label_problem", "unnormalized_target"
 EMPTY, IMBALANCE = "uninformative_labels", "class_imbalance"
 # With fewer samples, simple models say little.
 FEWEST = 80
-# Simple models with less skill than this have learned nothing.
 # The share of a loss that depends on which targets belong to which inputs.
 GAIN_OF_PAIRS = 0.1
 # A skill on the training data that chance and learning by heart explain.
 LITTLE = 0.5
 # Kernels that moved by less than this share of their size have hardly been trained.
 TRAINED = 0.05
+# Simple models with less skill than this, and that explain less of the variance, have
+# learned nothing.
 NOTHING, NO_SIGNAL = 0.08, 0.04
 # Shares of padding among the positions that count, and of samples in one class.
 MUCH_PADDING, MOST = 0.3, 0.8

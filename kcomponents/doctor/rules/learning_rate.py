@@ -229,10 +229,11 @@ def wrong_optimizer_setting(case):
             "without bound."
         )
         sure = True
-    betas = config.get("beta_1"), config.get("beta_2")
-    if all(isinstance(beta, float) for beta in betas) and betas[0] > betas[1] + 0.02:
+    betas = [config.get(name) for name in ("beta_1", "beta_2")]
+    known = [beta for beta in betas if isinstance(beta, float)]
+    if len(known) == 2 and known[0] > known[1] + 0.02:
         evidence.append(
-            f"beta_1 is {betas[0]:.4g} and beta_2 {betas[1]:.4g}, as if they were "
+            f"beta_1 is {known[0]:.4g} and beta_2 {known[1]:.4g}, as if they were "
             "exchanged: the mean of the gradients then lags behind their size."
         )
         sure = True

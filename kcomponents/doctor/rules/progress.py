@@ -245,10 +245,10 @@ def slow_learning(case):
     still = " while still improving" if skill.improving else ""
     evidence = (
         f"Training stopped after {quantity(case.steps, 'step')}{still} "
-        f"({_progress(skill)})."
+        f"({_progress(skill)}).",
     )
     remedies = _remedies.slow_learning(case)
-    return [Finding("slow_learning", skill.name, (evidence,), "low", remedies)]
+    return [Finding("slow_learning", skill.name, evidence, "low", remedies)]
 
 
 def underfitting(case):
