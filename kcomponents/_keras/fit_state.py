@@ -110,22 +110,25 @@ def _fail_short(steps, now):
 
 
 def show_first_batches(epochs, read, iterator_over):
-    """Show the first batches of the data of `fit` to `read`, and still train on them.
+    """Show some batches of the first epoch of `fit` to `read`, and train on them.
 
-    `read(batch)` returns whether to show the next one too. `iterator_over(batches,
-    iterator)` returns an iterator over drawn batches for the train function, or None if
-    that only accepts its own iterator: then no batch is shown.
+    `read(batch)` returns how many batches to let pass before the next one, or None for
+    no more. `iterator_over(batches, iterator)` returns an iterator over drawn batches
+    for the train function, or None if that only accepts its own iterator: then no batch
+    is shown.
     """
     _check_iterator(epochs)
     enumerate_all = epochs._enumerate_iterator
 
     def first():
         epochs.__dict__.pop("_enumerate_iterator", None)
-        wanted = True
+        to_pass, of_call = 0, epochs.steps_per_execution
         count, batches_in = _items_of_call(epochs)
         for *now, data in enumerate_all():
-            wanted = wanted and iterator_over([], data) is not None
-            if not wanted:
+            if to_pass is not None and iterator_over([], data) is None:
+                to_pass = None
+            if to_pass is None or to_pass >= of_call:
+                to_pass = to_pass and to_pass - of_call
                 yield *now, data
                 continue
             drawn = []
@@ -133,7 +136,11 @@ def show_first_batches(epochs, read, iterator_over):
                 if (item := next(data, None)) is None:
                     break
                 drawn.append(item)
-                wanted = wanted and all(read(batch) for batch in batches_in(item))
+                for batch in batches_in(item):
+                    if to_pass:
+                        to_pass -= 1
+                    elif to_pass == 0:
+                        to_pass = read(batch)
             # Without a batch, the train function itself meets the end of the data.
             yield *now, iterator_over(drawn, data) if drawn else data
 

@@ -1,5 +1,7 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
+import copy
+import math
 import warnings
 import weakref
 
@@ -9,6 +11,7 @@ import numpy as np
 from kcomponents import _backends, _keras
 from kcomponents._keras.optimizers import iterations_of
 from kcomponents._recording.forward_pass import ForwardPass
+from kcomponents._recording.learnability import add_dependence, add_reachable
 from kcomponents._recording.notes import Notes, reason_of
 from kcomponents._recording.outputs import numbering_scores, outputs_of
 from kcomponents._recording.pairing import paired_losses
@@ -16,7 +19,6 @@ from kcomponents._recording.run_facts import (
     batch_size_of,
     fit_facts,
     initial_facts,
-    narrowest_passage,
     untrained_frozen,
     versions,
 )
@@ -39,13 +41,14 @@ from kcomponents._recording.step_statistics import (
 )
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import WorkBudget, operations_of
-from kcomponents._scoring.simple_models import ROWS, reachable, work_of
 from kcomponents.probes import Probe, structure
 from kcomponents.probes.structure import is_built, layers_without_weights
 from kcomponents.record import Reading
 
-# The most samples and batches to take from a generator or dataset.
-ROWS_DRAWN, BATCHES_DRAWN = 512, 16
+# The most batches to keep of the first epoch of a generator or dataset, the samples to
+# keep of each if there are several, and how many of an unknown number come one after
+# the other.
+BATCHES_KEPT, ROWS_OF_BATCH, BATCHES_IN_A_ROW = 16, 32, 8
 # How much less accurate a model is on validation data whose labels are then compared.
 FAR_BEHIND = 0.3
 # Operations of `data_facts` for each element of the sample.
@@ -331,15 +334,23 @@ class Recorder:
         self.record.structure = {**found, "data": None}
 
     def _read_batch(self, batch):
-        """Add a batch of `fit` to the sample, and return whether to read another."""
+        """Add a batch of `fit` to the sample; return how many to let pass then.
+
+        None is for all the rest.
+        """
+        if self._batches:
+            # The first one was needed whole.
+            self._batches[:1] = [first_rows(self._batches[0], ROWS_OF_BATCH)]
+            batch = first_rows(batch, ROWS_OF_BATCH)
         self._batches.append(batch)
         if len(self._batches) == 1:
             # Before the first step, so that contradictions are found in time.
             self._try(self._use_batches, "run the model on its data")
             self.before_first_step()
-        count = len(self._batches)
-        rows = len(keras.tree.flatten(batch)[0]) * count
-        return rows < ROWS_DRAWN and count < BATCHES_DRAWN
+        return batches_to_pass(len(self._batches), self._steps_planned())
+
+    def _steps_planned(self):
+        return (self.record.structure.get("fit") or {}).get("steps")
 
     def _use_batches(self):
         self.sample = sample_of_batches(self._batches)
@@ -378,10 +389,12 @@ class Recorder:
         first = (facts.get("data") or {}).get("layers")
         found |= {
             "scored": self._small_sample.size,
-            "layers": first or self._forward.layers,
+            "layers": first or copy.deepcopy(self._forward.layers),
             "added_losses": self._forward.added_losses,
         }
-        self._add_reachable(found, arrays)
+        layers, budget = self._forward.layers, self.budget
+        add_reachable(found, self.outputs, arrays, facts, layers, budget)
+        self._add_dependence(found, predictions)
         self.record.structure = {**facts, "data": found}
         if not self.record.readings:
             values = self._scores_of(predictions) if self.outputs else {}
@@ -407,32 +420,23 @@ class Recorder:
         if not self.sample.whole:
             self._small_sample = self.sample.first_samples(size)
 
-    def _add_reachable(self, found, arrays):
-        """Add the skill of simple models to the facts of each output."""
-        # Their inputs are integers, and go to an embedding.
-        tables = [la for la in self._forward.layers.values() if la["input_dim"]]
-        ids = [
-            index
-            for index, array in enumerate(arrays)
-            if tables and found["inputs"][index].get("integer")
-        ]
-        width = narrowest_passage(self.record.structure)
-        for output, facts in zip(self.outputs, found["outputs"], strict=True):
-            if output.task == "unknown" or output.targets is None:
-                continue
-            rows, features = min(self.sample.size, ROWS), arrays[0][0].size
-            targets = min(int(np.prod(np.shape(output.targets)[1:])), ROWS)
-            work = work_of(rows, min(features, 400), targets)
-            if not self.budget.grants(work, "simple models"):
-                continue
-            facts["reachable"] = reachable(
-                arrays,
-                output.targets,
-                output.task,
-                weights=output.weights,
-                ids=ids,
-                width=width,
-            )
+    def _add_dependence(self, found, predictions):
+        """Add what outputs depend on, before the first step."""
+        if self.record.readings:
+            before = (self.record.structure.get("data") or {}).get("outputs") or []
+            for facts, known in zip(found["outputs"], before, strict=False):
+                if "sees_later" in known:
+                    facts["sees_later"] = known["sees_later"]
+            return
+        add_dependence(
+            found,
+            self.outputs,
+            self.sample,
+            self._small_sample,
+            keras.tree.flatten(predictions),
+            lambda x: keras.tree.flatten(self._forward.run(x)[0]),
+            self.budget,
+        )
 
     def _grants(self, samples, purpose):
         """Return whether the model may be run on so many more samples."""
@@ -511,6 +515,38 @@ class Recorder:
             rule = "`data` must be inputs and targets that fit the model"
             raise ValueError(f"{rule}: {error}") from error
         return error
+
+
+def batches_to_pass(kept, steps):
+    """Return how many batches pass until the next one to keep, None for all.
+
+    Those to keep are spread evenly over an epoch whose steps are known, and farther and
+    farther apart otherwise.
+
+    Args:
+        kept: Integer, how many batches are kept so far.
+        steps: Number of batches in an epoch, or None.
+    """
+    if kept >= BATCHES_KEPT:
+        return None
+    if steps and math.isfinite(steps):
+        return max(int(steps) // BATCHES_KEPT, 1) - 1
+    return 2 ** max(0, kept - BATCHES_IN_A_ROW) - 1
+
+
+def first_rows(batch, count):
+    """Return a copy of the first samples of a batch, or the batch if it has no rows."""
+    leaves = [leaf for leaf in keras.tree.flatten(batch) if leaf is not None]
+    if len({len(leaf) for leaf in leaves}) != 1:
+        # As of nodes and edges of a graph.
+        return batch
+
+    def cut(leaf):
+        # A view would keep the memory of all samples.
+        rows = leaf if leaf is None else leaf[:count]
+        return rows if rows is None else np.array(keras.ops.convert_to_numpy(rows))
+
+    return keras.tree.map_structure(cut, batch)
 
 
 def _symbol(leaf):

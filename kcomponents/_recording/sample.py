@@ -24,7 +24,7 @@ class Sample:
     `x` is nested as the model takes it, `y` as the loss takes it, or `y` is None.
     `weights` are those of the loss, one for each sample or nested as `y`, or None.
     `of_batches` is how much of what targets vary lies between batches.
-    `streamed` is whether these are only the first of all samples, and `whole` whether
+    `streamed` is whether these are only some of all samples, and `whole` whether
     the model takes all samples at once, in their order.
     """
 
@@ -35,6 +35,11 @@ class Sample:
         leaves = keras.tree.flatten(x)
         self.size = len(leaves[0]) if leaves else 0
         self.rows = self.size if rows is None else rows
+
+    @property
+    def leaves(self):
+        """The inputs as a list, in the order in which the model takes them."""
+        return keras.tree.flatten(self.x)
 
     def first_samples(self, rows=FIRST_ROWS):
         """Return the first samples, few enough to run the model on quickly."""

@@ -36,9 +36,11 @@ def reachable(inputs, y, task, seed=0, *, weights=None, ids=(), width=None):
     Returns:
         Dict of `"linear"`, for linear least squares, `"best"`, for the best of it,
         least squares on random features, nearest neighbors and an unchanged input,
-        `"repeat"`, for the latter: as for a series whose last value is repeated, and
-        `"signal"`, the share of the targets' variance that is predicted. None with too
-        few samples or inputs that are not numbers.
+        `"repeat"`, for the latter: as for a series whose last value is repeated,
+        `"signal"`, the share of the targets' variance that is predicted, and, if each
+        sample has one class, `"surest"`: the skill on the quarter of the samples that
+        the best model is surest of. None with too few samples or inputs that are not
+        numbers.
     """
     size = math.prod(np.shape(y)[1:])
     narrow = task == "regression" and width is not None and width < size
@@ -50,7 +52,7 @@ def reachable(inputs, y, task, seed=0, *, weights=None, ids=(), width=None):
     data = _table(inputs, y, task, weights, ids, generator, by_position=not narrow)
     if data is None or len(data.x) < FEWEST:
         return None
-    x, targets, classes, w = data
+    x, targets, classes, w = data[:4]
     half = int(len(x) * 0.7)
     std = x[:half].std(0)
     keep = std > 1e-12
@@ -72,12 +74,16 @@ def reachable(inputs, y, task, seed=0, *, weights=None, ids=(), width=None):
     repeat = 0.0
     if task == "regression" and targets.shape[1] == 1:
         repeat = _repeat(x[half:], targets[half:, 0], w[half:])
-    return {
+    skills = {
         "linear": linear,
         "best": max(linear, repeat, *found.values()),
         "repeat": repeat,
         "signal": max(0.0, repeat, *signals),
     }
+    if held is not None and not data.by_position:
+        best = guesses[max(found, key=lambda name: found[name])][half:]
+        skills["surest"] = _skill_of_surest(best, held, w[half:])
+    return skills
 
 
 def work_of(rows, features, targets):
@@ -88,12 +94,13 @@ def work_of(rows, features, targets):
 
 
 class _Data(NamedTuple):
-    """Features, targets as numbers, classes or None, and weights."""
+    """Features, targets as numbers, classes or None, weights, what a row is of."""
 
     x: np.ndarray
     targets: np.ndarray
     classes: np.ndarray | None
     weights: np.ndarray
+    by_position: bool = False
 
 
 def _is_copy(inputs, y):
@@ -183,7 +190,7 @@ def _of_positions(inputs, index, y, task, weights, places, ids, rng):
     if x is None or known is None:
         return None
     target, classes = known
-    return _Data(x, target, classes, flat_weights[chosen])
+    return _Data(x, target, classes, flat_weights[chosen], by_position=True)
 
 
 def _neighborhood(dimensions):
@@ -267,4 +274,18 @@ def _skill(guess, y, classes, w):
         return float(1 - error / variance) if variance else 0.0
     constant = np.bincount(classes, w).max() / w.sum()
     right = np.average(guess.argmax(1) == classes, weights=w)
+    return float((right - constant) / (1 - constant)) if constant < 1 else 0.0
+
+
+def _skill_of_surest(guess, classes, w):
+    """Return the skill on the quarter of the samples with the clearest guess.
+
+    Labels that are wrong at random are wrong there too, while what is hard to tell is
+    mostly not there.
+    """
+    ordered = np.sort(guess, 1)
+    order = np.argsort(ordered[:, -2] - ordered[:, -1], kind="stable")
+    chosen = order[: max(1, len(order) // 4)]
+    constant = np.bincount(classes, w).max() / w.sum()
+    right = np.average(guess[chosen].argmax(1) == classes[chosen], weights=w[chosen])
     return float((right - constant) / (1 - constant)) if constant < 1 else 0.0

@@ -267,7 +267,9 @@ class Case:
 
     @functools.cached_property
     def gap(self):
-        """The share of the skill that is lost on validation data, None if unknown."""
-        if len(self.outputs) != 1 or not self.skills:
-            return None
-        return self.skills[0].gap
+        """The share of the skill that is lost on validation data, None if unknown.
+
+        Of several outputs, the largest.
+        """
+        gaps = [skill.gap for skill in self.skills]
+        return max((gap for gap in gaps if gap is not None), default=None)

@@ -163,7 +163,8 @@ class Skill:
         name = "accuracy" if self._validation_metric else "loss"
         value = self._last(name)
         if value is None:
-            value = self.case.last_logs.get(self._validation_metric or "loss", math.nan)
+            known = self._of_logs(self._validation_metric or "loss")
+            value = known[-1] if known else math.nan
         training = (
             (value - base) / (1 - base) if name == "accuracy" else 1 - value / baseline
         )
@@ -183,8 +184,7 @@ class Skill:
         base, _ = self._baselines
         if not self.classifies or not base or base >= 1:
             return None
-        names = (n for n in ACCURACIES if f"val_{n}" in self.case.last_logs)
-        return next(names, None)
+        return next((name for name in ACCURACIES if self._of_logs(name, "val_")), None)
 
     @functools.cached_property
     def in_validation(self):
@@ -193,16 +193,44 @@ class Skill:
         With class weights it is unknown, as validation data have none.
         """
         base, baseline = self._baselines
-        if len(self.case.outputs) != 1 or self.output.get("class_weights"):
+        if self.output.get("class_weights"):
             return []
         if metric := self._validation_metric:
-            return [(v - base) / (1 - base) for v in self._logged(f"val_{metric}")]
-        if baseline and "val_loss" in self.case.last_logs:
-            return [1 - value / baseline for value in self._logged("val_loss")]
-        return []
+            accuracies = self._of_logs(metric, "val_")
+            return [(value - base) / (1 - base) for value in accuracies]
+        if not baseline:
+            return []
+        return [1 - value / baseline for value in self._of_logs("loss", "val_")]
 
-    def _logged(self, name):
-        return [entry[name] for entry in self.case.record.logs if name in entry]
+    @property
+    def in_first_epoch(self):
+        """The skill in the first epoch by its logs, None if unknown.
+
+        Keras scores a batch before the step on it, so all these samples were new.
+        """
+        base, baseline = self._baselines
+        found = []
+        if (
+            self.classifies
+            and base
+            and base < 1
+            and not self.output.get("class_weights")
+        ):
+            values = [v for name in ACCURACIES for v in self._of_logs(name)[:1]]
+            found = [(value - base) / (1 - base) for value in values]
+        if baseline:
+            found += [1 - value / baseline for value in self._of_logs("loss")[:1]]
+        return max(found, default=None)
+
+    def _of_logs(self, name, prefix=""):
+        """Return a number of the logs for each epoch that has it.
+
+        Of several outputs, each has its own: their name stands before it.
+        """
+        if len(self.case.outputs) > 1:
+            name = f"{self.name}_{name}"
+        logs, name = self.case.record.logs, prefix + name
+        return [entry[name] for entry in logs if name in entry]
 
     @property
     def _memorizable(self):
@@ -227,17 +255,14 @@ class Skill:
     @functools.cached_property
     def in_training(self):
         """The skill by the logs of the last epoch, 0 if unknown."""
-        logs, found = self.case.last_logs, [0.0]
-        base, baseline = self._baselines
-        if len(self.case.outputs) != 1:
-            return 0.0
+        found, (base, baseline) = [0.0], self._baselines
         # Metrics of `compile` are not weighted by class.
         metrics = [] if self.output.get("class_weights") else ACCURACIES
-        known = [logs[key] for key in metrics if key in logs]
+        known = [value for name in metrics for value in self._of_logs(name)[-1:]]
         if self.classifies and known and base and base < 1:
             found += [(value - base) / (1 - base) for value in known]
         elif baseline:
-            found.append(1 - logs.get("loss", math.inf) / baseline)
+            found += [1 - value / baseline for value in self._of_logs("loss")[-1:]]
         return max(value for value in found if not math.isnan(value))
 
     def _at(self, reading):

@@ -107,20 +107,21 @@ def class_shift(training, validation):
     )
 
 
-def on_another_scale(training, validation):
+def on_another_scale(training, validation, ratio=SCALE_RATIO):
     """Return whether validation inputs are on another scale than training inputs.
 
     Args:
         training: Dict with the facts `"min"`, `"max"`, `"mean"` and `"std"`.
         validation: The same facts of at least `FEWEST_INPUTS` samples. Without `"min"`
             and `"max"`, ranges are not compared.
+        ratio: Number, how many times larger one of them is. Defaults to `SCALE_RATIO`.
     """
     shift = abs(training["mean"] - validation["mean"]) / (training["std"] or 1.0)
     ratios = [_ratio(training["std"], validation["std"])]
     if {"min", "max"} <= training.keys() & validation.keys():
         # A few extreme values change the standard deviation, or the range, alone.
         ratios.append(_ratio(*(f["max"] - f["min"] for f in (training, validation))))
-    return shift > FAR_MEAN or min(ratios) > SCALE_RATIO
+    return shift > FAR_MEAN or min(ratios) > ratio
 
 
 def _ratio(a, b):

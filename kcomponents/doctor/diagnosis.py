@@ -52,6 +52,7 @@ LABELS = (
     "float16_training",
     "train_inference_gap",
     "collapsed_output",
+    "future_leak",
 )
 # Labels that make the verdict `inconsistent`.
 CONSISTENCY = {
@@ -59,6 +60,7 @@ CONSISTENCY = {
     "data_split_problem",
     "embedding_too_short",
     "frozen_layers",
+    "future_leak",
     "label_problem",
     "unnormalized_input",
     "unnormalized_target",

@@ -243,6 +243,7 @@ SICK = {
         {"accuracy": (0.6, 0.8, 0.95)},
         {"layers__1__class": "BatchNormalization"},
     ),
+    "future_leak": ((0.5, 0.8, 0.99), {}, {}, {OUTPUT + "sees_later": 0.9}),
     "collapsed_output": (
         STUCK,
         [
@@ -266,6 +267,18 @@ SICK_TOO = {
         {},
         {},
         {OUTPUT + "telling_columns": [[1], [3]]},
+    ),
+    "swapped_targets": (
+        STUCK,
+        {},
+        {},
+        {"data__swapped": {"outputs": ["near", "far"], "own": 0.0, "other": 0.9}},
+    ),
+    "wrong_labels": (
+        (0.4, 0.5, 0.55),
+        {},
+        {},
+        {OUTPUT + "reachable": {"linear": 0.3, "best": 0.3, "surest": 0.4}},
     ),
     "constant_loss": (
         STUCK,

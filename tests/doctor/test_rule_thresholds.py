@@ -4,8 +4,21 @@ import math
 
 import pytest
 
-from kcomponents.doctor.rules.labels import FEWEST, NO_SIGNAL, NOTHING
+from kcomponents.doctor.rules.labels import (
+    AT_FIRST,
+    FEWEST,
+    HARDLY,
+    LITTLE,
+    MORE,
+    NEVER,
+    NO_SIGNAL,
+    NOTHING,
+    STEPS_AT_FIRST,
+    SURE,
+    SWAPPED,
+)
 from kcomponents.doctor.rules.learning_rate import ADAPTIVE
+from kcomponents.doctor.rules.splits import GAP_OF_SCALES, RATIO_WITH_GAP
 from kcomponents.record import Reading
 from tests.doctor.cases import (
     INPUT,
@@ -690,6 +703,144 @@ def test_labels_are_unrelated_where_simple_models_learn_nothing(
         simple["signal"] = signal
     rule = "uninformative_labels"
     assert of_output(rule, sampled=sampled, reachable=simple) == expected
+
+
+UNKNOWN_TO_ALL = {"linear": 0.0, "best": 0.0, "signal": 0.0}
+
+
+def by_heart(first=1 / 3, last=0.9, steps=STEPS_AT_FIRST, best=0.0, logs=None):
+    """Return what the rule says of a run whose first epoch taught it nothing."""
+    made = record(
+        (first, 0.7, last),
+        None,
+        {"accuracy": (first, 0.7, last), **(logs or {})},
+        fit__steps=steps,
+        **{OUTPUT + "reachable": {**UNKNOWN_TO_ALL, "best": best}},
+    )
+    # The loss of the first epoch is that of a constant prediction or worse.
+    made.logs[0]["loss"] = 1.2 if first < 0.34 else made.logs[0]["loss"]
+    return severity("uninformative_labels", made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "medium"),
+        ({"steps": STEPS_AT_FIRST - 1}, None),
+        ({"steps": None}, None),
+        ({"last": 1 / 3 + (LITTLE + 0.01) / 1.5}, "medium"),
+        ({"last": 1 / 3 + (LITTLE - 0.01) / 1.5}, None),
+        ({"first": 1 / 3 + (AT_FIRST - 0.01) / 1.5}, "medium"),
+        ({"first": 1 / 3 + (AT_FIRST + 0.01) / 1.5}, None),
+        ({"best": NOTHING}, None),
+        # With validation data, these say more.
+        ({"logs": {"val_loss": (0.9, 0.7, 0.5)}}, None),
+    ],
+)
+def test_labels_that_only_seen_samples_have_say_nothing(changes, expected):
+    assert by_heart(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("validation", "best", "expected"),
+    [
+        (NEVER - 0.01, 0.9, "high"),
+        (NEVER + 0.01, 0.9, None),
+        (HARDLY - 0.01, 0.0, "high"),
+        (HARDLY + 0.01, 0.0, None),
+    ],
+)
+def test_validation_counts_more_where_simple_models_learn_something(
+    validation, best, expected
+):
+    accuracy = 1 / 3 + validation / 1.5
+    logs = {"val_accuracy": (accuracy,) * 3, "val_loss": (1.3,) * 3}
+    simple = {**UNKNOWN_TO_ALL, "best": best, "signal": best}
+    made = record((1.0,) * 3, None, logs, **{OUTPUT + "reachable": simple})
+    assert severity("uninformative_labels", made) == expected
+
+
+def mislabeled(final=0.5, validation=None, surest=0.3, best=0.3, sampled=300):
+    """Return what the rule says of labels that are wrong even where they are easy."""
+    logs = {}
+    if validation is not None:
+        accuracy = 1 / 3 + validation / 1.5
+        logs = {"val_accuracy": (accuracy,) * 3, "val_loss": (1.0,) * 3}
+    simple = {"linear": best, "best": best, "surest": surest}
+    if surest is None:
+        del simple["surest"]
+    changes = {OUTPUT + "reachable": simple, "data__sampled": sampled}
+    made = record((1 / 3 + final / 1.5,) * 3, None, logs, **changes)
+    return severity(LABELS, made, "wrong_labels")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "low"),
+        ({"surest": SURE}, "low"),
+        ({"surest": SURE + 0.01}, None),
+        ({"surest": None}, None),
+        ({"best": 0.09, "final": 0.2}, None),
+        ({"best": 0.11, "final": 0.2}, "low"),
+        ({"sampled": 249}, None),
+        ({"sampled": 250}, "low"),
+        ({"sampled": None}, None),
+        # The network sees what simple models do not.
+        ({"final": 0.3 + MORE - 0.01}, "low"),
+        ({"final": 0.3 + MORE + 0.01}, None),
+        ({"final": 0.45, "validation": 0.3 + MORE + 0.01}, None),
+        # It knows wrong labels by heart.
+        ({"final": 0.9, "validation": 0.69}, None),
+        ({"final": 0.61, "validation": 0.4}, "medium"),
+        ({"final": 0.59, "validation": 0.4}, "low"),
+        # The validation data have better ones.
+        ({"final": 0.45, "validation": 0.45 + MORE + 0.01}, "medium"),
+        ({"final": 0.05}, None),
+    ],
+)
+def test_labels_are_wrong_where_even_the_surest_samples_are(changes, expected):
+    assert mislabeled(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "expected"),
+    [
+        (0.1, SWAPPED, "high"),
+        (0.11, 0.9, None),
+        (0.0, SWAPPED - 0.01, None),
+    ],
+)
+def test_targets_are_swapped_where_only_the_other_output_tells_them(
+    own, other, expected
+):
+    found = {"outputs": ["near", "far"], "own": own, "other": other}
+    made = record(STUCK, data__swapped=found)
+    assert severity(LABELS, made, "swapped_targets") == expected
+    assert severity(LABELS, record(STUCK), "swapped_targets") is None
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.01, None), (0.011, "high"), (None, None)]
+)
+def test_an_output_that_sees_its_targets_is_a_leak(share, expected):
+    made = record((0.9,) * 3, **{OUTPUT + "sees_later": share})
+    assert severity("future_leak", made) == expected
+
+
+@pytest.mark.parametrize(
+    ("ratio", "gap", "expected"),
+    [
+        (RATIO_WITH_GAP + 0.1, GAP_OF_SCALES + 0.02, "high"),
+        (RATIO_WITH_GAP - 0.1, GAP_OF_SCALES + 0.02, None),
+        (RATIO_WITH_GAP + 0.1, GAP_OF_SCALES - 0.02, None),
+    ],
+)
+def test_a_smaller_ratio_of_scales_counts_with_a_gap(ratio, gap, expected):
+    other = {"name": "input", "rows": 90, "dtype": "float32", "mean": 0.0}
+    other |= {"std": 1 / ratio, "min": -3 / ratio, "max": 3 / ratio}
+    accuracy = 1 / 3 + (0.85 - gap) / 1.5
+    assert of_split(accuracy, inputs=[other]) == expected
 
 
 @pytest.mark.parametrize(

@@ -690,10 +690,10 @@ def test_the_order_of_samples_is_told_with_what_shuffles_them():
     assert says("sorted by label: 75% of what targets vary", SPLIT, made, SORTED)
     assert "shuffle=True" in finding(SPLIT, made, SORTED).remedies[0].code
     made = in_order(0.75, **STREAM)
-    assert says("75% of what targets vary in the first 300 lies", SPLIT, made, SORTED)
+    assert says("75% of what targets vary in 300 samples of", SPLIT, made, SORTED)
     assert "dataset" in finding(SPLIT, made, SORTED).remedies[0].code
     made = in_order(**STREAM | SINGLE)
-    assert says("The first 300 samples that training sees all", SPLIT, made, SORTED)
+    assert says("All 300 samples that were looked at in the", SPLIT, made, SORTED)
 
 
 SORTED = "sorted_batches"

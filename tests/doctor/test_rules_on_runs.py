@@ -876,3 +876,38 @@ def test_thresholds_of_rules_on_runs_are_near_these():
 def test_rules_that_find_nothing_leave_no_note():
     for made in (record(), record(WELL, **UNKNOWN), two_outputs(record())):
         assert not [note for note in examine(made).notes if "was skipped" in note]
+
+
+def test_another_output_is_no_bottleneck():
+    one = {"path": "near", "class": "Dense", "parameters": 9, "units": 1}
+    changes = {"layers__1": {**one, "activation": None, "trainable": True}}
+    made = record((0.5,) * 4, **changes)
+    assert says("Layer near has only 1 unit", "underfitting", made)
+    made = record((0.5,) * 4, **changes, **{OUTPUT + "name": "near"})
+    for reading in made.readings:
+        for name, found in reading.values.items():
+            if name.startswith("sample_"):
+                found["near"] = found.pop("output")
+    assert severity("underfitting", made) == "low"
+    assert not says("Layer near", "underfitting", made)
+
+
+def test_the_gap_of_several_outputs_is_the_largest_one():
+    made = record(
+        (0.5, 0.8, 0.99),
+        None,
+        {
+            "val_loss": (1.0, 1.2, 1.6),
+            "val_output_accuracy": (0.5, 0.5, 0.5),
+            "val_other_loss": (1.0, 0.5, 0.2),
+            "other_loss": (1.0, 0.5, 0.1),
+        },
+    )
+    outputs = made.structure["data"]["outputs"]
+    other = {**outputs[0], "name": "other", "task": "regression", "loss": "mse"}
+    outputs.append({**other, "baseline_loss": 1.0, "baseline_accuracy": None})
+    assert severity("overfitting", made) == "high"
+    assert says("improvement over a constant prediction is lost", "overfitting", made)
+    for entry in made.logs:
+        entry["val_output_accuracy"] = 0.97
+    assert severity("overfitting", made) is None

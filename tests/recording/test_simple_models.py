@@ -191,3 +191,29 @@ def test_work_grows_with_rows_features_and_targets():
     assert work_of(2000, 50, 1) > base
     assert work_of(1000, 100, 1) > base
     assert work_of(1000, 50, 2) == base + 1000 * 250
+
+
+def test_the_surest_samples_are_right_unless_labels_are_wrong(rng):
+    x = rng.normal(size=(1000, 3))
+    y = (x @ [1.0, 1.0, 0.0] + 0.3 * rng.normal(size=1000) > 0).astype(int)
+    for task, as_targets in (("binary", y), ("categorical", np.eye(2)[y])):
+        assert reachable([x], as_targets, task)["surest"] > 0.95
+    # Half of the labels are those of other samples, a quarter is wrong.
+    wrong = np.where(rng.random(1000) < 0.5, rng.permutation(y), y)
+    assert reachable([x], wrong, "binary")["surest"] == pytest.approx(0.5, abs=0.2)
+
+
+def test_of_positions_and_numbers_no_sample_is_the_surest(rng):
+    tokens = rng.integers(0, 20, (60, 12))
+    assert "surest" not in reachable([tokens], tokens % 4, "sparse", ids=[0])
+    x = rng.normal(size=(100, 3))
+    assert "surest" not in reachable([x], x[:, :1], "regression")
+
+
+def test_a_weight_of_zero_takes_a_wrong_label_out(rng):
+    x = rng.normal(size=(1000, 3))
+    y = (x[:, 0] > 0).astype(int)
+    wrong = rng.random(1000) < 0.6
+    labels = np.where(wrong, rng.permutation(y), y)
+    found = reachable([x], labels, "binary", weights=1.0 - wrong)
+    assert found["surest"] > 0.95

@@ -73,6 +73,41 @@ def contradictory_labels():
     )
 
 
+def wrong_labels(output):
+    """Return how to look at the samples whose labels are most likely wrong."""
+    own = "y.reshape(len(y), -1)[:, 0].astype(int)"
+    given = "p[np.arange(len(p)), labels]"
+    if output.get("task") == "categorical":
+        own = "y.argmax(-1)"
+    if output.get("task") == "binary":
+        given = "np.where(labels, p[:, 0], -p[:, 0])"
+    return (
+        Remedy(
+            "check_labels",
+            (),
+            "Look at the samples whose labels the model finds least likely, and count "
+            "the wrong ones. If most are right, the inputs lack what tells classes "
+            "apart.",
+            f"p, labels = model.predict(x), {own}\n"
+            f"for index in np.argsort({given})[:30]:\n"
+            "    print(index, labels[index], x[index])",
+        ),
+    )
+
+
+def swapped_targets(first, second):
+    """Return how to give each of two outputs its own targets."""
+    return (
+        Remedy(
+            "check_labels",
+            (),
+            "Give each output its targets by name, or swap two of a list.",
+            f"targets[{first!r}], targets[{second!r}] = (\n"
+            f"    targets[{second!r}], targets[{first!r}]\n)",
+        ),
+    )
+
+
 def constant_input():
     """Return how to check inputs that are all the same."""
     return (

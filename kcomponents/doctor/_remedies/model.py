@@ -10,6 +10,31 @@ from kcomponents.doctor._remedies.layer_code import (
 from kcomponents.doctor._remedies.training import learning_rate_too_high
 from kcomponents.doctor.diagnosis import Remedy
 
+# What lets a position of a layer see later ones, and how it does not.
+CAUSAL = (
+    (
+        ("MultiHeadAttention", "GroupQueryAttention", "Attention"),
+        "x = attention(x, x, use_causal_mask=True)",
+    ),
+    (("Conv1D", "SeparableConv1D"), 'x = Conv1D(64, 3, padding="causal")(x)'),
+    (("Bidirectional",), "x = LSTM(64, return_sequences=True)(x)"),
+    (("LayerNormalization", "RMSNormalization"), "x = LayerNormalization(axis=-1)(x)"),
+)
+
+
+def future_leak(case):
+    """Return how to keep later positions from an output."""
+    code = [line for classes, line in CAUSAL if case.layers_of(*classes)]
+    return (
+        Remedy(
+            "causal",
+            (True,),
+            "Each position may use itself and earlier ones alone. Otherwise the model "
+            "copies its targets, and fails where they are not known yet.",
+            "\n".join(code or [CAUSAL[0][1]]),
+        ),
+    )
+
 
 def bad_initialization(case, path):
     """Return initializers that keep the scale of signals from layer to layer."""

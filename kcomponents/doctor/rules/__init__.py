@@ -19,8 +19,10 @@ from kcomponents.doctor.rules.labels import (
     contradictory_labels,
     label_problem,
     mask_missing,
+    swapped_targets,
     uninformative_labels,
     unnormalized_target,
+    wrong_labels,
 )
 from kcomponents.doctor.rules.learning_rate import (
     learning_rate_too_high,
@@ -39,6 +41,7 @@ from kcomponents.doctor.rules.progress import (
 )
 from kcomponents.doctor.rules.splits import (
     data_split_problem,
+    future_leak,
     sorted_batches,
     telling_columns,
 )
@@ -52,10 +55,12 @@ from kcomponents.doctor.rules.weights import (
 RULES = (
     wrong_output,
     label_problem,
+    swapped_targets,
     embedding_too_short,
     data_split_problem,
     sorted_batches,
     telling_columns,
+    future_leak,
     frozen_layers,
     float16_training,
     wrong_optimizer_setting,
@@ -80,6 +85,7 @@ RULES = (
     train_inference_gap,
     collapsed_output,
     uninformative_labels,
+    wrong_labels,
     oscillating_loss,
     overfitting,
     slow_learning,

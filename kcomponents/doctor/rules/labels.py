@@ -20,6 +20,16 @@ TRAINED = 0.05
 # Simple models with less skill than this, and that explain less of the variance, have
 # learned nothing.
 NOTHING, NO_SIGNAL = 0.08, 0.04
+# The skill of simple models on the targets of the other of two outputs.
+SWAPPED = 0.3
+# The highest skill on validation data, as a share of that on training data, of a model
+# that learns labels by heart; the second if simple models learn nothing either.
+NEVER, HARDLY = 0.25, 0.5
+# The skill of a model in its first epoch that is none, with at least so many steps.
+AT_FIRST, STEPS_AT_FIRST = 0.05, 30
+# The skill on the samples that simple models are surest of, where labels are right, and
+# how much more than simple models a network of wrong labels can reach.
+SURE, MORE = 0.6, 0.2
 # Shares of padding among the positions that count, and of samples in one class.
 MUCH_PADDING, MOST = 0.3, 0.8
 # A class with this share of the samples, and with weights this share of the loss.
@@ -29,7 +39,7 @@ FREQUENT, GIVEN_UP = 0.2, 0.05
 def label_problem(case):
     """Find labels that are out of range, all the same, or NaN."""
     found = []
-    # Of a stream, these are only the first samples.
+    # Of a stream, these are only some of the samples.
     checks = (
         _nonfinite,
         _out_of_range,
@@ -87,6 +97,22 @@ def _out_of_range(output, target):
     return None
 
 
+def swapped_targets(case):
+    """Find two outputs of which each has the targets of the other."""
+    found = case.data.get("swapped")
+    if not found or found["own"] > CHANCE or found["other"] < SWAPPED:
+        return []
+    first, second = found["outputs"]
+    evidence = (
+        f"The targets of {first!r} and {second!r} seem to be swapped: from the inputs "
+        "that an output depends on, simple models get at least "
+        f"{found['other']:.0%} of the way to zero error on the targets of the other "
+        f"one, and {max(found['own'], 0):.0%} on its own.",
+    )
+    remedies = _remedies.swapped_targets(first, second)
+    return [Finding(LABELS, first, evidence, "high", remedies)]
+
+
 def contradictory_labels(case):
     """Find equal inputs with different labels."""
     if not case.at_chance:
@@ -103,21 +129,48 @@ def contradictory_labels(case):
     return []
 
 
+def wrong_labels(case):
+    """Find labels that are wrong even where they are easy to predict."""
+    if not case.trained or case.nonfinite or case.at_chance:
+        return []
+    for skill in case.skills:
+        simple = skill.output.get("reachable") or {}
+        best, surest = simple.get("best", 0.0), simple.get("surest", 1.0)
+        if surest > SURE or best < CHANCE or (case.data.get("sampled") or 0) < 250:
+            continue
+        new = skill.in_validation[-1:] or [skill.final]
+        easier = new[0] > skill.final + MORE
+        if new[0] > best + MORE and not easier:
+            # The network sees more in the inputs than simple models do.
+            continue
+        evidence = [
+            "Even on the samples that simple models are surest of, they get only "
+            f"{surest:.0%} of the way from a constant prediction to zero error: many "
+            "labels seem to be wrong at random, or the inputs say little about them."
+        ]
+        if easier:
+            evidence.append(
+                f"The model got {new[0]:.0%} of the way to zero error on the "
+                f"validation data and {skill.final:.0%} on the training data, so the "
+                "labels of the training data are worse."
+            )
+        remedies = _remedies.wrong_labels(skill.output)
+        by_heart = skill.final > new[0] + MORE
+        severity = "medium" if easier or by_heart else "low"
+        return [Finding(LABELS, skill.name, tuple(evidence), severity, remedies)]
+    return []
+
+
 def uninformative_labels(case):
     """Find labels that say nothing about inputs the model has not seen."""
-    return _never_valid(case) or _unrelated(case) or _unpaired(case)
+    checks = _never_valid, _unrelated, _by_heart, _unpaired
+    return next((found for check in checks if (found := check(case))), [])
 
 
 def _unrelated(case):
     """Find labels that neither the model nor simple models can predict."""
     skill = case.worst_skill
-    simple = skill and skill.output.get("reachable")
-    rows = case.data.get("sampled") or 0
-    if not skill or not simple or rows < FEWEST:
-        return []
-    # Accuracy says little about rare classes.
-    signal = simple.get("signal", simple["best"])
-    if simple["best"] >= NOTHING or signal >= NO_SIGNAL:
+    if skill is None or not _is_unpredictable(case, skill):
         return []
     if not case.at_chance:
         return _learned_in_vain(case, skill)
@@ -127,6 +180,16 @@ def _unrelated(case):
     )
     remedies = _remedies.contradictory_labels()
     return [Finding(LABELS, skill.name, (evidence,), "medium", remedies)]
+
+
+def _is_unpredictable(case, skill):
+    """Return whether simple models learn nothing from enough samples."""
+    simple = skill.output.get("reachable")
+    if not simple or (case.data.get("sampled") or 0) < FEWEST:
+        return False
+    # Accuracy says little about rare classes.
+    signal = simple.get("signal", simple["best"])
+    return simple["best"] < NOTHING and signal < NO_SIGNAL
 
 
 def _learned_in_vain(case, skill):
@@ -150,7 +213,8 @@ def _never_valid(case):
     [skill] = case.skills
     validation = skill.in_validation
     learned = skill.in_inference or 0.0
-    if len(validation) < 2 or not learned > 0.3 or max(validation) > 0.25 * learned:
+    share = HARDLY if _is_unpredictable(case, skill) else NEVER
+    if len(validation) < 2 or not learned > 0.3 or max(validation) > share * learned:
         return []
     evidence = (
         f"The model got {learned:.0%} of the way to zero error on the training "
@@ -158,6 +222,26 @@ def _never_valid(case):
         "data: it learns labels by heart that say nothing about new inputs.",
     )
     return _says_nothing(skill.name, evidence, "high")
+
+
+def _by_heart(case):
+    """Find a model without validation data that only knows samples it has seen."""
+    if len(case.outputs) != 1 or not case.skills or case.nonfinite or case.val_losses:
+        return []
+    [skill] = case.skills
+    at_first, learned = skill.in_first_epoch, skill.in_inference or 0.0
+    steps = case.fit.get("steps") or 0
+    if at_first is None or steps < STEPS_AT_FIRST or not _is_unpredictable(case, skill):
+        return []
+    if at_first > AT_FIRST or learned < LITTLE:
+        return []
+    evidence = (
+        "In the first epoch, when all samples were new, the model did no better than a "
+        f"constant prediction. It got {learned:.0%} of the way to zero error on "
+        "samples that it had seen before, and simple models learn nothing: the labels "
+        "seem to say nothing about new inputs.",
+    )
+    return _says_nothing(skill.name, evidence, "medium")
 
 
 def _unpaired(case):

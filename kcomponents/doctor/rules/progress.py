@@ -275,6 +275,8 @@ def _progress(skill):
 
 def _narrowest(case):
     """Return path and units of the narrowest hidden layer, infinite without one."""
-    hidden = [la for la in case.layers if la.get("units") or la.get("filters")][:-1]
+    outputs = {output["name"] for output in case.outputs}
+    wide = [la for la in case.layers if la.get("units") or la.get("filters")]
+    hidden = [la for la in wide[:-1] if la["path"] not in outputs]
     sizes = [(la["path"], int(la.get("units") or la.get("filters"))) for la in hidden]
     return min(sizes, key=lambda item: item[1], default=("", math.inf))

@@ -1,9 +1,10 @@
-"""Rules on rows: their order, and how they are split."""
+"""Rules on rows and positions: their order, their split, what gives targets away."""
 
 from kcomponents.doctor import _remedies
 from kcomponents.doctor._thresholds import (
     FEWEST_INPUTS,
     LEAKAGE,
+    SCALE_RATIO,
     class_shift,
     on_another_scale,
 )
@@ -12,6 +13,10 @@ from kcomponents.doctor.diagnosis import Finding
 SPLIT = "data_split_problem"
 # The share of what targets vary that lies between batches, and not within them.
 BETWEEN_BATCHES = 0.5
+# The share of an output that changes with later positions, if it is not by chance.
+SEEN_LATER = 0.01
+# The gap to validation data with which a smaller ratio of scales is a finding.
+GAP_OF_SCALES, RATIO_WITH_GAP = 0.3, 4
 # The gain in recall that shows that classes are numbered in another way.
 BETTER_RENUMBERED = 0.3
 
@@ -25,15 +30,17 @@ def sorted_batches(case):
     rows = case.data.get("sampled")
     if streamed and _single_class(case):
         evidence = (
-            f"The first {rows:,} samples that training sees all belong to one class."
+            f"All {rows:,} samples that were looked at in the first epoch belong to "
+            "one class."
         )
     elif share < BETWEEN_BATCHES:
         return []
     elif streamed:
         evidence = (
             f"Samples come in the order of their labels: {share:.0%} of what targets "
-            f"vary in the first {rows:,} lies between batches, so most batches hold "
-            "few classes. `fit` does not shuffle a dataset or generator."
+            f"vary in {rows:,} samples of the first epoch lies between batches, so "
+            "most batches hold few classes. `fit` does not shuffle a dataset or "
+            "generator."
         )
     else:
         evidence = (
@@ -75,6 +82,21 @@ def telling_columns(case):
     return []
 
 
+def future_leak(case):
+    """Find outputs that depend on the later values that are their targets."""
+    for output in case.outputs:
+        share = output.get("sees_later") or 0.0
+        if share > SEEN_LATER:
+            evidence = (
+                "The targets are the next values of the inputs, and the model sees "
+                f"them: {share:.0%} of the output {output['name']!r} changes with "
+                "later positions of the inputs.",
+            )
+            remedies = _remedies.future_leak(case)
+            return [Finding("future_leak", output["name"], evidence, "high", remedies)]
+    return []
+
+
 def data_split_problem(case):
     """Find validation data that differs from the training data or repeats it."""
     other = case.data.get("validation")
@@ -103,7 +125,7 @@ def _other_classes(case, other):
                 f"to {len(validation)}."
             )
         if case.data.get("streamed"):
-            # These are only the first of all samples.
+            # These are only some of all samples.
             continue
         shift = class_shift(training, validation)
         if shift.differs or shift.has_unseen:
@@ -132,7 +154,9 @@ def _other_scale(case, other):
             continue
         if train["dtype"].startswith(("int", "uint")) and not train["std"]:
             continue
-        if on_another_scale(train, valid):
+        apart = case.gap is not None and case.gap > GAP_OF_SCALES
+        ratio = RATIO_WITH_GAP if apart else SCALE_RATIO
+        if on_another_scale(train, valid, ratio):
             return (
                 "Validation inputs are on another scale: mean "
                 f"{valid['mean']:.3g} and standard deviation {valid['std']:.3g}, but "

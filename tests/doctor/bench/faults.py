@@ -291,7 +291,7 @@ def logits_mistaken(program, data, settings, strength, random):
     settings.from_logits = not settings.from_logits
 
 
-@fault("wrong_loss_or_output_activation label_problem", fits=has("axis"))
+@fault("wrong_loss_or_output_activation label_problem future_leak", fits=has("axis"))
 def wrong_axis(program, data, settings, strength, random):
     """Work along another axis."""
     settings.axis = 1 if settings.axis in (-1, 2, 3) else -1

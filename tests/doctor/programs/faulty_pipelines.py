@@ -139,6 +139,125 @@ def labels_one_row_late(callbacks):
     return _table(callbacks, lambda y, random: np.roll(y, 1))
 
 
+@program("uninformative_labels", "label_problem")
+def labels_of_another_table_without_validation(callbacks):
+    """The same without validation data: only the first epoch saw new samples."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1200, 12)).astype("float32")
+    y = random.permutation((x[:, 0] + x[:, 1] > 0).astype("int32"))
+    model = keras.Sequential([keras.Input((12,)), layers.Dense(256, "relu")])
+    model.add(layers.Dense(256, "relu"))
+    model.add(layers.Dense(2, "softmax"))
+    return _fit(model, x, y, callbacks, epochs=30)
+
+
+def _some_wrong(callbacks, share, **settings):
+    random = np.random.default_rng(0)
+    x, y = digits(1500)
+    wrong = random.random(len(y)) < share
+    y = np.where(wrong, random.permutation(y), y)
+    model = keras.Sequential([keras.Input((784,)), layers.Dense(32, "relu")])
+    model.add(layers.Dense(10, "softmax"))
+    x = x.reshape(-1, 784) / 255
+    return _fit(model, x, y, callbacks, rate=0.001, **settings)
+
+
+@program("label_problem", "uninformative_labels")
+def half_of_the_digits_mislabeled(callbacks):
+    """Half of the digits have the label of another one."""
+    return _some_wrong(callbacks, 0.5, epochs=4, validation_split=0.2)
+
+
+@program("label_problem", "uninformative_labels", "overfitting")
+def half_of_the_digits_learned_by_heart(callbacks):
+    """The same, until the network knows the wrong labels too."""
+    return _some_wrong(callbacks, 0.5, epochs=40, validation_split=0.2)
+
+
+@program()
+def digits_with_right_labels(callbacks):
+    """Half of nothing."""
+    return _some_wrong(callbacks, 0.0, epochs=8, validation_split=0.2)
+
+
+# Targets of another output
+
+
+def _two_sensors(callbacks, swap):
+    random = np.random.default_rng(0)
+    x = [random.normal(size=(500, 4)).astype("float32") for _ in range(2)]
+    y = [part[:, :1] - part[:, 1:2] for part in x]
+    inputs = [keras.Input((4,), name=name) for name in ("left", "right")]
+    ways = [layers.Dense(16, "relu")(part) for part in inputs]
+    outputs = [
+        layers.Dense(1, name=name)(way)
+        for name, way in zip(("near", "far"), ways, strict=True)
+    ]
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.Adam(0.01), ["mse", "mse"])
+    y = y[::-1] if swap else y
+    model.fit(x, y, epochs=12, verbose=0, callbacks=callbacks)
+    return model
+
+
+@program("label_problem")
+def targets_of_two_branches_swapped(callbacks):
+    """Each branch gets the targets that depend on the input of the other one."""
+    return _two_sensors(callbacks, swap=True)
+
+
+@program()
+def targets_of_two_branches(callbacks):
+    """Each branch gets its own targets."""
+    return _two_sensors(callbacks, swap=False)
+
+
+# Positions that see what they have to predict
+
+
+def _next_letters(callbacks, **attention):
+    random = np.random.default_rng(0)
+    following = random.permutation(12)
+    text = np.zeros((400, 17), "int32")
+    text[:, 0] = random.integers(0, 12, 400)
+    for step in range(1, 17):
+        free = random.integers(0, 12, 400)
+        text[:, step] = np.where(
+            random.random(400) < 0.8, following[text[:, step - 1]], free
+        )
+    letters = keras.Input((16,), dtype="int32")
+    x = layers.Embedding(12, 16)(letters)
+    x = x + layers.MultiHeadAttention(2, 8)(x, x, **attention)
+    model = keras.Model(letters, layers.Dense(12, activation="softmax")(x))
+    return _fit(model, text[:, :-1], text[:, 1:], callbacks, epochs=8, rate=0.005)
+
+
+@program("future_leak")
+def letters_that_see_the_next_one(callbacks):
+    """Attention without a causal mask."""
+    return _next_letters(callbacks)
+
+
+@program("future_leak")
+def waves_read_from_both_sides(callbacks):
+    """A bidirectional network predicts the next value of a series."""
+    random = np.random.default_rng(0)
+    times = np.arange(21) * 0.7 + random.uniform(0, 6, (300, 1))
+    waves = np.sin(times) + 0.3 * random.normal(size=times.shape)
+    waves = waves[..., None].astype("float32")
+    model = keras.Sequential([keras.Input((20, 1))])
+    model.add(layers.Bidirectional(layers.GRU(8, return_sequences=True)))
+    model.add(layers.Dense(1))
+    x, y = waves[:, :-1], waves[:, 1:]
+    return _fit(model, x, y, callbacks, loss="mse", epochs=6, rate=0.01)
+
+
+@program()
+def letters_that_see_the_last_ones(callbacks):
+    """Attention with a causal mask."""
+    return _next_letters(callbacks, use_causal_mask=True)
+
+
 # Weights that cannot move
 
 
