@@ -268,6 +268,12 @@ SICK_TOO = {
         {},
         {OUTPUT + "telling_columns": [[1], [3]]},
     ),
+    "missing_classes": (
+        (0.5, 0.8, 0.99),
+        {},
+        {},
+        {OUTPUT + "units": 5},
+    ),
     "swapped_targets": (
         STUCK,
         {},

@@ -18,7 +18,11 @@ from kcomponents.doctor.rules.labels import (
     SWAPPED,
 )
 from kcomponents.doctor.rules.learning_rate import ADAPTIVE
-from kcomponents.doctor.rules.splits import GAP_OF_SCALES, RATIO_WITH_GAP
+from kcomponents.doctor.rules.splits import (
+    GAP_OF_SCALES,
+    RATIO_WITH_GAP,
+    ROWS_OF_CLASS,
+)
 from kcomponents.record import Reading
 from tests.doctor.cases import (
     INPUT,
@@ -826,6 +830,40 @@ def test_targets_are_swapped_where_only_the_other_output_tells_them(
 def test_an_output_that_sees_its_targets_is_a_leak(share, expected):
     made = record((0.9,) * 3, **{OUTPUT + "sees_later": share})
     assert severity("future_leak", made) == expected
+
+
+def lacking(units, seen, rows=300, **changes):
+    """Return what the rule says of an output of which some classes are seen."""
+    target = {"values": [*range(seen)], "counts": [rows // seen] * seen}
+    changes = {OUTPUT + f"target__{name}": v for name, v in target.items()} | changes
+    changes |= {OUTPUT + "units": units, "data__rows": rows}
+    changes = {"data__sampled": rows} | changes
+    return severity(SPLIT, record((0.9,) * 3, **changes), "missing_classes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"units": 9, "seen": 6}, "medium"),
+        ({"units": 10, "seen": 8}, None),
+        ({"units": 9, "seen": 7}, "medium"),
+        # Labels from 1 on leave one class out.
+        ({"units": 4, "seen": 3}, None),
+        ({"units": 5, "seen": 3}, "medium"),
+        # A head of another data set.
+        ({"units": 10, "seen": 4}, None),
+        ({"units": 10, "seen": 5}, "medium"),
+        ({"units": 9, "seen": 6, "rows": 9 * ROWS_OF_CLASS}, "medium"),
+        ({"units": 9, "seen": 6, "rows": 9 * ROWS_OF_CLASS - 1}, None),
+        # Not all samples were looked at.
+        ({"units": 9, "seen": 6, "data__sampled": 299}, None),
+        ({"units": 9, "seen": 6, "data__streamed": True}, None),
+        ({"units": 9, "seen": 6, OUTPUT + "task": "regression"}, None),
+        ({"units": 9, "seen": 6, OUTPUT + "target__shape": [20]}, None),
+    ],
+)
+def test_classes_are_missing_where_the_output_has_more(changes, expected):
+    assert lacking(**changes) == expected
 
 
 @pytest.mark.parametrize(

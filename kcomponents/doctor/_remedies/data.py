@@ -156,6 +156,20 @@ def sorted_batches(case):
     )
 
 
+def missing_classes():
+    """Return how to look for the classes that training data lack."""
+    return (
+        Remedy(
+            "check_labels",
+            (),
+            "Check whether all files were read, and shuffle before a split. If there "
+            "are only these classes, give the output as many units.",
+            "values, counts = np.unique(y, return_counts=True)\n"
+            "print(dict(zip(values, counts)))",
+        ),
+    )
+
+
 def telling_columns(columns):
     """Return how to leave out columns that give the target away."""
     return (

@@ -42,6 +42,7 @@ from kcomponents.doctor.rules.progress import (
 from kcomponents.doctor.rules.splits import (
     data_split_problem,
     future_leak,
+    missing_classes,
     sorted_batches,
     telling_columns,
 )
@@ -59,6 +60,7 @@ RULES = (
     embedding_too_short,
     data_split_problem,
     sorted_batches,
+    missing_classes,
     telling_columns,
     future_leak,
     frozen_layers,

@@ -17,6 +17,9 @@ BETWEEN_BATCHES = 0.5
 SEEN_LATER = 0.01
 # The gap to validation data with which a smaller ratio of scales is a finding.
 GAP_OF_SCALES, RATIO_WITH_GAP = 0.3, 4
+# Samples for each class, and shares of classes that are missing by an accident: fewer
+# may be rare, and many more belong to a head that was made for other data.
+ROWS_OF_CLASS, FEW_MISSING, MANY_MISSING = 10, 0.2, 0.6
 # The gain in recall that shows that classes are numbered in another way.
 BETTER_RENUMBERED = 0.3
 
@@ -79,6 +82,31 @@ def telling_columns(case):
             )
             remedies = _remedies.telling_columns(columns)
             return [Finding(SPLIT, "inputs", evidence, "high", remedies)]
+    return []
+
+
+def missing_classes(case):
+    """Find classes that the output has and training data lack."""
+    rows = case.data.get("rows") or 0
+    if case.data.get("streamed") or rows > (case.data.get("sampled") or 0):
+        # Those that are missing may be among the others.
+        return []
+    for output in case.outputs:
+        if output["task"] not in ("sparse", "categorical"):
+            continue
+        units, known = output["units"], _counts(output["target"])
+        seen = sum(count > 0 for count in known.values())
+        missing = units - seen
+        if not known or rows < ROWS_OF_CLASS * units or seen < 2:
+            continue
+        if missing >= 2 and FEW_MISSING < missing / units < MANY_MISSING:
+            evidence = (
+                f"{missing} of the {units} classes of the output never occur in the "
+                "training data.",
+            )
+            remedies = _remedies.missing_classes()
+            where = output["name"]
+            return [Finding(SPLIT, where, evidence, "medium", remedies)]
     return []
 
 
