@@ -1,7 +1,6 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
 import copy
-import math
 import warnings
 import weakref
 
@@ -39,16 +38,13 @@ from kcomponents._recording.step_statistics import (
     is_watched,
     summary,
 )
+from kcomponents._recording.stream import Stream
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import WorkBudget, operations_of
 from kcomponents.probes import Probe, structure
 from kcomponents.probes.structure import is_built, layers_without_weights
 from kcomponents.record import Reading
 
-# The most batches to keep of the first epoch of a generator or dataset, the samples to
-# keep of each if there are several, and how many of an unknown number come one after
-# the other.
-BATCHES_KEPT, ROWS_OF_BATCH, BATCHES_IN_A_ROW = 16, 32, 8
 # How much less accurate a model is on validation data whose labels are then compared.
 FAR_BEHIND = 0.3
 # Operations of `data_facts` for each element of the sample.
@@ -92,7 +88,8 @@ class Recorder:
         self.before_first_step, self.strict = before_first_step, strict
         self.notes = Notes()
         self.sample = self.outputs = self.budget = None
-        self._data, self._probe, self._batches = data, None, []
+        # Of data that are no arrays, the batches that are kept.
+        self._data, self._probe, self._stream = data, None, None
         # The part of the sample that the model is run on, and what runs it.
         self._small_sample = self._forward = self._validation = None
         self._motion, self._batch_size = None, None
@@ -135,7 +132,7 @@ class Recorder:
             measure: Function of the sample that returns more values for the reading:
                 statistic → name → number. Defaults to `None`.
         """
-        if len(self._batches) > 1:
+        if self._stream is not None and len(self._stream.batches) > 1:
             self._try(self._use_batches, "run the model on its data")
         self._release_data()
         values = {} if self._probe is None else self._read()
@@ -233,7 +230,7 @@ class Recorder:
 
     def _release_data(self):
         """Let go of the data of `fit`, which is not read after its first batches."""
-        self._batches, self._fit_arguments = [], {}
+        self._stream, self._fit_arguments = None, {}
 
     def get_state(self):
         """Return what was measured since the last reading, to continue from later."""
@@ -291,7 +288,8 @@ class Recorder:
         self._try(self._describe, "describe the model")
         epochs = self._fit_arguments.get("epoch_iterator")
         if self.sample is None and epochs is not None:
-            iterator_over = _backends.batch_iterator
+            steps = (self.record.structure.get("fit") or {}).get("steps")
+            self._stream, iterator_over = Stream(steps), _backends.batch_iterator
             read = self._read_batch
             error = self._try(
                 lambda: _keras.show_first_batches(epochs, read, iterator_over),
@@ -334,26 +332,16 @@ class Recorder:
         self.record.structure = {**found, "data": None}
 
     def _read_batch(self, batch):
-        """Add a batch of `fit` to the sample; return how many to let pass then.
-
-        None is for all the rest.
-        """
-        if self._batches:
-            # The first one was needed whole.
-            self._batches[:1] = [first_rows(self._batches[0], ROWS_OF_BATCH)]
-            batch = first_rows(batch, ROWS_OF_BATCH)
-        self._batches.append(batch)
-        if len(self._batches) == 1:
+        """Keep a batch of `fit`; return how many to let pass then, None for all."""
+        to_pass = self._stream.add(batch)
+        if len(self._stream.batches) == 1:
             # Before the first step, so that contradictions are found in time.
             self._try(self._use_batches, "run the model on its data")
             self.before_first_step()
-        return batches_to_pass(len(self._batches), self._steps_planned())
-
-    def _steps_planned(self):
-        return (self.record.structure.get("fit") or {}).get("steps")
+        return to_pass
 
     def _use_batches(self):
-        self.sample = sample_of_batches(self._batches)
+        self.sample = sample_of_batches(self._stream.batches)
         if not self.record.structure:
             self._describe()
         self._record_data()
@@ -405,8 +393,8 @@ class Recorder:
         fit = self.record.structure.get("fit") or {}
         epochs = fit.get("epochs") or 1
         self._batch_size = fit.get("batch_size")
-        if not self._batch_size and self._batches:
-            self._batch_size = len(keras.tree.flatten(self._batches[0])[0])
+        if not self._batch_size and self._stream is not None:
+            self._batch_size = self._stream.batch_size
         steps = fit.get("steps") or -(-self.sample.rows // (self._batch_size or 32))
         per_sample = operations_of(self.record.structure, arrays)
         before, self.budget = self.budget, WorkBudget(per_sample)
@@ -515,38 +503,6 @@ class Recorder:
             rule = "`data` must be inputs and targets that fit the model"
             raise ValueError(f"{rule}: {error}") from error
         return error
-
-
-def batches_to_pass(kept, steps):
-    """Return how many batches pass until the next one to keep, None for all.
-
-    Those to keep are spread evenly over an epoch whose steps are known, and farther and
-    farther apart otherwise.
-
-    Args:
-        kept: Integer, how many batches are kept so far.
-        steps: Number of batches in an epoch, or None.
-    """
-    if kept >= BATCHES_KEPT:
-        return None
-    if steps and math.isfinite(steps):
-        return max(int(steps) // BATCHES_KEPT, 1) - 1
-    return 2 ** max(0, kept - BATCHES_IN_A_ROW) - 1
-
-
-def first_rows(batch, count):
-    """Return a copy of the first samples of a batch, or the batch if it has no rows."""
-    leaves = [leaf for leaf in keras.tree.flatten(batch) if leaf is not None]
-    if len({len(leaf) for leaf in leaves}) != 1:
-        # As of nodes and edges of a graph.
-        return batch
-
-    def cut(leaf):
-        # A view would keep the memory of all samples.
-        rows = leaf if leaf is None else leaf[:count]
-        return rows if rows is None else np.array(keras.ops.convert_to_numpy(rows))
-
-    return keras.tree.map_structure(cut, batch)
 
 
 def _symbol(leaf):
