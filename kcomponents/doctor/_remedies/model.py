@@ -220,11 +220,13 @@ def underfitting(case):
             Remedy(
                 "target_scaling",
                 ("differences",),
-                "Let the network predict the change from the last value, with a linear "
-                "output as it may be negative, and add the last value afterwards.",
-                "change = y - x[:, -1]\n"
-                "outputs = keras.layers.Dense(1)(x)\n"
-                "model.fit(x, change / change.std())",
+                "Let the network see and predict changes, with a linear output as they "
+                "may be negative, and add the last value to what it predicts.",
+                "scale = np.diff(x, axis=1).std()\n"
+                "changes = np.diff(x, axis=1, prepend=x[:, :1]) / scale\n"
+                "output = keras.layers.Dense(1)\n"
+                "model.fit(changes, (y - x[:, -1]) / scale)\n"
+                "predicted = x[:, -1] + scale * model.predict(changes)",
             ),
         )
     kinds = {la["class"] for la in case.layers}
