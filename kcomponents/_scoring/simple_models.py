@@ -80,7 +80,7 @@ def reachable(inputs, y, task, seed=0, *, weights=None, ids=(), width=None):
         "repeat": repeat,
         "signal": max(0.0, repeat, *signals),
     }
-    if held is not None and not data.by_position:
+    if held is not None and targets.shape[1] > 1 and not data.by_position:
         best = guesses[max(found, key=lambda name: found[name])][half:]
         skills["surest"] = _skill_of_surest(best, held, w[half:])
     return skills

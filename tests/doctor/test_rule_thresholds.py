@@ -764,7 +764,9 @@ def test_validation_counts_more_where_simple_models_learn_something(
     assert severity("uninformative_labels", made) == expected
 
 
-def mislabeled(final=0.5, validation=None, surest=0.3, best=0.3, sampled=300):
+def mislabeled(
+    final=0.5, validation=None, surest=0.3, best=0.3, sampled=300, **changes
+):
     """Return what the rule says of labels that are wrong even where they are easy."""
     logs = {}
     if validation is not None:
@@ -773,7 +775,7 @@ def mislabeled(final=0.5, validation=None, surest=0.3, best=0.3, sampled=300):
     simple = {"linear": best, "best": best, "surest": surest}
     if surest is None:
         del simple["surest"]
-    changes = {OUTPUT + "reachable": simple, "data__sampled": sampled}
+    changes |= {OUTPUT + "reachable": simple, "data__sampled": sampled}
     made = record((1 / 3 + final / 1.5,) * 3, None, logs, **changes)
     return severity(LABELS, made, "wrong_labels")
 
@@ -805,6 +807,12 @@ def mislabeled(final=0.5, validation=None, surest=0.3, best=0.3, sampled=300):
 )
 def test_labels_are_wrong_where_even_the_surest_samples_are(changes, expected):
     assert mislabeled(**changes) == expected
+
+
+def test_validation_data_on_another_scale_say_nothing_of_the_labels():
+    other = {"rows": 90, "in_training": 0.9}
+    assert mislabeled() == "low"
+    assert mislabeled(data__validation=other) is None
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,12 @@ def test_of_positions_and_numbers_no_sample_is_the_surest(rng):
     assert "surest" not in reachable([x], x[:, :1], "regression")
 
 
+def test_a_single_class_has_no_surest_samples(rng):
+    # As of one unit with the loss of several classes.
+    x, y = rng.normal(size=(100, 3)), rng.integers(0, 2, (100, 1))
+    assert "surest" not in reachable([x], y, "categorical")
+
+
 def test_a_weight_of_zero_takes_a_wrong_label_out(rng):
     x = rng.normal(size=(1000, 3))
     y = (x[:, 0] > 0).astype(int)

@@ -6,6 +6,7 @@ from kcomponents.doctor import _remedies
 from kcomponents.doctor._skill import CHANCE
 from kcomponents.doctor._thresholds import CONTRADICTIONS, target_severity
 from kcomponents.doctor.diagnosis import Finding
+from kcomponents.doctor.rules.splits import data_split_problem
 
 LABELS, TARGET = "label_problem", "unnormalized_target"
 EMPTY, IMBALANCE = "uninformative_labels", "class_imbalance"
@@ -132,6 +133,9 @@ def contradictory_labels(case):
 def wrong_labels(case):
     """Find labels that are wrong even where they are easy to predict."""
     if not case.trained or case.nonfinite or case.at_chance:
+        return []
+    if data_split_problem(case):
+        # Validation data of another kind say nothing of the labels.
         return []
     for skill in case.skills:
         simple = skill.output.get("reachable") or {}
