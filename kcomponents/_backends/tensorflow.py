@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework import ops as framework_ops
 
+from kcomponents._backends.stateless import unchanged
+
 builds_optimizer_in_step = True
 carries_state = False
 defers = False
@@ -168,7 +170,7 @@ def inference(model, call=None):
     call = call or (lambda x: model(x, training=False))
 
     def run(x):
-        with keras.StatelessScope():
+        with unchanged(model):
             return call(x)
 
     return run

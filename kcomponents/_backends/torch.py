@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 
-import keras
 import numpy as np
 import torch
 from keras import ops
+
+from kcomponents._backends.stateless import unchanged
 
 builds_optimizer_in_step = False
 carries_state = False
@@ -90,7 +91,7 @@ def inference(model, call=None):
     call = call or (lambda x: model(x, training=False))
 
     def run(x):
-        with torch.no_grad(), keep_random_state(), keras.StatelessScope():
+        with torch.no_grad(), keep_random_state(), unchanged(model):
             return call(x)
 
     return run

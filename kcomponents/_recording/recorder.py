@@ -38,7 +38,7 @@ from kcomponents._recording.step_statistics import (
     is_watched,
     summary,
 )
-from kcomponents._recording.stream import Stream
+from kcomponents._recording.stream import Stream, first_rows
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import WorkBudget, operations_of
 from kcomponents.probes import Probe, structure
@@ -308,7 +308,7 @@ class Recorder:
         batch = _keras.batch_spec(self._fit_arguments.get("epoch_iterator"))
         if self.sample is not None:
             rows = len(keras.tree.flatten(x)[0]) if self.sample.whole else 2
-            batch = keras.tree.map_structure(lambda leaf: leaf[:rows], (x, y))
+            batch = first_rows((x, y), rows)
         if batch is not None:
             self._fails_to_build = True
             x = keras.utils.unpack_x_y_sample_weight(batch)[0]

@@ -51,7 +51,8 @@ class LayerTaps:
         self._pass = _Pass()
         watched = watched_layers(model)
         self._with_weights = {item.path for item in watched if _has_weights(item.layer)}
-        covers.cover(model, "call", self._cover_model)
+        for called in _called_models(model):
+            covers.cover(called, "call", self._cover_model)
         for item in watched:
             covers.cover(item.layer, "call", self._cover_layer(item))
             if isinstance(inner := _pieces_of(item.layer), keras.layers.Layer):
@@ -64,7 +65,8 @@ class LayerTaps:
         """
         self.observer, self.wanted = observer, None
         try:
-            _dry_run(model)
+            for called in _called_models(model):
+                _dry_run(called)
         finally:
             self.observer = None
 
@@ -154,6 +156,14 @@ def _pieces_of(layer):
     return getattr(layer, "linear", None) if hasattr(layer, "num_pieces") else None
 
 
+def _called_models(model):
+    """Return the model, or those that its `train_step` calls if it never is itself."""
+    if _inputs(model) is not None:
+        return [model]
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return [called for each in inner for called in _called_models(each)]
+
+
 def _dry_run(model):
     """Call a built model on symbolic inputs of the shapes it was built for.
 
@@ -167,11 +177,14 @@ def _dry_run(model):
 
 
 def _inputs(model):
+    """Return positional and named inputs, None of a model that was never called."""
     if isinstance(model, keras.Sequential):
         return model.inputs, {}
     if hasattr(model, "operations"):
         return (model.input,), {}
     config = model.get_build_config()
+    if config is None:
+        return None
     if "input_shape" in config:
         return (_specs(config["input_shape"]),), {}
     shapes = config["shapes_dict"]

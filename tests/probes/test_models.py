@@ -162,3 +162,25 @@ def test_variables_of_one_path_are_told_apart():
     reader = Reader()
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[reader])
     assert len(reader.values["squares"]) == 4
+
+
+class TwoNets(keras.Model):
+    """Is never called itself: its `train_step` would call its two networks."""
+
+    def __init__(self):
+        super().__init__()
+        self.maker, self.judge = (
+            keras.Sequential(
+                [keras.Input((3,)), keras.layers.Dense(4, "relu", name=name)]
+            )
+            for name in ("make", "judge")
+        )
+
+
+def test_the_networks_of_a_model_that_is_never_called_have_sites():
+    probe = Probe(Statistic("mean", "outputs", lambda v: keras.ops.mean(v.outputs)))
+    model = TwoNets()
+    model.compile("sgd")
+    probe.attach(model)
+    assert [site.rpartition("/")[2] for site in probe.sites] == ["make", "judge"]
+    probe.detach()

@@ -82,3 +82,12 @@ def test_what_the_losses_change_is_restored():
         np.testing.assert_array_equal(one, other)
     assert (np.random.get_state()[1] == state).all()
     assert paired_losses(model, Sample(X, Y)) == first
+
+
+def test_penalties_count_the_same_for_right_and_permuted_targets():
+    layer = keras.layers.Dense(1, use_bias=False, kernel_regularizer="l2")
+    model = keras.Sequential([keras.Input((2,)), layer])
+    layer.kernel.assign([[3.0], [0.0]])
+    model.compile("sgd", lambda y, p: ops.mean(ops.square(y - p), axis=-1))
+    own, other = paired_losses(model, Sample(X, Y))
+    assert own == pytest.approx(0.01 * 9, rel=1e-4) and other > 1

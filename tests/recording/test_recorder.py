@@ -46,3 +46,27 @@ def test_a_strict_recorder_raises_an_error_instead():
     rule = "`data` must be inputs and targets that fit the model: .*only for training"
     with pytest.raises(ValueError, match="(?s)" + rule):
         recorded(strict=True)
+
+
+class Compares(keras.Model):
+    """Has a loss of its own, needs no targets, and is built by its first batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = keras.layers.Dense(2), keras.layers.Dense(2)
+
+    def call(self, inputs):
+        return self.second(self.first(inputs))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, **others):
+        return keras.ops.mean(keras.ops.square(y_pred - 1.0))
+
+
+def test_a_model_that_is_not_built_and_needs_no_targets_is_measured():
+    model, record = Compares(), Record()
+    model.compile("sgd")
+    recorder = Recorder(model, record)
+    recorder.start({"x": np.ones((40, 3), "float32"), "y": None}, tapped=False)
+    recorder.stop()
+    assert "notes" not in record.structure
+    assert record.structure["data"]["sampled"] == 40
