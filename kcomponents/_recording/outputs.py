@@ -51,6 +51,8 @@ class Output:
             "task": self.task,
             "guessed": self.guessed,
             "weighted": self.weights is not None,
+            # The loss of the logs is divided by the number of samples alone.
+            "mean_weight": _mean(weights),
             "target": target,
         }
         if self.task != "unknown":
@@ -96,6 +98,11 @@ class Output:
             p = np.exp(p - p.max(-1, keepdims=True))
             return p / p.sum(-1, keepdims=True)
         return 1 / (1 + np.exp(-np.clip(p, -50, 50)))
+
+
+def _mean(weights):
+    """Return the mean of weights, 1 if there are none."""
+    return 1.0 if weights is None else float(np.mean(np.asarray(weights, "float64")))
 
 
 def _with_ignored(weights, loss, targets):

@@ -128,9 +128,9 @@ class Skill:
             return False
         if self.falls_behind_repeating:
             return True
-        margin = (
-            max(BEHIND, BEHIND_OF_REACHABLE * self.reachable) + 2 * self._standard_error
-        )
+        scored = min(self.case.data.get("sampled") or 512, 512)
+        margin = max(BEHIND, BEHIND_OF_REACHABLE * self.reachable)
+        margin += 2 * self.standard_error(scored)
         return self.final < self.reachable - margin
 
     @property
@@ -163,7 +163,8 @@ class Skill:
         name = "accuracy" if self._validation_metric else "loss"
         value = self._last(name)
         if value is None:
-            known = self._of_logs(self._validation_metric or "loss")
+            metric = self._validation_metric
+            known = self._of_logs(metric) if metric else self._training_losses
             value = known[-1] if known else math.nan
         training = (
             (value - base) / (1 - base) if name == "accuracy" else 1 - value / baseline
@@ -219,8 +220,14 @@ class Skill:
             values = [v for name in ACCURACIES for v in self._of_logs(name)[:1]]
             found = [(value - base) / (1 - base) for value in values]
         if baseline:
-            found += [1 - value / baseline for value in self._of_logs("loss")[:1]]
+            found += [1 - value / baseline for value in self._training_losses[:1]]
         return max(found, default=None)
+
+    @property
+    def _training_losses(self):
+        """The loss of each epoch by its logs, per weight of the samples."""
+        weight = self.output.get("mean_weight") or 1.0
+        return [loss / weight for loss in self._of_logs("loss")]
 
     def _of_logs(self, name, prefix=""):
         """Return a number of the logs for each epoch that has it.
@@ -240,10 +247,8 @@ class Skill:
         distinct = [i.get("distinct", 0) for i in self.case.inputs]
         return 0 < rows < 40 and max(distinct, default=0) >= rows
 
-    @property
-    def _standard_error(self):
-        """The standard error of the skill, given the number of samples."""
-        rows = min(self.case.data.get("sampled") or 512, 512)
+    def standard_error(self, rows):
+        """Return the standard error of a skill on so many samples."""
         base = self.output.get("baseline_accuracy")
         if not self.classifies or not base or base >= 1 or self._memorizable:
             return 0.0
@@ -262,7 +267,7 @@ class Skill:
         if self.classifies and known and base and base < 1:
             found += [(value - base) / (1 - base) for value in known]
         elif baseline:
-            found += [1 - value / baseline for value in self._of_logs("loss")[-1:]]
+            found += [1 - value / baseline for value in self._training_losses[-1:]]
         return max(value for value in found if not math.isnan(value))
 
     def _at(self, reading):

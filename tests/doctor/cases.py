@@ -284,7 +284,7 @@ SICK_TOO = {
         (0.4, 0.5, 0.55),
         {},
         {},
-        {OUTPUT + "reachable": {"linear": 0.3, "best": 0.3, "surest": 0.4}},
+        {OUTPUT + "reachable": {"linear": 0.3, "best": 0.3, "surest": 0.2}},
     ),
     "constant_loss": (
         STUCK,

@@ -6,6 +6,7 @@ import pytest
 
 from kcomponents.doctor.rules.labels import (
     AT_FIRST,
+    ERRORS,
     FEWEST,
     HARDLY,
     LITTLE,
@@ -688,8 +689,8 @@ def test_contradictions_count_above_a_fifth(share, expected):
 @pytest.mark.parametrize(
     ("best", "signal", "sampled", "expected"),
     [
-        (NOTHING - 0.001, 0.0, FEWEST, "medium"),
-        (NOTHING, 0.0, FEWEST, None),
+        (NOTHING - 0.001, 0.01, FEWEST, "medium"),
+        (NOTHING, 0.01, FEWEST, None),
         (0.0, NO_SIGNAL - 0.001, FEWEST, "medium"),
         (0.0, NO_SIGNAL, FEWEST, None),
         (0.0, 0.0, FEWEST - 1, None),
@@ -709,7 +710,22 @@ def test_labels_are_unrelated_where_simple_models_learn_nothing(
     assert of_output(rule, sampled=sampled, reachable=simple) == expected
 
 
-UNKNOWN_TO_ALL = {"linear": 0.0, "best": 0.0, "signal": 0.0}
+UNKNOWN_TO_ALL = {"linear": 0.0, "best": 0.0, "signal": 0.01}
+
+
+@pytest.mark.parametrize(("errors", "expected"), [(-0.1, "medium"), (0.1, None)])
+@pytest.mark.parametrize("sampled", [200, 1000, 5000])
+def test_few_held_out_samples_give_simple_models_a_skill_by_chance(
+    errors, expected, sampled
+):
+    held_out = 0.3 * min(sampled, 1000)
+    by_chance = math.sqrt(1 / 3 * 2 / 3 / held_out) * 1.5
+    best = max((ERRORS + errors) * by_chance, NOTHING + errors / 100)
+    rule, simple = "uninformative_labels", {"linear": 0.0, "best": best, "signal": 0.0}
+    assert of_output(rule, sampled=sampled, reachable=simple) == expected
+    # With any signal, it is not by chance.
+    simple |= {"best": max(best, NOTHING), "signal": 0.01}
+    assert of_output(rule, sampled=sampled, reachable=simple) is None
 
 
 def by_heart(first=1 / 3, last=0.9, steps=STEPS_AT_FIRST, best=0.0, logs=None):
@@ -765,7 +781,7 @@ def test_validation_counts_more_where_simple_models_learn_something(
 
 
 def mislabeled(
-    final=0.5, validation=None, surest=0.3, best=0.3, sampled=300, **changes
+    final=0.5, validation=None, surest=0.1, best=0.3, sampled=300, **changes
 ):
     """Return what the rule says of labels that are wrong even where they are easy."""
     logs = {}
@@ -784,8 +800,13 @@ def mislabeled(
     ("changes", "expected"),
     [
         ({}, "low"),
-        ({"surest": SURE}, "low"),
-        ({"surest": SURE + 0.01}, None),
+        # Two standard errors of 22 samples, as a skill, are 0.32.
+        ({"surest": SURE - 0.33}, "low"),
+        ({"surest": SURE - 0.31}, None),
+        # Of 1,000 samples and more, 75 are the surest: 0.17.
+        ({"surest": SURE - 0.18, "sampled": 1000}, "low"),
+        ({"surest": SURE - 0.18, "sampled": 9000}, "low"),
+        ({"surest": SURE - 0.16, "sampled": 9000}, None),
         ({"surest": None}, None),
         ({"best": 0.09, "final": 0.2}, None),
         ({"best": 0.11, "final": 0.2}, "low"),

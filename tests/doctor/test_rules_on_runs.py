@@ -5,6 +5,7 @@ import math
 import pytest
 
 from kcomponents.doctor import examine
+from kcomponents.doctor._case import Case
 from kcomponents.doctor.rules import learning_rate, progress
 from kcomponents.record import Reading
 from tests.doctor.cases import (
@@ -911,3 +912,18 @@ def test_the_gap_of_several_outputs_is_the_largest_one():
     for entry in made.logs:
         entry["val_output_accuracy"] = 0.97
     assert severity("overfitting", made) is None
+
+
+@pytest.mark.parametrize(("weights", "expected"), [(None, "high"), ({"0": 9.0}, None)])
+def test_a_loss_with_class_weights_is_not_compared_with_one_without(weights, expected):
+    logs = {"loss": (0.02, 0.01) + (0.01,) * 6, "val_loss": (0.1, 0.1) + (0.3,) * 6}
+    made = record((0.9,) * 8, None, logs, fit__class_weight=weights, **UNKNOWN)
+    assert severity("overfitting", made) == expected
+
+
+def test_a_training_loss_counts_per_weight_of_the_samples():
+    logs = {"loss": (0.11, 0.05, 0.01)}
+    changes = {OUTPUT + "baseline_accuracy": None, OUTPUT + "mean_weight": 0.1}
+    [skill] = Case(record((0.5, 0.7, 0.9), None, logs, **changes)).skills
+    assert skill.in_first_epoch == pytest.approx(1 - 1.1 / 1.0986)
+    assert skill.in_training == pytest.approx(1 - 0.1 / 1.0986)

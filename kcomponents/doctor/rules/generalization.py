@@ -55,7 +55,9 @@ def overfitting(case):
     rises = rose > RISE and since >= max(3, len(losses) // 5)
     gap = case.gap
     if gap is None:
-        apart = losses[-1] / case.losses[-1] if case.losses[-1] > 0 else 1.0
+        # Keras weights the training loss by class, and the validation loss not.
+        comparable = case.losses[-1] > 0 and not case.fit.get("class_weight")
+        apart = losses[-1] / case.losses[-1] if comparable else 1.0
         overfits = rose > 1.5 and apart > 3 and since >= 3
     else:
         overfits = gap > SURE_GAP or (gap > GAP_WITH_RISE and rises)

@@ -1,5 +1,7 @@
 """Rules on targets: labels, their scale, their classes, and what they say."""
 
+import math
+
 from kcomponents._scoring.scores import BINARY, CATEGORICAL, SPARSE
 from kcomponents._text import quantity
 from kcomponents.doctor import _remedies
@@ -21,6 +23,8 @@ TRAINED = 0.05
 # Simple models with less skill than this, and that explain less of the variance, have
 # learned nothing.
 NOTHING, NO_SIGNAL = 0.08, 0.04
+# Standard errors that the best of three simple models reaches by chance.
+ERRORS = 1.5
 # The skill of simple models on the targets of the other of two outputs.
 SWAPPED = 0.3
 # The highest skill on validation data, as a share of that on training data, of a model
@@ -140,7 +144,11 @@ def wrong_labels(case):
     for skill in case.skills:
         simple = skill.output.get("reachable") or {}
         best, surest = simple.get("best", 0.0), simple.get("surest", 1.0)
-        if surest > SURE or best < CHANCE or (case.data.get("sampled") or 0) < 250:
+        sampled = case.data.get("sampled") or 0
+        # A quarter of the samples that were held out, at even odds.
+        error = 0.5 / math.sqrt(max(0.075 * min(sampled, 1000), 1.0))
+        error /= max(1 - (skill.output.get("baseline_accuracy") or 0.0), 1e-9)
+        if surest > SURE - 2 * error or best < CHANCE or sampled < 250:
             continue
         new = skill.in_validation[-1:] or [skill.final]
         easier = new[0] > skill.final + MORE
@@ -189,11 +197,15 @@ def _unrelated(case):
 def _is_unpredictable(case, skill):
     """Return whether simple models learn nothing from enough samples."""
     simple = skill.output.get("reachable")
-    if not simple or (case.data.get("sampled") or 0) < FEWEST:
+    sampled = case.data.get("sampled") or 0
+    if not simple or sampled < FEWEST:
         return False
-    # Accuracy says little about rare classes.
+    # Accuracy says little about rare classes, and about few samples.
     signal = simple.get("signal", simple["best"])
-    return simple["best"] < NOTHING and signal < NO_SIGNAL
+    nothing, held_out = NOTHING, 0.3 * min(sampled, 1000)
+    if signal == 0:
+        nothing = max(nothing, ERRORS * skill.standard_error(held_out))
+    return simple["best"] < nothing and signal < NO_SIGNAL
 
 
 def _learned_in_vain(case, skill):
