@@ -169,6 +169,9 @@ class Case:
         for layer in self.layers:
             if layer["class"] in NORMALIZING:
                 return True
+            if layer["class"] == "Embedding" and any(map(is_picture, self.inputs)):
+                # It takes another input, such as a step in time.
+                continue
             if layer["class"] in ("Embedding", "Lambda") or layer["parameters"]:
                 return layer["class"] in ("Embedding", "Lambda")
         return False
@@ -273,3 +276,8 @@ class Case:
         """
         gaps = [skill.gap for skill in self.skills]
         return max((gap for gap in gaps if gap is not None), default=None)
+
+
+def is_picture(facts):
+    """Return whether an input has rows, columns and channels, as no ids have."""
+    return len(facts["shape"]) > 2

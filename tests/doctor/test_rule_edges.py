@@ -452,6 +452,20 @@ def test_a_third_of_the_kernels_are_the_first_ones_and_a_third_the_last():
         assert severity(VANISHING, made) == expected
 
 
+@pytest.mark.parametrize(
+    ("early", "words"),
+    [(0.02, "gets 1/50 of the"), (1e-7, "gets 1/10,000,000 of the"), (0.021, None)],
+)
+def test_a_fiftieth_of_a_gradient_is_little_and_a_ten_millionth_more_than_none(
+    early, words
+):
+    square = {f"variables__{n}__shape": [4, 4] for n in range(3)}
+    norms = dict(zip(KERNELS, (4 * early, 4.0, 4.0), strict=True))
+    made = record(STUCK, {"gradient_norm": norms}, **square)
+    assert (severity(VANISHING, made) == "medium") == (words is not None)
+    assert words is None or says(words, VANISHING, made)
+
+
 def over_time(shape, **changes):
     recurrent = {"layers__0__class": "SimpleRNN", "layers__0__activation": "tanh"}
     return record(STUCK, **{INPUT + "shape": shape}, **recurrent, **changes)
@@ -565,16 +579,24 @@ def test_inputs_hardly_differ_if_no_column_does(means, stds, expected):
     assert severity(ALL_ALIKE, made) == expected
 
 
-def test_a_layer_that_does_not_say_whether_it_is_trainable_is():
-    met = {"mean": 3.0, "std": 4.0, "spread": 1.0}
-    layers = {"first": met, "second": {**met, "spread": 0.0}}
-    made = record(STUCK, data__layers=layers)
+@pytest.mark.parametrize(
+    ("spreads", "frozen", "where"),
+    [
+        # Behind a frozen base, the next layer that may be trained is looked at.
+        ({"first": 1.0, "second": 0.0}, True, "the inputs of second"),
+        # The first layer is no frozen base here.
+        ({"first": 1.0, "inner": 0.0}, False, None),
+    ],
+)
+def test_a_layer_that_does_not_say_whether_it_is_trainable_is(spreads, frozen, where):
+    met = {p: {"mean": 3.0, "std": 4.0, "spread": s} for p, s in spreads.items()}
+    made = record(STUCK, data__layers=met)
     for layer in made.structure["layers"]:
         del layer["trainable"]
-    assert severity(ALL_ALIKE, made) is None
-    # Nor is one that is not listed taken for a frozen base.
-    layers = {"inner": met, "second": {**met, "spread": 0.0}}
-    assert severity(ALL_ALIKE, record(STUCK, data__layers=layers)) is None
+    if frozen:
+        made.structure["layers"][0]["trainable"] = False
+    found = finding(ALL_ALIKE, made)
+    assert (found and found.where) == where
 
 
 def test_inputs_of_zeros_have_no_size_to_differ_by():
@@ -654,6 +676,17 @@ def test_what_is_learned_by_heart_in_the_training_data_is_told():
     assert finding(EMPTY, made).where == "output"
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, "high"), (1.01, None)])
+def test_by_heart_means_at_most_a_share_of_the_skill_on_validation_data(
+    factor, expected
+):
+    looks = {"sample_accuracy": None, "sample_loss": {"output": 0.5}}
+    # In skill, 0 is a loss of 1.
+    logs = {"val_loss": (1.0 - factor * 0.5 * labels.NEVER,) * 3}
+    made = record((0.5,) * 3, looks, logs, **{OUTPUT + "baseline_loss": 1.0})
+    assert severity(EMPTY, made) == expected
+
+
 def paired(losses=(1.0, 1.0, 1.0), loss=1.0, permuted=1.0001, looks=None, **changes):
     """Return a run whose loss does not depend on which targets have which inputs."""
     pairs = {"data__pairing": {"training": [loss, permuted]}}
@@ -703,12 +736,12 @@ def test_a_loss_much_worse_for_permuted_targets_was_learned_by_heart():
 def test_labels_are_told_to_be_worse_than_those_of_the_validation_data(
     validation, worse
 ):
-    simple = {"linear": 0.5, "best": 0.5, "surest": 0.3}
+    simple = {"linear": 0.5, "best": 0.5, "surest": 0.1}
     logs = {"val_accuracy": (1 / 3, 1 / 3, of_skill(validation))}
     made = record((of_skill(0.45),) * 3, None, logs, **{OUTPUT + "reachable": simple})
     words = f"The model got {validation:.0%} of the way to zero error on the validation"
     assert says(words, LABELS, made, "wrong_labels") == worse
-    assert says("of, they get only 30%", LABELS, made, "wrong_labels")
+    assert says("of, they get only 10%", LABELS, made, "wrong_labels")
     assert finding(LABELS, made, "wrong_labels").where == "output"
 
 
@@ -789,6 +822,12 @@ def test_weights_of_the_model_itself_belong_to_no_layer():
     assert finding("bad_initialization", made).where == "mixing"
 
 
+@pytest.mark.parametrize(("std", "expected"), [(1.25, None), (1.2501, "high")])
+def test_sixteen_inputs_may_make_an_output_five_times_as_large(std, expected):
+    changes = {"initial__second/kernel__fan_in": 16, "initial__second/kernel__std": std}
+    assert severity("bad_initialization", record(STUCK, **changes)) == expected
+
+
 def test_the_bound_of_a_model_without_known_kernels_is_that_of_one_weight():
     optimizer = {"class": "Adam", "config": {"epsilon": 1e-7}}
     for bound, expected in ((0.9e-6, "high"), (1.1e-6, None)):
@@ -846,6 +885,21 @@ def test_the_share_of_regularization_is_that_of_the_last_loss():
     assert says("Regularization makes up 50% of the loss", OVER, made)
 
 
+def test_the_share_of_regularization_is_known_beside_one_loss_and_a_regularizer():
+    strong = {"class": "L2", "config": {"l2": 0.001}}
+    none = {"class": "L2", "config": {"l2": 0.0}}
+    one, two = {"output": 0.5}, {"output": 0.5, "other": 0.5}
+    for rule, loss, last, expected in (
+        (strong, one, 1.0, "high"),
+        (none, one, 1.0, None),
+        (strong, two, 1.0, None),
+        (strong, one, 0.0, None),
+    ):
+        losses, looks = {"loss": (1.0, 1.0, 1.0, last)}, {"sample_loss": loss}
+        made = record((0.5,) * 4, looks, losses, layers__1__kernel_regularizer=rule)
+        assert severity(OVER, made) == expected
+
+
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [
@@ -853,6 +907,10 @@ def test_the_share_of_regularization_is_that_of_the_last_loss():
         ((1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0, 1.0), None),
         ((1.0, 2.0, 2.0, 1.0, 2.0, 1.0, 2.0, 2.0, 1.0), "medium"),
         ((1.0, 2.0, 1.0, 2.0, 1.0, NAN), None),
+        # It changes by 3 of 20, by 2 of 25, and by less.
+        ((21.5, 18.5, 21.5, *(18.5, 21.5) * 3), "low"),
+        ((26.0, 24.0, 26.0, *(24.0, 26.0) * 3), "low"),
+        ((25.9, 24.1, 25.9, *(24.1, 25.9) * 3), None),
         # A loss around 0 has no size to compare its moves with.
         ((1.0, -1.0) * 4, "medium"),
     ],

@@ -474,7 +474,8 @@ def test_a_rate_below_the_typical_one_makes_it_sure():
     for rate in (0.0, 5e-5):
         made = unjudged(little, optimizer__config__learning_rate=rate)
         assert severity(LOW, made) == "medium"
-    assert severity(LOW, unjudged(**SLOW)) is None
+    # The loss stands still, and no kernel was compared.
+    assert severity(LOW, unjudged(**SLOW)) == "medium"
     assert severity(LOW, unjudged(moving(0.01) | LOST, **SLOW)) is None
 
 
@@ -927,3 +928,94 @@ def test_a_training_loss_counts_per_weight_of_the_samples():
     [skill] = Case(record((0.5, 0.7, 0.9), None, logs, **changes)).skills
     assert skill.in_first_epoch == pytest.approx(1 - 1.1 / 1.0986)
     assert skill.in_training == pytest.approx(1 - 0.1 / 1.0986)
+
+
+KL = "kl_loss"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        (KL, progress.NO_CODE / 2, "high"),
+        (KL, progress.NO_CODE * 2, None),
+        (KL, -1.0, None),
+        ("loss_KL", 0.0, "high"),
+        ("val_kl_loss", 0.0, None),
+        ("tackle_loss", 0.0, None),
+    ],
+)
+def test_a_divergence_of_zero_says_that_a_code_is_not_used(name, value, expected):
+    logs = {name: (2.0, 1.0, value)}
+    made = record((0.5, 0.6, 0.7), None, logs, **UNKNOWN)
+    assert severity("collapsed_output", made) == expected
+
+
+def test_a_code_of_a_single_epoch_may_still_be_used():
+    made = record((0.5,), None, {KL: (0.0,)}, **UNKNOWN)
+    assert severity("collapsed_output", made) is None
+
+
+LOW_RATE = "learning_rate_too_low"
+
+
+def stood_still(moved=0.004, rate=1e-6, accuracy=0.7, fell=0.0, epochs=3):
+    """Return what the rule says of a fair model that is nearly where it started."""
+    looks = {"moved": dict.fromkeys(KERNELS, moved)}
+    logs = {"loss": (1.0, *(1.0 - fell,) * 2)}
+    changes = {"optimizer__config__learning_rate": rate}
+    changes |= {OUTPUT + "reachable": {"linear": 0.4, "best": 0.4}}
+    return severity(LOW_RATE, record((accuracy,) * epochs, looks, logs, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "high"),
+        ({"moved": learning_rate.STOOD_STILL * 1.01}, None),
+        # A typical rate, a good model, a loss that falls, hardly a step.
+        ({"rate": 1e-4}, None),
+        ({"accuracy": of_skill(learning_rate.WELL + 0.01)}, None),
+        ({"accuracy": of_skill(learning_rate.WELL - 0.01)}, "high"),
+        ({"fell": learning_rate.SLIGHTLY + 0.01}, None),
+        ({"fell": learning_rate.SLIGHTLY - 0.01}, "high"),
+        ({"epochs": 1}, None),
+        ({"epochs": 2}, "high"),
+    ],
+)
+def test_a_fair_model_that_stands_still_has_a_low_rate(changes, expected):
+    assert stood_still(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "losses", "expected"),
+    [
+        (1e-6, (1.0, 1.0, 0.99), "medium"),
+        (1e-4, (1.0, 1.0, 0.99), None),
+        (1e-6, (1.0, 1.0, 0.94), None),
+        (1e-6, (1.0, 0.99), None),
+        (1e-6, (0.0, 0.0, 0.0), None),
+    ],
+)
+def test_of_embeddings_alone_a_low_rate_shows_in_the_loss(rate, losses, expected):
+    changes = {"optimizer__config__learning_rate": rate, **UNKNOWN, "fit__steps": 10}
+    logs = {"loss": losses}
+    made = record((0.5,) * len(losses), {"update_ratio": None}, logs, **changes)
+    assert severity(LOW_RATE, made) == expected
+
+
+def test_pairs_say_nothing_of_weights_that_a_low_rate_left_where_they_were():
+    changes = {"data__pairing": {"training": [1.0, 1.001]}, **UNKNOWN}
+    logs = {"loss": (1.0, 1.0, 0.99)}
+    made = record((0.5,) * 3, None, logs, **changes)
+    assert severity("uninformative_labels", made) == "medium"
+    changes |= {"optimizer__config__learning_rate": 1e-6, "fit__steps": 10}
+    made = record((0.5,) * 3, None, logs, **changes)
+    assert severity("uninformative_labels", made) is None
+
+
+@pytest.mark.parametrize(("shape", "expected"), [([16, 16, 1], "high"), ([16], None)])
+def test_pictures_are_no_ids_of_an_embedding_of_another_input(shape, expected):
+    facts = {"shape": shape, "integer": True, "std": 90.0, "max": 255.0, "min": 0.0}
+    changes = {f"data__inputs__0__{name}": value for name, value in facts.items()}
+    changes |= {"layers__0__class": "Embedding"}
+    assert severity("unnormalized_input", record(STUCK, **changes)) == expected

@@ -43,6 +43,7 @@ from kcomponents.doctor._remedies.model import (
     saturated_activation,
     train_inference_gap,
     underfitting,
+    unused_code,
     vanishing_gradient,
     vanishing_gradient_over_time,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "unlike_validation_scale",
     "unnormalized_input",
     "unnormalized_target",
+    "unused_code",
     "vanishing_gradient",
     "vanishing_gradient_over_time",
     "wrong_labels",

@@ -3,7 +3,7 @@
 import math
 
 from kcomponents.doctor import _remedies
-from kcomponents.doctor._case import NORMALIZING
+from kcomponents.doctor._case import NORMALIZING, is_picture
 from kcomponents.doctor._thresholds import TINY_INPUT, VERY_LARGE_INPUT, input_scale
 from kcomponents.doctor.diagnosis import Finding
 
@@ -117,6 +117,8 @@ def _scale_sentence(scale, facts):
 
 def _is_ids(case, facts):
     """Return whether an input holds ids for an `Embedding`."""
+    if is_picture(facts):
+        return False
     return facts.get("integer") and bool(case.layers_of("Embedding"))
 
 

@@ -8,6 +8,7 @@ from kcomponents.doctor import _remedies
 from kcomponents.doctor._skill import CHANCE
 from kcomponents.doctor._thresholds import CONTRADICTIONS, target_severity
 from kcomponents.doctor.diagnosis import Finding
+from kcomponents.doctor.rules.learning_rate import learning_rate_too_low
 from kcomponents.doctor.rules.splits import data_split_problem
 
 LABELS, TARGET = "label_problem", "unnormalized_target"
@@ -267,7 +268,8 @@ def _unpaired(case):
     if not (case.unjudged or guessed) or not pairs:
         return []
     moved = max(case.movement.values(), default=1.0)
-    if moved < TRAINED or case.nonfinite or case.falls_on_one_point:
+    untrained = moved < TRAINED or learning_rate_too_low(case)
+    if untrained or case.nonfinite or case.falls_on_one_point:
         # That is the cause.
         return []
     name = "validation" if "validation" in pairs else "training"

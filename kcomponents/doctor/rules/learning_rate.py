@@ -26,6 +26,9 @@ MOVED_FAR = 0.5
 RUNAWAY = 100.0
 # With fewer steps than these, weights hardly move at any rate.
 FEWEST_STEPS = 20
+# Distance of kernels that are where they started, the skill of a model that is good all
+# the same, and the share of the first loss by which it falls if anything is learned.
+STOOD_STILL, WELL, SLIGHTLY = 0.005, 0.8, 0.05
 # Setting → the range of values with which optimizers work.
 RANGES = {
     "epsilon": (0.0, 0.02),
@@ -116,11 +119,11 @@ def learning_rate_too_low(case):
     """Find a learning rate so low that weights hardly change."""
     if case.unjudged and not case.nonfinite:
         return _hardly_moved(case)
-    if not case.trains_badly or case.nonfinite or not case.steps:
+    if case.nonfinite or not case.steps:
         return []
-    evidence, rate = [], case.learning_rate
-    if rate is not None and 0 < rate < _typical_rates(case)[0]:
-        evidence.append(_rate_sentence(case))
+    if not case.trains_badly:
+        return _stands_still(case)
+    evidence = _low_rate(case)
     # The kernel that changes most: others may just get a small gradient.
     ratio = max(_update_ratios(case).values(), default=math.inf)
     if ratio == 0:
@@ -145,6 +148,35 @@ def learning_rate_too_low(case):
     return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
 
 
+def _stands_still(case):
+    """Find a model that is where it started, though simple models are no better."""
+    moved = max(map(_finite_or_zero, case.movement.values()), default=math.inf)
+    evidence = _low_rate(case)
+    if not evidence or moved > STOOD_STILL or case.batches < FEWEST_STEPS:
+        return []
+    # A trained model may need no more than small steps.
+    well = case.worst_skill is None or case.worst_skill.final > WELL
+    if well or len(case.losses) < 2 or case.loss_fell(SLIGHTLY):
+        return []
+    evidence.append(_moved_sentence(case, moved))
+    remedies = _remedies.learning_rate_too_low(case)
+    return [Finding(LOW, "optimizer", tuple(evidence), "high", remedies)]
+
+
+def _low_rate(case):
+    """Return a list with a sentence on a learning rate below the typical ones."""
+    rate = case.learning_rate
+    low = rate is not None and 0 < rate < _typical_rates(case)[0]
+    return [_rate_sentence(case)] if low else []
+
+
+def _moved_sentence(case, moved):
+    return (
+        f"In {quantity(case.batches, 'step')}, no kernel moved by more than "
+        f"{moved:.2g} of its size."
+    )
+
+
 def _finite_or_zero(number):
     return number if math.isfinite(number) else 0.0
 
@@ -153,21 +185,29 @@ def _hardly_moved(case):
     """Find a rate that is too low by the weights alone."""
     # A kernel that starts at 0 moves by infinity.
     finite = [d for d in case.movement.values() if math.isfinite(d)]
-    moved = max(finite, default=math.inf)
+    if not finite:
+        return _loss_stands_still(case)
+    moved = max(finite)
     ratio = max(_update_ratios(case).values(), default=0.0)
     small = moved < MOVED_LITTLE and ratio < SMALL_STEPS and not case.loss_fell(0.25)
     if not (0 < moved < HARDLY_MOVED or small) or case.batches < FEWEST_STEPS:
         return []
-    evidence = [
-        f"In {quantity(case.batches, 'step')}, no kernel moved by more than "
-        f"{moved:.2g} of its size."
-    ]
-    rate = case.learning_rate
-    if rate is not None and 0 < rate < _typical_rates(case)[0]:
-        evidence.append(_rate_sentence(case))
+    evidence = [_moved_sentence(case, moved), *_low_rate(case)]
     severity = "high" if len(evidence) > 1 or moved < HARDLY_MOVED else "medium"
     remedies = _remedies.learning_rate_too_low(case)
     return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
+
+
+def _loss_stands_still(case):
+    """Find a low rate with which the loss hardly falls; no kernel was compared."""
+    evidence, losses = _low_rate(case), case.losses
+    if not evidence or len(losses) < 3 or case.batches < FEWEST_STEPS:
+        return []
+    if case.loss_fell(SLIGHTLY) or not losses[0]:
+        return []
+    evidence.append(f"The loss only went from {losses[0]:.4g} to {losses[-1]:.4g}.")
+    remedies = _remedies.learning_rate_too_low(case)
+    return [Finding(LOW, "optimizer", tuple(evidence), "medium", remedies)]
 
 
 def _update_ratios(case, *, first=False):

@@ -12,6 +12,8 @@ LARGE_NOISE = 1.5
 STANDS_STILL = 0.003
 # In so few steps, hardly any model learns what it could.
 FEW_STEPS = 20
+# A divergence of the codes from their prior, in nats, that holds no information.
+NO_CODE = 1e-3
 
 
 def over_regularized(case):
@@ -200,6 +202,8 @@ def collapsed_output(case):
     """Find outputs that fall on one point, whatever the inputs are."""
     if not case.unjudged or case.nonfinite:
         return []
+    if found := _unused_code(case):
+        return found
     name = case.falls_on_one_point
     if name is None:
         return []
@@ -210,6 +214,22 @@ def collapsed_output(case):
     )
     remedies = _remedies.collapsed_output()
     return [Finding("collapsed_output", name, evidence, "medium", remedies)]
+
+
+def _unused_code(case):
+    """Find a variational autoencoder whose code is its prior for all samples."""
+    for name, value in case.last_logs.items():
+        if "kl" not in name.lower().split("_") or name.startswith("val_"):
+            continue
+        if len(case.losses) > 1 and 0 <= value < NO_CODE < case.losses[-1]:
+            evidence = (
+                f"The divergence {name} fell to {value:.2g}: the code says nothing of "
+                "the inputs (posterior collapse), and the decoder gives the same for "
+                "all.",
+            )
+            remedies = _remedies.unused_code()
+            return [Finding("collapsed_output", name, evidence, "high", remedies)]
+    return []
 
 
 def constant_loss(case):
