@@ -344,7 +344,23 @@ class Recorder:
         self.sample = sample_of_batches(self._stream.batches)
         if not self.record.structure:
             self._describe()
-        self._record_data()
+        try:
+            self._record_data()
+        except Exception:
+            # A `train_step` of the user's own may take all of a batch as inputs.
+            whole = sample_of_batches(self._stream.batches, as_inputs=True)
+            if not self._has_own_step() or whole is None:
+                raise
+            taken, self.sample = self.sample, whole
+            try:
+                self._record_data()
+                return
+            except Exception:
+                self.sample = taken
+            raise
+
+    def _has_own_step(self):
+        return type(self.model).train_step is not keras.Model.train_step
 
     def _record_data(self):
         arrays = [array for _, array in named_inputs(self.sample.x)]
@@ -477,8 +493,7 @@ class Recorder:
         statistics = [*OF_OUTPUTS]
         if optimizer is not None:
             statistics += OF_OPTIMIZER
-        own = type(self.model).train_step is not keras.Model.train_step
-        if not (own and _backends.carries_state):
+        if not (self._has_own_step() and _backends.carries_state):
             # On JAX, a custom `train_step` may hide its loss.
             statistics += OF_LOSS
         probe = Probe(*statistics, watch=is_watched, sample=16)

@@ -144,8 +144,22 @@ def share_between(batches):
     return float(np.clip(1 - within / total, 0.0, 1.0))
 
 
-def sample_of_batches(batches):
-    """Return all samples of the given batches, as `fit` draws them."""
+def sample_of_batches(batches, *, as_inputs=False):
+    """Return all samples of the given batches, as `fit` draws them.
+
+    Args:
+        batches: List of batches.
+        as_inputs: Boolean, whether all of a batch is inputs; None then if a batch has
+            no more than one part, or parts of different lengths. Defaults to `False`.
+    """
+    if as_inputs:
+        rows = [{len(leaf) for leaf in keras.tree.flatten(batch)} for batch in batches]
+        several = isinstance(batches[0], tuple) and len(batches[0]) > 1
+        if not several or any(len(lengths) != 1 for lengths in rows):
+            return None
+        found = Sample(_joined(batches), None)
+        found.streamed = True
+        return found
     unpacked = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
     xs, ys, weights = zip(*unpacked, strict=True)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kcomponents._recording.recorder import Recorder
+from kcomponents.callbacks import TrainingDoctor
 from kcomponents.record import Record
 
 X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
@@ -70,3 +71,59 @@ def test_a_model_that_is_not_built_and_needs_no_targets_is_measured():
     recorder.stop()
     assert "notes" not in record.structure
     assert record.structure["data"]["sampled"] == 40
+
+
+class Triplets(keras.Model):
+    """Takes an anchor, a near and a far sample, which make up a batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = keras.layers.Dense(2)
+        self.embed.build((None, 3))
+
+    def call(self, inputs):
+        anchor, near, far = (self.embed(part) for part in inputs)
+        near, far = (keras.ops.abs(anchor - other) for other in (near, far))
+        return keras.ops.concatenate([near, far], axis=-1)
+
+    def train_step(self, *arguments):
+        """Do nothing; on JAX, the state comes before the batch."""
+        *state, _ = arguments
+        logs = {"loss": keras.ops.zeros(())}
+        return (logs, *state) if state else logs
+
+
+def data_of_batches(model, *parts):
+    """Return the facts of data that come as batches of these parts."""
+    dataset = BatchesOf(parts)
+    model.compile("sgd", "mse")
+    doctor = TrainingDoctor()
+    model.fit(dataset, verbose=0, callbacks=[doctor])
+    return doctor.record.structure
+
+
+class BatchesOf(keras.utils.PyDataset):
+    """Gives the same batch three times."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return self.batch
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="Keras itself calls the model with the first part on other backends.",
+)
+def test_all_of_a_batch_may_be_inputs():
+    parts = [np.full((8, 3), number, "float32") for number in (1, 2, 3)]
+    model = Triplets()
+    model(parts)
+    found = data_of_batches(model, *parts)["data"]
+    assert [facts["max"] for facts in found["inputs"]] == [1.0, 2.0, 3.0]
+    assert found["outputs"][0]["shape"] == [4] and found["sampled"] == 24
