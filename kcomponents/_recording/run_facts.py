@@ -68,7 +68,8 @@ def initial_facts(model):
 def untrained_frozen(model):
     """Return the paths of layers that are frozen in the state in which they started.
 
-    Offsets and moving averages of a layer that was ever trained are not all zero.
+    Offsets and moving averages of a layer that was ever trained are not all zero, and
+    those of the forget gate of an LSTM, which start at 1, not 0 and 1 alone.
     """
     found = []
     for path, layer in named_layers(model).items():
@@ -82,7 +83,8 @@ def untrained_frozen(model):
         inner = any(part.weights for part in below)
         if layer.trainable or not kernels or not offsets or inner:
             continue
-        if all(not keras.ops.convert_to_numpy(w.value).any() for w in offsets):
+        values = [keras.ops.convert_to_numpy(w.value) for w in offsets]
+        if all(np.isin(array.astype("float32"), (0, 1)).all() for array in values):
             found.append(path)
     return found
 

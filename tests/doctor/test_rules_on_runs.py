@@ -1019,3 +1019,13 @@ def test_pictures_are_no_ids_of_an_embedding_of_another_input(shape, expected):
     changes = {f"data__inputs__0__{name}": value for name, value in facts.items()}
     changes |= {"layers__0__class": "Embedding"}
     assert severity("unnormalized_input", record(STUCK, **changes)) == expected
+
+
+def test_a_frozen_network_of_a_training_that_is_not_judged_is_named():
+    frozen = {"untrained_frozen": ["second"]}
+    looks = {"moved": {KERNELS[0]: 0.5, KERNELS[1]: 0.0}}
+    made = record((0.5, 0.7, 0.9), looks, None, **UNKNOWN, **frozen)
+    assert severity("frozen_layers", made) == "medium"
+    # It learns well all the same.
+    made = record((0.5, 0.7, 0.9), looks, None, **frozen)
+    assert severity("frozen_layers", made) is None

@@ -98,7 +98,7 @@ def frozen_layers(case):
         for path in case.structure.get("untrained_frozen") or ()
         if not any(d for name, d in moved.items() if name.startswith(f"{path}/"))
     ]
-    if not found or not case.trains_badly:
+    if not found or not case.may_train_badly:
         return []
     evidence = (
         f"Layer {found[0]} is frozen in the state in which it was initialized, so it "
