@@ -766,7 +766,8 @@ def test_labels_that_only_seen_samples_have_say_nothing(changes, expected):
     [
         (NEVER - 0.01, 0.9, "high"),
         (NEVER + 0.01, 0.9, None),
-        (HARDLY - 0.01, 0.0, "high"),
+        (NEVER - 0.01, 0.0, "high"),
+        (HARDLY - 0.01, 0.0, "medium"),
         (HARDLY + 0.01, 0.0, None),
     ],
 )

@@ -29,7 +29,7 @@ ERRORS = 1.5
 # The skill of simple models on the targets of the other of two outputs.
 SWAPPED = 0.3
 # The highest skill on validation data, as a share of that on training data, of a model
-# that learns labels by heart; the second if simple models learn nothing either.
+# that learns labels by heart; up to the second, only if simple models learn nothing.
 NEVER, HARDLY = 0.25, 0.5
 # The skill of a model in its first epoch that is none, with at least so many steps.
 AT_FIRST, STEPS_AT_FIRST = 0.05, 30
@@ -224,7 +224,7 @@ def _learned_in_vain(case, skill):
 
 
 def _never_valid(case):
-    """Find a model that learns by heart, and is at chance on all validation data."""
+    """Find a model that learns by heart, and little that holds on validation data."""
     if len(case.outputs) != 1 or not case.skills or case.nonfinite:
         return []
     [skill] = case.skills
@@ -233,12 +233,21 @@ def _never_valid(case):
     share = HARDLY if _is_unpredictable(case, skill) else NEVER
     if len(validation) < 2 or not learned > 0.3 or max(validation) > share * learned:
         return []
-    evidence = (
+    seen = (
         f"The model got {learned:.0%} of the way to zero error on the training "
         f"data, but never more than {max(max(validation), 0):.0%} on the validation "
-        "data: it learns labels by heart that say nothing about new inputs.",
+        "data"
     )
-    return _says_nothing(skill.name, evidence, "high")
+    if max(validation) <= NEVER * learned:
+        evidence = (
+            f"{seen}: it learns labels by heart that say nothing about new inputs."
+        )
+        return _says_nothing(skill.name, (evidence,), "high")
+    evidence = (
+        f"{seen}, and simple models learn nothing: many labels seem to be wrong, or "
+        "there are too few samples to learn more."
+    )
+    return _says_nothing(skill.name, (evidence,), "medium")
 
 
 def _by_heart(case):
