@@ -176,7 +176,7 @@ def test_losses_that_are_nan_are_left_out_of_a_rise():
 )
 def test_a_loss_without_a_number_in_the_first_epoch_is_told(batches, told):
     made = record((0.33,), batches, {"loss": (NAN,)})
-    assert says("NaN or infinite within the first epoch", HIGH, made) == told
+    assert says("NaN or infinite in the first epoch", HIGH, made) == told
 
 
 @pytest.mark.parametrize(("rate", "expected"), [({}, "medium"), (FAST, "high")])

@@ -1029,3 +1029,13 @@ def test_a_frozen_network_of_a_training_that_is_not_judged_is_named():
     # It learns well all the same.
     made = record((0.5, 0.7, 0.9), looks, None, **frozen)
     assert severity("frozen_layers", made) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"), [((NAN,) * 3, True), ((1.1, 1.2, NAN), False)]
+)
+def test_a_loss_is_lost_in_the_first_epoch_only_if_it_was(losses, expected):
+    looks = {"batch_loss_min": None}
+    made = record((0.4, 0.33, 0.33), looks, {"loss": losses})
+    words = "became NaN or infinite in the first epoch"
+    assert says(words, "learning_rate_too_high", made) == expected

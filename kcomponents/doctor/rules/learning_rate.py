@@ -110,9 +110,15 @@ def _jumps(case):
         evidence.append(f"The loss ran away from {losses[0]:.3g} to {losses[-1]:.3g}.")
     elif len(losses) > 1 and losses[-1] > 1.5 * losses[0] > 0:
         evidence.append(f"The loss rose from {losses[0]:.3g} to {losses[-1]:.3g}.")
-    elif case.nonfinite and not starts:
-        evidence.append("The loss became NaN or infinite within the first epoch.")
+    elif case.nonfinite and _lost_at_first(case) and not starts:
+        evidence.append("Loss or weights became NaN or infinite in the first epoch.")
     return evidence
+
+
+def _lost_at_first(case):
+    """Return whether the loss or a weight was not finite in the first epoch."""
+    norms = case.readings[0].values.get("weight_norm", {}) if case.readings else {}
+    return not all(map(math.isfinite, [*case.losses[:1], *norms.values()]))
 
 
 def learning_rate_too_low(case):
