@@ -48,6 +48,8 @@ class Output:
             "loss": self.loss,
             "loss_name": loss.get("name") if known else loss,
             "from_logits": bool(known and loss.get("config", {}).get("from_logits")),
+            "loss_axis": loss.get("config", {}).get("axis") if known else None,
+            **_range_of(predictions),
             "task": self.task,
             "guessed": self.guessed,
             "weighted": self.weights is not None,
@@ -98,6 +100,19 @@ class Output:
             p = np.exp(p - p.max(-1, keepdims=True))
             return p / p.sum(-1, keepdims=True)
         return 1 / (1 + np.exp(-np.clip(p, -50, 50)))
+
+
+def _range_of(predictions):
+    """Return the range of the outputs, and whether they sum to 1 like probabilities."""
+    values = np.asarray(predictions, "float64")
+    if not values.size or not np.isfinite(values).all():
+        return {}
+    sums = values.sum(-1) if values.ndim > 1 and values.shape[-1] > 1 else np.zeros(1)
+    return {
+        "lowest": float(values.min()),
+        "highest": float(values.max()),
+        "sums_to_one": bool(values.min() >= 0 and np.abs(sums - 1).max() < 1e-2),
+    }
 
 
 def _mean(weights):

@@ -670,7 +670,7 @@ SINGLE = {TARGET + "std": 0.0, TARGET + "rows": 100, "data__of_batches": 0.0}
         (in_order(accuracies=(of_skill(0.81),) * 3, **STREAM), "medium"),
         (in_order(accuracies=(of_skill(0.9),) * 3, logs=gap(0.19)), None),
         (in_order(accuracies=(of_skill(0.9),) * 3, logs=gap(0.21)), "high"),
-        (in_order(**UNKNOWN), None),
+        (in_order(**UNKNOWN), "medium"),
         (in_order(**{OUTPUT + "task": "regression"}), None),
         # A stream of a single class.
         (in_order(**STREAM | SINGLE), "high"),
@@ -869,3 +869,75 @@ def test_thresholds_of_rules_on_data_are_near_these():
     }
     for (module, name), value in near.items():
         assert math.isclose(getattr(module, name), value, rel_tol=0.3), name
+
+
+WRONG = "wrong_loss_or_output_activation"
+
+
+def unlike_probabilities(activation=None, **facts):
+    """Return what the rule says of outputs whose activation is not known."""
+    changes = {OUTPUT + name: value for name, value in facts.items()}
+    made = record(WELL, **{OUTPUT + "activation": activation}, **changes)
+    return severity(WRONG, made, "wrong_output")
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"lowest": 0.0, "highest": 1.0, "sums_to_one": True}, None),
+        ({"lowest": -0.009, "highest": 1.0}, None),
+        ({"lowest": -0.011, "highest": 1.0}, "high"),
+        ({"lowest": -3.0, "highest": 3.0, "from_logits": True}, None),
+        # Outputs of several classes are divided by their sum.
+        ({"lowest": 0.0, "highest": 9.0}, None),
+        (
+            {
+                "lowest": 0.0,
+                "highest": 1.02,
+                "loss": "BinaryCrossentropy",
+                "task": "binary",
+                "target__max": 1.0,
+                "units": 1,
+                "shape": [],
+            },
+            "high",
+        ),
+        ({"lowest": -3.0, "loss": None}, None),
+        # A softmax before a loss that applies one.
+        ({"sums_to_one": True, "from_logits": True}, "high"),
+        ({"sums_to_one": False, "from_logits": True}, None),
+        ({"sums_to_one": True, "from_logits": True, "loss": None}, None),
+    ],
+)
+def test_outputs_themselves_say_whether_they_are_probabilities(facts, expected):
+    assert unlike_probabilities(**facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("axis", "expected"), [(0, "high"), (-1, None), (1, None), (None, None)]
+)
+def test_a_loss_over_the_samples_is_wrong(axis, expected):
+    found = unlike_probabilities("softmax", loss_axis=axis)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "shape", "expected"),
+    [
+        ([0.0, 1.0], [], "medium"),
+        ([0.0, 1.0], [1], "medium"),
+        ([0.0, 1.0], [7], None),
+        ([0.0], [], None),
+        ([float(n) for n in range(100)], [], "medium"),
+        ([float(n) for n in range(101)], [], None),
+    ],
+)
+def test_classes_in_order_are_seen_where_progress_is_not_judged(
+    values, shape, expected
+):
+    target = {TARGET + "values": values, TARGET + "shape": shape}
+    made = in_order(accuracies=(), **UNKNOWN, **target)
+    assert severity(SPLIT, made, SORTED) == expected
+    # Trained, and whether well is not known.
+    made = in_order(**UNKNOWN, **target)
+    assert severity(SPLIT, made, SORTED) == expected

@@ -7,6 +7,7 @@ import pytest
 from kcomponents.doctor import examine
 from kcomponents.doctor._case import Case
 from kcomponents.doctor.rules import learning_rate, progress
+from kcomponents.doctor.rules.weights import FAIR
 from kcomponents.record import Reading
 from tests.doctor.cases import (
     KERNELS,
@@ -26,6 +27,7 @@ from tests.doctor.cases import (
 pytestmark = pytest.mark.any_backend
 
 WELL = (0.5, 0.7, 0.9)
+SIMPLE = {OUTPUT + "reachable": {"linear": 0.4, "best": 0.4}}
 
 
 # Initial weights
@@ -1027,8 +1029,9 @@ def test_a_frozen_network_of_a_training_that_is_not_judged_is_named():
     made = record((0.5, 0.7, 0.9), looks, None, **UNKNOWN, **frozen)
     assert severity("frozen_layers", made) == "medium"
     # It learns well all the same.
-    made = record((0.5, 0.7, 0.9), looks, None, **frozen)
-    assert severity("frozen_layers", made) is None
+    for skill, expected in ((FAIR + 0.01, None), (FAIR - 0.01, "medium")):
+        made = record((0.5, 0.7, of_skill(skill)), looks, None, **frozen | SIMPLE)
+        assert severity("frozen_layers", made) == expected
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,31 @@ def _no_probabilities(output):
     return None
 
 
+def _numbers_beyond_probabilities(output):
+    """Find outputs below 0 or above 1 for a cross-entropy, whatever made them."""
+    low, high = output.get("lowest"), output.get("highest")
+    if low is None or output["loss"] not in ENTROPIES or output["from_logits"]:
+        return None
+    # Keras divides the outputs of several classes by their sum.
+    beyond = low < -0.01 or output["loss"] in BINARY and high > 1.01
+    if beyond:
+        return (
+            f"{output['loss']} expects probabilities, but the outputs range from "
+            f"{low:.3g} to {high:.3g} and `from_logits` is not set."
+        )
+    return None
+
+
+def _loss_over_samples(output):
+    """Find a loss that takes the samples for the classes."""
+    if output["loss"] in ENTROPIES and output.get("loss_axis") == 0:
+        return (
+            f"{output['loss']} with `axis=0` compares the samples of a batch as if "
+            "they were classes; the classes are on the last axis, -1."
+        )
+    return None
+
+
 def _other_probabilities(output):
     """Find probabilities of one class per sample for several questions, or reversed."""
     target, units = output["target"], output["units"]
@@ -121,15 +146,22 @@ def _other_probabilities(output):
 
 
 def _probabilities_as_logits(output):
-    probabilities = traits_of(output["activation"]).probabilities
+    traits = traits_of(output["activation"])
+    # Of an activation that is not known, the outputs themselves say it.
+    unknown = traits is UNKNOWN and output["loss"] in CATEGORICAL | SPARSE
+    probabilities = traits.probabilities or unknown and output.get("sums_to_one")
     if output["loss"] in ENTROPIES and output["from_logits"] and probabilities:
         applied = "sigmoid" if output["loss"] in BINARY else "softmax"
         again = " a second time" if applied == output["activation"] else ""
         return (
-            f"The output already gives probabilities ({output['activation']}), and "
+            f"The output already gives probabilities{_in_brackets(output)}, and "
             f"`from_logits=True` makes the loss apply {applied} to them{again}."
         )
     return None
+
+
+def _in_brackets(output):
+    return f" ({output['activation']})" if output["activation"] else ""
 
 
 def _unreachable_targets(output):
@@ -177,7 +209,9 @@ CHECKS = (
     _labels_for_several_units,
     _one_hot_for_sparse,
     _broadcast_shapes,
+    _loss_over_samples,
     _no_probabilities,
+    _numbers_beyond_probabilities,
     _other_probabilities,
     _probabilities_as_logits,
     _unreachable_targets,

@@ -20,6 +20,8 @@ GAP_OF_SCALES, RATIO_WITH_GAP = 0.3, 4
 # Samples for each class, and shares of classes that are missing by an accident: fewer
 # may be rare, and many more belong to a head that was made for other data.
 ROWS_OF_CLASS, FEW_MISSING, MANY_MISSING = 10, 0.2, 0.6
+# Integers with more values are rather ids or quantities than classes.
+MOST_CLASSES = 100
 # The gain in recall that shows that classes are numbered in another way.
 BETTER_RENUMBERED = 0.3
 
@@ -50,14 +52,26 @@ def sorted_batches(case):
             f"Samples are sorted by label: {share:.0%} of what targets vary lies "
             "between batches, and with `shuffle=False` most batches hold few classes."
         )
-    if skill is None or not skill.classifies:
+    if skill is None and not _labels_are_classes(case):
         return []
-    well = skill.final > 0.8 and (case.gap or 0.0) < 0.2
+    if skill is not None and not skill.classifies:
+        return []
+    well = skill is not None and skill.final > 0.8 and (case.gap or 0.0) < 0.2
     if case.trained and well and not streamed:
         return []
     remedies = _remedies.sorted_batches(case)
-    severity = "high" if case.trained and not well else "medium"
+    harmed = case.trained and skill is not None and not well
+    severity = "high" if harmed else "medium"
     return [Finding(SPLIT, "shuffle", (evidence,), severity, remedies)]
+
+
+def _labels_are_classes(case):
+    """Return whether targets of a loss of the user's own look like classes."""
+    targets = [output["target"] for output in case.outputs]
+    return any(
+        2 <= len(t.get("values") or ()) <= MOST_CLASSES and t["shape"] in ([], [1])
+        for t in targets
+    )
 
 
 def _single_class(case):

@@ -9,6 +9,8 @@ START, STILL, FROZEN = "bad_initialization", "no_gradient", "frozen_layers"
 FLOAT16 = "float16_training"
 # What Keras says on TensorFlow if no weight has a gradient.
 REFUSED = "No gradients provided"
+# A skill below this may be due to a layer that never learned.
+FAIR = 0.6
 # Variables of a layer that add to a product, and may be equal or 0 at the start.
 OFFSETS = "bias", "beta", "lora_kernel_b"
 
@@ -98,7 +100,8 @@ def frozen_layers(case):
         for path in case.structure.get("untrained_frozen") or ()
         if not any(d for name, d in moved.items() if name.startswith(f"{path}/"))
     ]
-    if not found or not case.may_train_badly:
+    fair = case.worst_skill is not None and case.worst_skill.final < FAIR
+    if not found or not (case.may_train_badly or fair):
         return []
     evidence = (
         f"Layer {found[0]} is frozen in the state in which it was initialized, so it "
