@@ -5,6 +5,9 @@ From the root of the repository:
     KERAS_BACKEND=jax python -m tests.doctor.bench run --half sound
     python -m tests.doctor.bench table
 
+`equal --half sound` trains each sound program for an epoch with and without the doctor
+and compares the weights.
+
 With `--records FOLDER`, `run` keeps the record of each run, and `judge` diagnoses these
 again, so that a change of a rule needs no training.
 
@@ -20,6 +23,7 @@ import hashlib
 import json
 import math
 import pathlib
+import sys
 import time
 
 import keras
@@ -39,6 +43,8 @@ CLEAN_SEEDS, FAULTY_SEEDS = (0, 1, 2), (0, 1)
 FAULTS_OF_EACH = 3
 # The share of the score, and of its spread over seeds, that a harmful fault costs.
 LOSS_OF_SCORE, SPREADS = 0.1, 2.0
+# The largest difference of a weight with and without the doctor.
+EQUAL = 1e-6
 KEY = "half", "program", "fault", "strength", "seed", "backend"
 
 
@@ -142,6 +148,36 @@ def run_half(half, path, only=(), count=None, records=None):
             f"{' ' + row['error'] if row['error'] else ''}",
             flush=True,
         )
+
+
+def differences(half, only=()):
+    """Yield each program, and the largest difference of weights that the doctor makes.
+
+    One epoch: rounding, which any change of a compiled step changes, grows with steps.
+    """
+
+    def shorten(data, settings, random):
+        settings.epochs = 1
+
+    for name, program in load(half).items():
+        backends = program.backends
+        if keras.backend.backend() not in backends or only and name not in only:
+            continue
+        plain, _ = run(program(), change=shorten)
+        weights = plain.get_weights()
+        watched, _ = run(program(), change=shorten, callbacks=[TrainingDoctor()])
+        pairs = zip(weights, watched.get_weights(), strict=True)
+        yield name, max(float(np.max(np.abs(a - b), initial=0.0)) for a, b in pairs)
+
+
+def compare(half, only=()):
+    """Print the differences, and return whether all weights are equal."""
+    largest = 0.0
+    for name, difference in differences(half, only):
+        print(f"{name:<28}{difference:.1e}", flush=True)
+        largest = max(largest, difference)
+    print(f"largest: {largest:.1e}, bound {EQUAL:.0e}")
+    return largest <= EQUAL
 
 
 def judged(rows):
@@ -273,6 +309,9 @@ def main():
     command = commands.add_parser("judge", help="diagnose the records that were kept")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     command.add_argument("--records", type=pathlib.Path, required=True)
+    command = commands.add_parser("equal", help="compare weights with and without it")
+    command.add_argument("--half", choices=HALVES, required=True)
+    command.add_argument("--only", nargs="*", default=(), help="names of programs")
     command = commands.add_parser("table", help="print the table of the results")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -286,6 +325,8 @@ def main():
             arguments.count,
             arguments.records,
         )
+    elif arguments.command == "equal":
+        sys.exit(not compare(arguments.half, arguments.only))
     elif arguments.command == "judge":
         judge_again(arguments.results, arguments.records)
     else:
