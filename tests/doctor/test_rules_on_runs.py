@@ -1042,3 +1042,17 @@ def test_a_loss_is_lost_in_the_first_epoch_only_if_it_was(losses, expected):
     made = record((0.4, 0.33, 0.33), looks, {"loss": losses})
     words = "became NaN or infinite in the first epoch"
     assert says(words, "learning_rate_too_high", made) == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "dtype", "expected"),
+    [
+        ("Cannot convert a tensor of dtype float16 to float32", "float16", "high"),
+        ("Cannot convert a tensor of dtype float16 to float32", "float32", None),
+        ("out of memory", "float16", None),
+    ],
+)
+def test_a_training_that_ends_as_types_are_mixed_has_a_cause(reason, dtype, expected):
+    ended = {"class": "TypeError", "reason": reason}
+    made = record((), ended=ended, variables__0__dtype=dtype)
+    assert severity("float16_training", made) == expected
