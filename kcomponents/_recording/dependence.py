@@ -87,13 +87,14 @@ def next_values(arrays, targets):
     return None
 
 
-def swapped_targets(arrays, outputs, inputs_of):
+def swapped_targets(arrays, outputs, inputs_of, ids=()):
     """Return how well inputs predict the targets of two outputs, as given and swapped.
 
     Args:
         arrays: List of arrays, the inputs of the model.
         outputs: Pair of `Output` of the same task, with targets of the same shape.
         inputs_of: For each of them, the indices of the inputs that it depends on.
+        ids: Indices of the inputs that hold ids. Defaults to `()`.
 
     Returns:
         Dict of the names of the outputs, and of the lower skill of simple models for
@@ -105,7 +106,13 @@ def swapped_targets(arrays, outputs, inputs_of):
 
     def lower_skill(outputs):
         found = [
-            reachable([arrays[i] for i in indices], output.targets, output.task)
+            reachable(
+                [arrays[i] for i in indices],
+                output.targets,
+                output.task,
+                weights=output.weights,
+                ids=[place for place, i in enumerate(indices) if i in ids],
+            )
             for indices, output in zip(inputs_of, outputs, strict=True)
         ]
         return None if None in found else min(skills["best"] for skills in found)

@@ -1,5 +1,6 @@
 """Facts on outputs: what simple models learn, and what the outputs depend on."""
 
+import keras
 import numpy as np
 
 from kcomponents._recording.dependence import (
@@ -23,13 +24,7 @@ def add_reachable(facts, outputs, arrays, structure, layers, budget):
         layers: Dict of path to facts of a layer in a forward pass.
         budget: `WorkBudget`.
     """
-    # Their inputs are integers, and go to an embedding.
-    embeds = any(layer["input_dim"] for layer in layers.values())
-    ids = [
-        index
-        for index, of_input in enumerate(facts["inputs"])
-        if embeds and of_input.get("integer")
-    ]
+    ids = _ids(arrays, layers)
     width = narrowest_passage(structure)
     for output, of_output in zip(outputs, facts["outputs"], strict=True):
         if output.task == "unknown" or output.targets is None:
@@ -45,7 +40,7 @@ def add_reachable(facts, outputs, arrays, structure, layers, budget):
             )
 
 
-def add_dependence(facts, outputs, sample, small, predictions, run, budget):
+def add_dependence(facts, outputs, sample, small, predictions, forward, budget):
     """Add what outputs depend on, where it tells right targets from wrong ones.
 
     Args:
@@ -54,11 +49,15 @@ def add_dependence(facts, outputs, sample, small, predictions, run, budget):
         sample: `Sample` of the training data.
         small: `Sample`, the part of it that the model is run on.
         predictions: List of arrays, the outputs for that part.
-        run: Function from inputs to the list of the outputs of the model.
+        forward: `ForwardPass` of the model.
         budget: `WorkBudget`.
     """
     arrays = [np.asarray(array) for array in sample.leaves]
     work = small.size * budget.per_sample
+
+    def run(x):
+        return keras.tree.flatten(forward.run(x)[0])
+
     dependence = Dependence(
         run, small.x, predictions, lambda: budget.grants(work, PURPOSE)
     )
@@ -75,7 +74,16 @@ def add_dependence(facts, outputs, sample, small, predictions, run, budget):
             return
         inputs_of = dependence.inputs_of_outputs()
         if inputs_of is not None:
-            facts["swapped"] = swapped_targets(arrays, outputs, inputs_of)
+            ids = _ids(arrays, forward.layers)
+            facts["swapped"] = swapped_targets(arrays, outputs, inputs_of, ids)
+
+
+def _ids(arrays, layers):
+    """Return the indices of the inputs that hold ids: integers, for an embedding."""
+    if not any(layer["input_dim"] for layer in layers.values()):
+        return []
+    numbers = {n: a for n, a in enumerate(arrays) if a.dtype.kind in "biuf"}
+    return [n for n, a in numbers.items() if np.array_equal(a, np.floor(a))]
 
 
 def _alike(first, second):

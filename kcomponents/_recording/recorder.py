@@ -426,20 +426,18 @@ class Recorder:
 
     def _add_dependence(self, found, predictions):
         """Add what outputs depend on, before the first step."""
-        if self.record.readings:
-            before = (self.record.structure.get("data") or {}).get("outputs") or []
-            for facts, known in zip(found["outputs"], before, strict=False):
-                if "sees_later" in known:
-                    facts["sees_later"] = known["sees_later"]
+        if self._stream is not None and len(self._stream.batches) > 1:
+            # It was found with the first batch of the stream.
+            before = self.record.structure.get("data") or {}
+            found["swapped"] = before.get("swapped")
+            known = before.get("outputs") or []
+            for facts, earlier in zip(found["outputs"], known, strict=False):
+                facts["sees_later"] = earlier.get("sees_later")
             return
+        leaves = keras.tree.flatten(predictions)
+        samples = self.sample, self._small_sample
         add_dependence(
-            found,
-            self.outputs,
-            self.sample,
-            self._small_sample,
-            keras.tree.flatten(predictions),
-            lambda x: keras.tree.flatten(self._forward.run(x)[0]),
-            self.budget,
+            found, self.outputs, *samples, leaves, self._forward, self.budget
         )
 
     def _grants(self, samples, purpose):

@@ -158,10 +158,18 @@ def _pieces_of(layer):
 
 def _called_models(model):
     """Return the model, or those that its `train_step` calls if it never is itself."""
-    if _inputs(model) is not None:
+    if _was_called(model):
         return [model]
     inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     return [called for each in inner for called in _called_models(each)]
+
+
+def _was_called(model):
+    """Return whether the shapes of the inputs of a built model are known."""
+    if isinstance(model, keras.Sequential) or hasattr(model, "operations"):
+        return True
+    config = model.get_build_config() or {}
+    return bool(config.get("input_shape") or config.get("shapes_dict"))
 
 
 def _dry_run(model):
@@ -177,15 +185,12 @@ def _dry_run(model):
 
 
 def _inputs(model):
-    """Return positional and named inputs, None of a model that was never called."""
     if isinstance(model, keras.Sequential):
         return model.inputs, {}
     if hasattr(model, "operations"):
         return (model.input,), {}
     config = model.get_build_config()
-    if config is None:
-        return None
-    if "input_shape" in config:
+    if config.get("input_shape"):
         return (_specs(config["input_shape"]),), {}
     shapes = config["shapes_dict"]
     return (), {name.removesuffix("_shape"): _specs(s) for name, s in shapes.items()}

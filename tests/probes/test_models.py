@@ -184,3 +184,23 @@ def test_the_networks_of_a_model_that_is_never_called_have_sites():
     probe.attach(model)
     assert [site.rpartition("/")[2] for site in probe.sites] == ["make", "judge"]
     probe.detach()
+
+
+class OfNoShape(TwoNets):
+    """Keras calls it built, and knows no shape of its inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.built = True
+
+    def get_build_config(self):
+        return {"input_shape": None}
+
+
+def test_a_model_of_no_known_shape_still_trains_under_a_probe():
+    probe = Probe(Statistic("mean", "outputs", lambda v: keras.ops.mean(v.outputs)))
+    model = OfNoShape()
+    model.compile("sgd")
+    probe.attach(model)
+    assert [site.rpartition("/")[2] for site in probe.sites] == ["make", "judge"]
+    probe.detach()

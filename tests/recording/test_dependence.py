@@ -152,6 +152,15 @@ def test_targets_are_swapped_if_each_is_told_by_the_inputs_of_the_other():
     assert wrong["own"] < 0.1 and wrong["other"] > 0.9
 
 
+def test_swapped_targets_of_ids_are_found_by_which_ids_occur():
+    ids = [RANDOM.integers(0, 8, (400, 1)) for _ in range(2)]
+    effect = np.array([1.0, -1, 1, -1, -1, 1, 1, -1])
+    y = [effect[part] for part in ids]
+    outputs = two_outputs(y[::-1])
+    found = swapped_targets(ids, outputs, [[0], [1]], ids=[0, 1])
+    assert found["own"] < 0.1 and found["other"] > 0.9
+
+
 def test_outputs_with_the_same_inputs_say_nothing_of_their_targets():
     x = [RANDOM.normal(size=(200, 3)) for _ in range(2)]
     outputs = two_outputs([part[:, :1] for part in x])
@@ -192,3 +201,20 @@ def test_a_stream_keeps_what_was_seen_before_its_first_step():
 
     found = data_of(model, batches(), None, shuffle=False, steps_per_epoch=4)
     assert found["streamed"] and found["outputs"][0]["sees_later"] > 0.05
+
+
+def test_a_stream_keeps_what_it_knows_of_two_outputs():
+    ways = [keras.Input((3,), name=name) for name in ("left", "right")]
+    ends = [layers.Dense(1, name=f"{way.name}_end")(way) for way in ways]
+    model = keras.Model(ways, ends)
+    model.compile("sgd", ["mse", "mse"])
+    x = [RANDOM.normal(size=(180, 3)).astype("float32") for _ in range(2)]
+    y = [part[:, :1] for part in x[::-1]]
+
+    def batches():
+        for start in (0, 60, 120):
+            rows = slice(start, start + 60)
+            yield tuple(part[rows] for part in x), tuple(part[rows] for part in y)
+
+    found = data_of(model, batches(), None, shuffle=False, steps_per_epoch=3)
+    assert found["swapped"]["own"] < 0.2 and found["swapped"]["other"] > 0.8

@@ -288,14 +288,14 @@ def collapsed_output():
     )
 
 
-def unused_code():
+def posterior_collapse():
     """Return how to make a variational autoencoder use its code."""
     return (
         Remedy(
             "added_loss",
             (0.01, 0.1),
             "Sum the error of a reconstruction over its values, and do not average it, "
-            "or give the divergence a small weight, that may grow in training.",
+            "or give the divergence a small weight, which may grow in training.",
             "error = keras.ops.sum(keras.ops.square(x - decoded), axis=-1)\n"
             "loss = keras.ops.mean(error) + 0.01 * keras.ops.mean(divergence)",
         ),

@@ -202,7 +202,7 @@ def collapsed_output(case):
     """Find outputs that fall on one point, whatever the inputs are."""
     if not case.unjudged or case.nonfinite:
         return []
-    if found := _unused_code(case):
+    if found := _posterior_collapse(case):
         return found
     name = case.falls_on_one_point
     if name is None:
@@ -216,7 +216,7 @@ def collapsed_output(case):
     return [Finding("collapsed_output", name, evidence, "medium", remedies)]
 
 
-def _unused_code(case):
+def _posterior_collapse(case):
     """Find a variational autoencoder whose code is its prior for all samples."""
     for name, value in case.last_logs.items():
         if "kl" not in name.lower().split("_") or name.startswith("val_"):
@@ -227,7 +227,7 @@ def _unused_code(case):
                 "the inputs (posterior collapse), and the decoder gives the same for "
                 "all.",
             )
-            remedies = _remedies.unused_code()
+            remedies = _remedies.posterior_collapse()
             return [Finding("collapsed_output", name, evidence, "high", remedies)]
     return []
 
