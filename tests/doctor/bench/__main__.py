@@ -163,6 +163,8 @@ def differences(half, only=()):
         backends = program.backends
         if keras.backend.backend() not in backends or only and name not in only:
             continue
+        # Its pre-trained weights are kept, and training them draws random numbers.
+        run(program(), change=shorten)
         plain, _ = run(program(), change=shorten)
         weights = plain.get_weights()
         watched, _ = run(program(), change=shorten, callbacks=[TrainingDoctor()])
