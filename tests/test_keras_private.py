@@ -21,7 +21,13 @@ from kcomponents import (
     layers,
     optimizers,
 )
-from kcomponents._keras import features, fit_state, model_reuse, models
+from kcomponents._keras import (
+    extra_variables,
+    features,
+    fit_state,
+    model_reuse,
+    models,
+)
 from kcomponents._keras.features import IN_SOME, NEEDED, OPTIONAL, MissingInKeras
 from kcomponents.callbacks._score import direction_of
 from kcomponents.inference import _sampling
@@ -145,36 +151,63 @@ def small():
     return model
 
 
-def test_an_extra_variable_of_a_model_is_no_weight():
-    model, extra = small(), keras.Variable([7.0], trainable=False)
-    _keras.add_to_model(model, [extra])
-    assert any(v is extra for v in model.non_trainable_variables)
-    assert not any(v is extra for v in model.weights)
-    _keras.remove_from_model(model, [extra])
-    assert not any(v is extra for v in model.variables)
+carried = pytest.mark.skipif(
+    not _backends.carries_state, reason="steps change variables, and return no state"
+)
 
 
-def test_an_extra_variable_is_in_no_file(tmp_path):
-    model, extra = small(), keras.Variable([7.0], trainable=False)
-    _keras.add_to_model(model, [extra])
-    model.save(tmp_path / "model.keras")
-    _keras.remove_from_model(model, [extra])
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert len(loaded.variables) == len(model.variables)
+def with_extra(model=None):
+    """Return a model, and its `ExtraState` with a variable of each kind."""
+    model = small() if model is None else model
+    model.optimizer.build(model.trainable_variables)
+    extra = [keras.Variable([value], trainable=False) for value in (7.0, 8.0)]
+    state = _keras.ExtraState(model)
+    state.replace([extra[0]], [extra[1]])
+    return model, state, extra
 
 
-def test_an_optimizer_has_extra_variables_and_can_hide_them():
-    optimizer, _ = built(momentum=0.9)
-    count, extra = len(optimizer.variables), keras.Variable([7.0], trainable=False)
-    _keras.add_to_optimizer(optimizer, [extra])
-    assert optimizer.variables[-1] is extra
-    # Only used where a compiled step returns its state.
-    if _backends.carries_state:
-        with _keras.without_variables(optimizer, [extra]):
-            assert len(optimizer.variables) == count
-        assert optimizer.variables[-1] is extra
-    _keras.remove_from_optimizer(optimizer, [extra])
-    assert len(optimizer.variables) == count
+def among(variable, variables):
+    return any(variable is other for other in variables)
+
+
+@carried
+def test_extra_variables_are_in_the_state_of_a_step_only_while_it_is_traced(tmp_path):
+    model, state, [of_model, of_optimizer] = with_extra()
+    weights, slots = len(model.variables), len(model.optimizer.variables)
+    with state.present():
+        assert among(of_model, model.non_trainable_variables)
+        assert among(of_optimizer, model.optimizer.variables)
+        assert not among(of_model, model.weights)
+        with state.present():
+            pass
+        assert among(of_model, model.non_trainable_variables)
+    assert len(model.variables) == weights
+    assert len(model.optimizer.variables) == slots
+
+
+@carried
+def test_the_state_of_a_step_is_extended_and_stripped_again():
+    model = keras.Sequential([dropping(), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model, state, [of_model, of_optimizer] = with_extra(model)
+    parts = "trainable", "non_trainable", "optimizer", "metrics"
+    plain = model._get_jax_state(**{f"{part}_variables": True for part in parts})
+    extended = state.extend(plain)
+    with state.present():
+        expected = [v.value for v in model.non_trainable_variables]
+        assert [id(v) for v in extended[1]] == [id(v) for v in expected]
+        expected = [v.value for v in model.optimizer.variables]
+        assert [id(v) for v in extended[2]] == [id(v) for v in expected]
+    after = [[value + 1 for value in part] for part in extended]
+    stripped = state.strip(after)
+    for part, values in zip(plain, stripped, strict=True):
+        for before, value in zip(part, values, strict=True):
+            np.testing.assert_allclose(before + 1, value)
+    # Another state has nothing to take out.
+    assert [len(part) for part in state.plain(plain)] == [len(part) for part in plain]
+    assert [of_model.numpy(), of_optimizer.numpy()] == [7.0, 8.0]
+    state.flush()
+    assert [of_model.numpy(), of_optimizer.numpy()] == [8.0, 9.0]
 
 
 def test_every_step_passes_its_gradients_through_one_method():
@@ -200,13 +233,6 @@ def test_metrics_are_known_once_built_with_their_direction():
     model.fit(x, ops.ones((2, 1)), verbose=0)
     found = {m.name: _keras.metric_direction(m) for m in _keras.built_metrics(model)}
     assert found == {"loss": None, "mae": "down", "auc": "up"}
-
-
-def test_extra_variables_of_a_model_are_found_among_its_own_variables():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
-    variable = keras.Variable([0.0])
-    _keras.add_to_model(model, [variable])
-    assert _keras.extra_variables_of(model) == [variable]
 
 
 @pytest.mark.parametrize("freq, later", [(1, False), (2, True), ([2], True)])
@@ -496,7 +522,7 @@ def explained(model):
     return analysis.linear_region(model, VECTORS)
 
 
-def extra_variables():
+def new_variables():
     return [keras.Variable([0.0], trainable=False)]
 
 
@@ -519,7 +545,7 @@ CHECKPOINT = (
 FLUSHED = (running, _keras.wait_for_hooks)
 EXTRA = (
     optimizer,
-    lambda optimizer: _keras.add_to_optimizer(optimizer, extra_variables()),
+    lambda found: extra_variables.add_to_optimizer(found, new_variables()),
 )
 VECTORS = np.ones((1, 2), "float32")
 # Name → a function that makes an object with it, and one that uses it.
@@ -543,7 +569,7 @@ USES = {
     "Layer._remat_mode": (small, model_reuse.rematerializes),
     "Layer._seed_generators": (
         small,
-        lambda model: _keras.add_to_model(model, extra_variables()),
+        lambda model: extra_variables.add_to_model(model, new_variables()),
     ),
     "Layer._trainable_variables": (small, model_reuse.own_variables),
     "Model._compile_config": (small, models.compile_arguments),
@@ -566,9 +592,8 @@ USES = {
     "Optimizer._untrack_variable": EXTRA,
     "Optimizer._use_weight_decay": (
         optimizer,
-        lambda optimizer: model_reuse.uses_weight_decay(optimizer, extra_variables()),
+        lambda optimizer: model_reuse.uses_weight_decay(optimizer, new_variables()),
     ),
-    "Optimizer._variables": EXTRA,
     "Sequential._functional": (small, explained),
     "SpatialDropout._get_noise_shape": (
         lambda: keras.layers.SpatialDropout1D(0.5),
@@ -659,7 +684,7 @@ OF_MONITORS = ["Layer._layers", "Optimizer._clip_gradients"]
 OF_MONITORS += ["Optimizer._trainable_variables"]
 if _backends.carries_state:
     OF_MONITORS += ["Layer._seed_generators", "Optimizer._track_variable"]
-    OF_MONITORS += ["Optimizer._untrack_variable", "Optimizer._variables"]
+    OF_MONITORS += ["Optimizer._untrack_variable"]
 
 
 @pytest.mark.parametrize("name", OF_MONITORS)

@@ -5,22 +5,16 @@
   nothing.
 - `batch_iterator(batches, iterator)`: an iterator over batches already drawn from
   `iterator`, in a form that the train function accepts; None if it accepts none.
-- `branch(condition, then, otherwise, changing)`: call one of two functions, which
-  return nothing and change some of the variables `changing`. If replicas do not support
-  branches, always call `then`.
 - `builds_optimizer_in_step`: whether the first step, and not `fit`, builds the
   optimizer.
 - `can_overwrite(values)`: whether a later snapshot can reuse the memory of these
   values.
 - `carries_state`: whether a compiled step returns the variables it changes, so that all
   of them must be passed to it.
-- `cheap_branches`: whether a branch around the work of an optimizer costs less than
-  measuring each step; branches of JAX copy the variables that they change.
+- `compile_aside(function, *arguments)`: a thread that compiles a function that
+  `compiled` returned for these arguments; None if the backend cannot do so.
 - `compiled(function)`: the same function of tensors, or lists and dicts of tensors,
   without gradients. Side effects happen when it is traced, or at each call.
-- `counts`: what counts the steps if only some are measured: Python at each call of the
-  optimizer (`"calls"`), Python at each call of the train function, which then runs one
-  step (`"steps"`), or a variable (`"device"`).
 - `current_graph()`: the graph under construction, or None.
 - `defers`: whether small operations are collected and run for many steps at once,
   because each operation is a call from Python.
@@ -28,6 +22,7 @@
   ends the epoch instead of the training.
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: assign a value to each variable, on every replica.
+- `has_accelerator()`: whether training runs on a GPU or TPU.
 - `inference(model, call)`: a function from inputs to the outputs of the model, or to
   those of `call`, a function of inputs that calls the model. It changes nothing.
 - `keep_random_state()`: a context that restores the random state at its end: that of
@@ -38,6 +33,8 @@
 - `max_may_drop_nan`: whether a maximum over numbers and NaN may be a number.
 - `measured_together(statistics, waiting)`: the statistics of collected steps, with the
   steps on the first axis; `None` if no steps are collected.
+- `on_host(variable)`: its value as an array that may share the memory of the variable,
+  so neither change nor keep it.
 - `on_first_replica(tensors)`: the tensors on the first replica, zeros on the others.
 - `peak_memory()`: the peak memory of the first GPU in bytes, or None without a GPU.
 - `random_state()`: the state of the generators of unseeded random numbers.
@@ -57,6 +54,8 @@
 - `snapshot(variables, into)`: copies of variables on their device; if it costs less,
   into the memory of an earlier snapshot.
 - `square_sums(tensors)`: the sum of squares of each tensor, as one float32 vector.
+- `shape_of(function)`: the shape of what a function without arguments returns, without
+  compiling its operations.
 - `sum_over_replicas(grads)`: the sum of each gradient over all replicas.
 - `synchronize(model)`: update its variables to the values of the last step.
 - `trace_level()`: equal at two places unless one is inside a loop, a map or a branch.
@@ -85,24 +84,24 @@ else:
 
 apply_if_finite = backend.apply_if_finite
 batch_iterator = backend.batch_iterator
-branch = backend.branch
 builds_optimizer_in_step = backend.builds_optimizer_in_step
 can_overwrite = backend.can_overwrite
 carries_state = backend.carries_state
-cheap_branches = backend.cheap_branches
+compile_aside = getattr(backend, "compile_aside", None)
 compiled = backend.compiled
-counts = backend.counts
 current_graph = backend.current_graph
 defers = backend.defers
 end_of_data = backend.end_of_data
 fetch = backend.fetch
 fill = backend.fill
+has_accelerator = backend.has_accelerator
 inference = backend.inference
 limit_memory = backend.limit_memory
 may_stack_batches = backend.may_stack_batches
 max_may_drop_nan = backend.max_may_drop_nan
 measured_together = getattr(backend, "measured_together", None)
 on_first_replica = backend.on_first_replica
+on_host = backend.on_host
 peak_memory = backend.peak_memory
 random_state = backend.random_state
 release_graphs = backend.release_graphs
@@ -112,6 +111,7 @@ replica_variables = backend.replica_variables
 scope = backend.scope
 set_random_state = backend.set_random_state
 set_training_mode = backend.set_training_mode
+shape_of = backend.shape_of
 share_compiled = backend.share_compiled
 slopes = backend.slopes
 snapshot = backend.snapshot

@@ -1,6 +1,7 @@
 """JAX: one program is traced for all devices, with global gradients."""
 
 import contextlib
+import threading
 
 import jax
 import keras
@@ -15,9 +16,7 @@ builds_optimizer_in_step = False
 carries_state = True
 defers = False
 end_of_data = (StopIteration,)
-cheap_branches = False
 repeats_order = False
-counts = "steps"
 may_stack_batches = True
 max_may_drop_nan = False
 worth_stacking = 4096
@@ -41,23 +40,19 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
     less than selecting between new and old values, which copies all of them.
     """
     finite, changing = jax.numpy.isfinite(norm), [*variables, *optimizer_variables]
-    branch(finite, lambda: apply(grads, variables, norm), lambda: None, changing)
-
-
-def branch(condition, then, otherwise, changing):
-    """Call one of two functions, in branches of the program."""
-    if not isinstance(condition, jax.core.Tracer):
+    if not isinstance(finite, jax.core.Tracer):
         # Outside `jit`, each branch would be compiled again.
-        then() if condition else otherwise()
+        if finite:
+            apply(grads, variables, norm)
         return
     before = [variable.value for variable in changing]
 
-    def after(do):
+    def applied():
         with keras.StatelessScope(zip(changing, before, strict=True)) as scope:
-            do()
+            apply(grads, variables, norm)
         return [scope.get_current_value(variable) for variable in changing]
 
-    values = jax.lax.cond(condition, lambda: after(then), lambda: after(otherwise))
+    values = jax.lax.cond(finite, applied, lambda: before)
     for variable, value in zip(changing, values, strict=True):
         variable.assign(value)
 
@@ -70,6 +65,18 @@ def scope(model):
 def fetch(variables):
     """Return a list with the value of each variable as an array, in one transfer."""
     return [[value] for value in jax.device_get([v.value for v in variables])]
+
+
+def on_host(variable):
+    """Return the value of a variable; on a CPU a view, gone before the next step.
+
+    `np.asarray` would stay with the value, whose memory the step could not reuse.
+    """
+    try:
+        return np.from_dlpack(variable.value)
+    except (BufferError, RuntimeError, TypeError, ValueError):
+        # On several devices, not on a CPU, or of a type that numpy does not know.
+        return np.asarray(variable.value)
 
 
 def fill(variables, values):
@@ -99,6 +106,20 @@ def release_graphs(graphs):
 def compiled(function):
     """Return the function, compiled for each shape of its arguments."""
     return jax.jit(function)
+
+
+def compile_aside(function, *arguments):
+    """Return a thread that compiles a function for such arguments.
+
+    It is traced here, since tracing runs code of the user. JAX finds the compiled
+    function when it is called. A function that is not compiled at all has nothing to
+    wait for.
+    """
+    lower = getattr(function, "lower", None)
+    compile_lowered = lower(*arguments).compile if lower else lambda: None
+    thread = threading.Thread(target=compile_lowered, name="kcomponents-compilation")
+    thread.start()
+    return thread
 
 
 def inference(model, call=None):
@@ -185,6 +206,11 @@ def set_training_mode(model):
     """Do nothing: each call of a model has its `training` argument."""
 
 
+def has_accelerator():
+    """Return whether training runs on a GPU or TPU."""
+    return jax.default_backend() != "cpu"
+
+
 def peak_memory():
     """Return the peak memory of the first GPU in bytes, or None without a GPU."""
     found = jax.local_devices()[0].memory_stats() or {}
@@ -193,6 +219,11 @@ def peak_memory():
 
 def limit_memory(share):
     """Do nothing: JAX reads the limit from the environment."""
+
+
+def shape_of(function):
+    """Return the shape of what a function returns; nothing is computed."""
+    return tuple(jax.eval_shape(function).shape)
 
 
 def share_compiled(folder):

@@ -12,9 +12,7 @@ builds_optimizer_in_step = True
 carries_state = False
 defers = False
 end_of_data = (StopIteration, tf.errors.OutOfRangeError)
-cheap_branches = True
 repeats_order = True
-counts = "steps"
 may_stack_batches = False
 max_may_drop_nan = True
 worth_stacking = 4096
@@ -65,14 +63,6 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
     context.merge_call(across, args=(finite, grads, norm))
 
 
-def branch(condition, then, otherwise, changing):
-    """Call one of two functions, in branches of the graph; on replicas the first."""
-    if _replicas() and not tf.__internal__.distribute.strategy_supports_no_merge_call():
-        then()
-        return
-    tf.cond(condition, then, otherwise)
-
-
 def _replicas():
     """Return the replica context if there are several replicas, else None."""
     context = tf.distribute.get_replica_context()
@@ -87,6 +77,11 @@ def scope(model):
 def fetch(variables):
     """Return for each variable its values as arrays, one per replica."""
     return [[local.numpy() for local in _locals(v)] for v in variables]
+
+
+def on_host(variable):
+    """Return the value of a variable as an array."""
+    return keras.ops.convert_to_numpy(variable.value)
 
 
 def fill(variables, values):
@@ -252,6 +247,11 @@ def set_training_mode(model):
     """Do nothing: each call of a model has its `training` argument."""
 
 
+def has_accelerator():
+    """Return whether training runs on a GPU or TPU."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def peak_memory():
     """Return the peak memory of the first GPU in bytes, or None without a GPU."""
     if not tf.config.list_logical_devices("GPU"):
@@ -263,6 +263,11 @@ def limit_memory(share):
     """Let this process take memory of a GPU only as it needs it."""
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
+
+
+def shape_of(function):
+    """Return the shape of what a function returns."""
+    return tuple(function().shape)
 
 
 def share_compiled(folder):

@@ -13,9 +13,7 @@ builds_optimizer_in_step = False
 carries_state = False
 defers = True
 end_of_data = ()
-cheap_branches = True
 repeats_order = False
-counts = "calls"
 may_stack_batches = False
 max_may_drop_nan = False
 worth_stacking = 0
@@ -37,11 +35,6 @@ def apply_if_finite(norm, apply, grads, variables, optimizer_variables):
         apply(grads, variables, norm)
 
 
-def branch(condition, then, otherwise, changing):
-    """Call one of two functions."""
-    then() if condition else otherwise()
-
-
 def scope(model):
     """Return an empty context."""
     return contextlib.nullcontext()
@@ -55,6 +48,11 @@ def fetch(variables):
     ends = np.cumsum([v.value.numel() for v in variables])[:-1]
     parts = zip(np.split(flat, ends), variables, strict=True)
     return [[part.reshape(v.shape)] for part, v in parts]
+
+
+def on_host(variable):
+    """Return the value of a variable as an array."""
+    return ops.convert_to_numpy(variable.value)
 
 
 def fill(variables, values):
@@ -198,6 +196,11 @@ def measured_together(statistics, waiting):
         return [torch.stack(steps) for steps in zip(*found, strict=True)]
 
 
+def has_accelerator():
+    """Return whether training runs on a GPU or TPU."""
+    return torch.cuda.is_available()
+
+
 def peak_memory():
     """Return the peak memory of the GPU in bytes, or None without a GPU."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
@@ -207,6 +210,11 @@ def limit_memory(share):
     """Limit this process to a fraction of the memory of its GPU."""
     if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(share)
+
+
+def shape_of(function):
+    """Return the shape of what a function returns."""
+    return tuple(function().shape)
 
 
 def share_compiled(folder):

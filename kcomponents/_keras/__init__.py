@@ -6,17 +6,10 @@ the feature raises an error that says so; everything else works.
 """
 
 from kcomponents._keras.callback_list import STATE_OF_CALLBACKS
-from kcomponents._keras.extra_variables import (
-    add_to_model,
-    add_to_optimizer,
-    extra_variables_of,
-    record_shardings,
-    remove_from_model,
-    remove_from_optimizer,
-    without_variables,
-)
+from kcomponents._keras.extra_variables import ExtraState, record_shardings
 from kcomponents._keras.fit_state import (
     batch_spec,
+    batches_in_item,
     build_metrics,
     draw_epoch,
     first_epoch,
@@ -61,10 +54,10 @@ from kcomponents._keras.optimizers import (
 
 __all__ = [
     "batch_spec",
+    "batches_in_item",
     "AccumulatedGradients",
+    "ExtraState",
     "STATE_OF_CALLBACKS",
-    "add_to_model",
-    "add_to_optimizer",
     "averages_in_model",
     "build_metrics",
     "build_optimizer",
@@ -73,7 +66,6 @@ __all__ = [
     "carry_over",
     "clipping_method",
     "draw_epoch",
-    "extra_variables_of",
     "first_epoch",
     "global_seed",
     "global_seeds",
@@ -89,8 +81,6 @@ __all__ = [
     "optimized_variables",
     "other_arguments",
     "record_shardings",
-    "remove_from_model",
-    "remove_from_optimizer",
     "reset_first_epoch",
     "running_fit",
     "set_first_epoch",
@@ -104,5 +94,4 @@ __all__ = [
     "validates_later",
     "wait_for_hooks",
     "without_new_global_seeds",
-    "without_variables",
 ]

@@ -90,7 +90,6 @@ NEEDED = {
     ),
     "Optimizer._untrack_variable": JAX_MONITORS,
     "Optimizer._use_weight_decay": REUSE,
-    "Optimizer._variables": JAX_MONITORS,
     "Sequential._functional": GRAPHS,
     "SpatialDropout._get_noise_shape": Feature(
         "`mc_predict` with `same_mask=True` needs, for `SpatialDropout`,",

@@ -75,10 +75,12 @@ class FitGuard:
     Attributes:
         ended: Boolean, whether this `fit` is over.
         error: The exception that ends this `fit`, while its changes are undone.
+        unguarded_function: The train function that the model had, or None. It is to be
+            called in a function that `step` returned.
     """
 
     def __init__(self, model, running):
-        self.ended, self.error = False, None
+        self.ended, self.error, self.unguarded_function = False, None, None
         self._error_before = sys.exc_info()[1]
         # The table of guards and the list must not keep each other or the model alive.
         self._model, self._running = weakref.ref(model), weakref.ref(running)
@@ -101,26 +103,36 @@ class FitGuard:
         """Call a function when `fit` ends with an exception; the last one first."""
         self._clean_ups.append(clean_up)
 
+    def keep_plain_state(self, plain):
+        """Keep, after each step, what a function makes of its state."""
+        self._step_state.plain = plain
+
     def step(self, function):
         """Wrap a train function: all of a step, or nothing of it."""
-        delayed = self._interrupts.delayed
+        interrupts = self._interrupts
 
         @functools.wraps(function)
         def run(*args, **kwargs):
             if self.ended:
                 return function(*args, **kwargs)
+            # Not in a context manager, which would cost more than the rest.
+            before = interrupts.waits, interrupts.in_step
+            interrupts.waits = interrupts.in_step = True
             try:
-                with delayed:
-                    self._begin_step()
-                    outputs = function(*args, **kwargs)
-                    self._step_state.finish_step()
-                self._interrupts.check()
+                self._begin_step()
+                outputs = function(*args, **kwargs)
+                self._step_state.finish_step()
+                interrupts.waits, interrupts.in_step = before
+                if interrupts.waiting is not None:
+                    interrupts.check()
                 return outputs
             except _backends.end_of_data:
                 # Keras ends the epoch.
+                interrupts.waits, interrupts.in_step = before
                 self._step_state.finish_step()
                 raise
             except BaseException as error:
+                interrupts.waits, interrupts.in_step = before
                 self.end(error)
                 raise
 
@@ -157,27 +169,32 @@ class FitGuard:
                 # The exception of the training is the one to show.
                 logger.warning("Clean-up after `fit` failed.", exc_info=True)
         self._clean_ups, self._error_before, self.error = [], None, None
+        self.unguarded_function = None
         # The last one, as it raises if Ctrl-C is still waiting.
         self._interrupts.close()
 
     def _guarded(self, function, passes=()):
         """Wrap a function of `fit` between its steps, which Ctrl-C may interrupt."""
-        outside = self._interrupts.allowed
+        interrupts = self._interrupts
 
         @functools.wraps(function)
         def run(*args, **kwargs):
             # Within a step, which may be a trace, nothing can be undone.
-            if self.ended or self._interrupts.in_step:
+            if self.ended or interrupts.in_step:
                 return function(*args, **kwargs)
+            before, interrupts.waits = interrupts.waits, False
             try:
-                with outside:
-                    self._interrupts.check()
-                    return function(*args, **kwargs)
+                if interrupts.waiting is not None:
+                    interrupts.check()
+                return function(*args, **kwargs)
             except passes:
                 raise
             except BaseException as error:
+                interrupts.waits = before
                 self.end(error)
                 raise
+            finally:
+                interrupts.waits = before
 
         return run
 
@@ -224,7 +241,8 @@ class FitGuard:
             self._covers.cover(optimizer, "finalize_variable_values", self._cover_last)
         self._function_before = model.train_function
         if self._function_before is not None:
-            self._train_function = self.step(self._step_state.train_function())
+            self.unguarded_function = self._step_state.train_function()
+            self._train_function = self.step(self.unguarded_function)
             model.train_function = self._train_function
 
     def _cover_last(self, original):
@@ -290,15 +308,14 @@ class Interrupts:
     other than the main one, which get no signals.
 
     Attributes:
-        delayed: Context of a step, in which the signal waits.
-        allowed: Context in which the signal interrupts at once.
+        waits: Boolean, whether a signal waits now.
         in_step: Boolean, whether a step is running.
+        waiting: The signal that waits, and its frame, or None.
     """
 
     def __init__(self):
-        self.delayed, self.allowed = _Region(self, True), _Region(self, False)
         self.waits, self.in_step = True, False
-        self._waiting = self._before = None
+        self.waiting = self._before = None
         self._fit, self._closed = number_of_fit(), False
         before = _open_handler(signal.getsignal(signal.SIGINT))
         if callable(before) and _in_main_thread():
@@ -306,11 +323,11 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._handle)
 
     def _handle(self, number, frame):
-        waits = self.waits and self._waiting is None and self._before is not None
+        waits = self.waits and self.waiting is None and self._before is not None
         if waits and self._is_in_fit(frame):
-            self._waiting = number, frame
+            self.waiting = number, frame
             return
-        self._waiting = None
+        self.waiting = None
         self._call(number, frame)
 
     def _is_in_fit(self, frame):
@@ -326,7 +343,7 @@ class Interrupts:
 
     def check(self):
         """Call the handler of the program if a signal came meanwhile."""
-        waiting, self._waiting = self._waiting, None
+        waiting, self.waiting = self.waiting, None
         if waiting is not None:
             self._call(*waiting)
 
@@ -335,8 +352,12 @@ class Interrupts:
 
         @functools.wraps(function)
         def run(*args, **kwargs):
-            with self.delayed:
+            before = self.waits, self.in_step
+            self.waits = self.in_step = True
+            try:
                 outputs = function(*args, **kwargs)
+            finally:
+                self.waits, self.in_step = before
             self.check()
             return outputs
 
@@ -364,19 +385,3 @@ def _open_handler(handler):
 
 def _in_main_thread():
     return threading.current_thread() is threading.main_thread()
-
-
-class _Region:
-    """A part of `fit` in which a signal waits, or does not."""
-
-    def __init__(self, interrupts, is_step):
-        self._interrupts, self._is_step, self._before = interrupts, is_step, []
-
-    def __enter__(self):
-        interrupts = self._interrupts
-        self._before.append((interrupts.waits, interrupts.in_step))
-        interrupts.waits = interrupts.in_step = self._is_step
-
-    def __exit__(self, *error):
-        interrupts = self._interrupts
-        interrupts.waits, interrupts.in_step = self._before.pop()

@@ -172,6 +172,14 @@ def _items_of_call(epochs):
     return count, lambda item: [item]
 
 
+def batches_in_item():
+    """Return a function of an item of the data of the running `fit`: its batches."""
+    epochs = running_fit().get("epoch_iterator")
+    if epochs is None or epochs is UNKNOWN:
+        return lambda item: [item]
+    return _items_of_call(epochs)[1]
+
+
 def _stacks_batches(epochs):
     """Return whether the batches of several steps come as one item.
 

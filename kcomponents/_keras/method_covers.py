@@ -15,10 +15,15 @@ SEARCHED = 1000
 
 
 class MethodCovers:
-    """Covers methods of objects, and takes the covers off again."""
+    """Covers methods of objects, and takes the covers off again.
+
+    Attributes:
+        suspended: Boolean, whether the covers are off for a while.
+    """
 
     def __init__(self):
         self._covers = []
+        self.suspended = False
 
     def cover(self, thing, name, make):
         """Replace the method `name` of `thing` by `make(original)`."""
@@ -30,6 +35,17 @@ class MethodCovers:
         """Take all covers off, the last one first, or switch them off."""
         while self._covers:
             self._covers.pop().switch_off()
+
+    def suspend(self):
+        """Take all covers off for a while, the last one first."""
+        for cover in reversed(self._covers):
+            cover.switch_off()
+        self.suspended = True
+
+    def resume(self):
+        """Put all covers on again."""
+        self._covers = [cover.switched_on_again() for cover in self._covers]
+        self.suspended = False
 
 
 class _Cover:
@@ -46,12 +62,29 @@ class _Cover:
             return self.method(*args, **kwargs)
 
         function.method_cover, self.function = self, function
+        self._make = self._replacement = None
+        self._put()
+
+    def _put(self):
         # Not through `__setattr__`, with which frameworks track attributes of layers.
-        thing.__dict__[name] = function
+        self.thing.__dict__[self.name] = self.function
+        self.is_put = True
 
     def switch_on(self, make):
         """Call `make(original)` from now on."""
-        self.method, self.on = make(self.original), True
+        self._make, self._replacement = make, make(self.original)
+        self.method, self.on = self._replacement, True
+
+    def switched_on_again(self):
+        """Switch the cover on again, or a new one over what others did meanwhile."""
+        if not self.is_put:
+            if self.thing.__dict__.get(self.name) is not self.before:
+                cover = _Cover(self.thing, self.name)
+                cover.switch_on(self._make)
+                return cover
+            self._put()
+        self.method, self.on = self._replacement, True
+        return self
 
     def switch_off(self):
         """Call the original method only, and be taken off if nothing wraps the cover.
@@ -61,6 +94,7 @@ class _Cover:
         self.method, self.on = self.original, False
         methods = self.thing.__dict__
         while (cover := _cover_of(methods.get(self.name), self.thing)) and not cover.on:
+            cover.is_put = False
             if cover.before is None:
                 del methods[self.name]
             else:

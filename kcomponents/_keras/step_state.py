@@ -46,10 +46,15 @@ def keep_step_state(model, covers):
 
 
 class StepState:
-    """Keeps nothing: the base class, and what is left without names of Keras."""
+    """Keeps nothing: the base class, and what is left without names of Keras.
+
+    Attributes:
+        plain: Function that takes what only a part of the steps has out of a state.
+    """
 
     def __init__(self, model):
         self.model = weakref.ref(model)
+        self.plain = lambda state: state
         self._test_functions = None
 
     def begin_step(self):
@@ -195,7 +200,7 @@ class CarriedState(StepState):
             finally:
                 # The state of a prediction has other parts; nothing in it changes.
                 if kept and len(state) in PARTS:
-                    self._keep(PARTS[len(state)], kept[0][1])
+                    self._keep(PARTS[len(state)], self.plain(kept[0][1]))
             return kept[0]
 
         return step

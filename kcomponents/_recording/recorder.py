@@ -1,6 +1,7 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
 import copy
+import math
 import warnings
 import weakref
 
@@ -39,6 +40,7 @@ from kcomponents._recording.step_statistics import (
     summary,
 )
 from kcomponents._recording.stream import Stream, first_rows
+from kcomponents._recording.watch_plan import WatchPlan, operations_of_step
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import WorkBudget, operations_of
 from kcomponents.probes import Probe, structure
@@ -53,6 +55,10 @@ PER_ELEMENT = 30
 OTHER_OPTIMIZERS = (
     "The optimizer of `compile` got no gradients: a `train_step` uses others, so "
     "gradients and updates were not measured."
+)
+UNWATCHED = (
+    "No step was watched from inside, so gradients, updates and units were not "
+    "measured: the training was too short for that to be cheap."
 )
 
 
@@ -94,7 +100,7 @@ class Recorder:
         self._small_sample = self._forward = self._validation = None
         self._motion, self._batch_size = None, None
         self._steps_before = self._steps_counted = 0
-        self._fails_to_build = False
+        self._fails_to_build = self._has_watched = False
         self._work_before = None
 
     def start(self, fit_arguments, tapped=True, before=None):
@@ -215,6 +221,8 @@ class Recorder:
             error: The exception that ended `fit`, or None. Defaults to `None`.
         """
         found = {}
+        if self._probe is not None and self._steps_counted and not self._has_watched:
+            self.notes.append(UNWATCHED)
         if error is not None:
             found["ended"] = {"class": type(error).__name__, "reason": reason_of(error)}
         if self.notes:
@@ -239,6 +247,7 @@ class Recorder:
             "notes": list(self.notes),
             "probe": None if self._probe is None else self._probe.get_state(),
             "steps_counted": self._steps_counted,
+            "has_watched": self._has_watched,
             "start": None if self._motion is None else self._motion.start,
             "work": self._work(),
         }
@@ -257,6 +266,7 @@ class Recorder:
             self._probe.set_state(state["probe"])
         self._steps_before = int(state["steps_before"])
         self._steps_counted = int(state["steps_counted"])
+        self._has_watched = bool(state["has_watched"])
         if self._motion is not None and state["start"] is not None:
             self._motion.start = [*state["start"]]
         self._work_before = state["work"]
@@ -494,17 +504,38 @@ class Recorder:
         if not (self._has_own_step() and _backends.carries_state):
             # On JAX, a custom `train_step` may hide its loss.
             statistics += OF_LOSS
-        probe = Probe(*statistics, watch=is_watched, sample=16)
+        probe = Probe(*statistics, watch=is_watched, sample=self._watch_plan())
         probe.attach(self.model)
         self._probe = probe
 
+    def _watch_plan(self):
+        fit = self.record.structure.get("fit") or {}
+        steps, model = fit.get("steps"), self.model
+        executions = steps and math.ceil(steps / model.steps_per_execution)
+        variables = model.trainable_variables
+        work = operations_of_step(self.budget, self._batch_size, variables)
+        compiled = not (_backends.defers or model.run_eagerly)
+        return WatchPlan(
+            work * model.steps_per_execution,
+            executions and executions * (fit.get("epochs") or 1),
+            len(variables) if compiled else 0,
+            accelerator=_backends.has_accelerator(),
+        )
+
     def _read(self):
-        reading = self._probe.read()
-        self._probe.reset()
-        values = summary(reading, self._probe.sites, self._probe.last_layers)
+        probe = self._probe
+        calls, watched = probe.calls, probe.watched
+        seen = {"batches": {"all": calls * self.model.steps_per_execution}}
+        if not watched:
+            probe.calls = 0
+            return seen if calls else {}
+        self._has_watched = True
+        reading = probe.read()
+        probe.reset()
+        values = summary(reading, probe.sites, probe.last_layers) | seen
         steps = values.get("steps", {"all": 1})["all"]
-        variables = self._probe.variables
-        if variables and (steps or self._probe.optimizer_used):
+        variables = probe.variables
+        if variables and (steps or probe.optimizer_used):
             return values
         if variables:
             self.notes.append(OTHER_OPTIMIZERS)

@@ -5,6 +5,8 @@ import math
 import keras
 import numpy as np
 
+from kcomponents import _backends
+
 # The most elements of a variable that are compared.
 ELEMENTS = 256
 
@@ -35,9 +37,10 @@ class WeightMotion:
     def _elements(self):
         found = []
         for variable in self._variables:
-            flat = keras.ops.reshape(variable.value, (-1,))
-            step = max(1, math.prod(variable.shape) // ELEMENTS)
-            found.append(keras.ops.convert_to_numpy(flat[::step]).astype("float64"))
+            # In numpy, as JAX would compile each operation for each shape.
+            flat = _backends.on_host(variable).reshape(-1)
+            step = max(1, flat.size // ELEMENTS)
+            found.append(flat[::step].astype("float64"))
         return found
 
 

@@ -37,11 +37,13 @@ class TrainingDoctor(Observer):
     first step, which could fail because of them.
 
     Training is not affected. Results are read from the device at most once per epoch.
+    Of a run that takes longer than a few seconds, one of 64 steps is watched from
+    inside, beginning when that costs little; all others are run as without the doctor.
+    Which steps these are depends on the counts of steps and operations alone.
 
     If `fit` is called again with the same model, the record continues; with another
-    model, a new one starts. Measuring inside the training step compiles the step once
-    more in each `fit`. If you call `fit` for one epoch at a time, only calls 1, 2, 4, 8
-    and so on are measured inside the step.
+    model, a new one starts. Watching compiles the step once more in each `fit`. If you
+    call `fit` for one epoch at a time, only calls 1, 2, 4, 8 and so on are watched.
 
     Attributes:
         record: `kcomponents.record.Record` of the run.

@@ -44,8 +44,9 @@ class UpdateRatioMonitor(Monitor):
             and `record`. Each reading waits for the device. Defaults to `None`, one
             reading per epoch.
         sample: Integer. One of `sample` steps is measured, starting with the first one
-            after each reading. 1 measures every step, which costs about as much as the
-            optimizer. Defaults to 16.
+            after each reading, and steps that another sampled monitor measures. 1
+            measures every step, which costs about as much as the optimizer. Defaults to
+            64.
         band: Pair of floats, the lowest and the highest ratio that the report rates
             `"ok"`. Defaults to `(1e-4, 1e-2)`.
         per_variable: Boolean, whether to log `update_ratio/<path>` for each kernel too.
@@ -80,7 +81,7 @@ class UpdateRatioMonitor(Monitor):
         *,
         variables: str | Sequence[str] | None = None,
         every: int | None = None,
-        sample: int = 16,
+        sample: int = 64,
         band: tuple[float, float] = (1e-4, 1e-2),
         per_variable: bool = False,
         record: Record | None = None,

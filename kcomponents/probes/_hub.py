@@ -1,5 +1,6 @@
 """Hub: the taps on one model, shared by all of its probes."""
 
+import contextlib
 import functools
 import itertools
 import weakref
@@ -8,7 +9,7 @@ from kcomponents import _backends, _keras
 from kcomponents._keras.callback_list import running_callbacks
 from kcomponents._keras.fit_guard import guard_fit
 from kcomponents._keras.method_covers import MethodCovers
-from kcomponents.probes._model_taps import LayerTaps, LossTap
+from kcomponents.probes._model_taps import BatchCount, LayerTaps, LossTap
 from kcomponents.probes._optimizer_tap import OptimizerTap
 
 _hubs = weakref.WeakKeyDictionary()
@@ -27,8 +28,46 @@ def hub_of(model):
     return hub
 
 
+class Watch:
+    """Probes that watch the same steps, and what they share.
+
+    Attributes:
+        probes: List of `Probe`.
+        batches: `BatchCount` of the batches that they watch.
+        state: `ExtraState` with the variables of their tallies.
+    """
+
+    def __init__(self, model):
+        self.probes = []
+        self.batches = BatchCount(in_python=_backends.defers and not model.jit_compile)
+        self.state = _keras.ExtraState(model)
+
+    def prepare(self):
+        """Take the variables of the tallies of all probes."""
+        in_model = [self.batches.tally]
+        in_model += [t for probe in self.probes for t in probe.of_model]
+        in_optimizer = [t for probe in self.probes for t in probe.of_optimizer]
+        self.state.replace(
+            in_model=[v for tally in in_model for v in tally.variables],
+            in_optimizer=[v for tally in in_optimizer for v in tally.variables],
+        )
+
+    def tallies_of(self, source):
+        """Return the tallies of a source."""
+        return [t for probe in self.probes for t in probe.tallies.get(source, ())]
+
+
 class Hub:
-    """Attaches taps to a model, passes their measurements to probes, detaches them."""
+    """Attaches taps to a model, passes their measurements to probes, detaches them.
+
+    Sampled probes watch the same steps: those that at least one of them wants. All
+    other steps are run by the train function that the model had, with all taps off, or
+    by one that measures for the other probes. A step that sampled probes watch is run
+
+    - by one more train function, which measures for all probes; or
+    - where a step is a function of its state, as before, after a function that measures
+      the same step and drops the new state.
+    """
 
     def __init__(self, model, running):
         # A weak reference, so that the table of hubs does not keep models alive.
@@ -37,8 +76,15 @@ class Hub:
         # Before anything is changed, as it is undone in reverse order.
         self._guard = guard_fit(model)
         self._function_before = model.train_function
-        self._function = None
-        self.probes = []
+        # The train function of the model now; of steps that sampled probes do not
+        # watch, and of those that they do.
+        self._function = self._unsampled = self._sampled = None
+        # What compiles the function beside training, if something does.
+        self._compilation = None
+        self._batches_in_item = _keras.batches_in_item()
+        self._always, self._sometimes = Watch(model), Watch(model)
+        # What watches the current step.
+        self._watching = ()
         # The tap on the optimizer, if the model has one.
         self.optimizer = None
         # How many replicas are inside a training step.
@@ -46,8 +92,7 @@ class Hub:
         # The first error of a measurement.
         self.failure = None
         # Weak references, as graphs that are gone before `fit` ends need no clean-up.
-        self._graphs = weakref.WeakSet()
-        self._covers = MethodCovers()
+        self._graphs, self._covers = weakref.WeakSet(), MethodCovers()
         try:
             self._attach(model)
         except BaseException:
@@ -55,12 +100,12 @@ class Hub:
             raise
         if self._guard is not None:
             self._guard.at_end(self.detach)
+            self._guard.keep_plain_state(self._always.state.plain)
 
     def _attach(self, model):
         covers = self._covers
-        self._extra_variables = _ExtraVariables(model, covers)
         self.layers = LayerTaps(model, covers, self.attempt)
-        self.loss = LossTap(model, covers, self._tallies_of, self.attempt)
+        LossTap(model, covers, self._losses, self.attempt)
         if (optimizer := _keras.unscaled_optimizer(model)) is not None:
             taps = self._tallies_of, self._skips, self.attempt
             self.optimizer = OptimizerTap(optimizer, covers, *taps, model.optimizer)
@@ -88,56 +133,159 @@ class Hub:
             self.failure = error
             return None
 
+    @property
+    def _probes(self):
+        return [*self._always.probes, *self._sometimes.probes]
+
+    def watch_of(self, probe):
+        """Return the `Watch` to which a probe belongs."""
+        return self._always if probe.schedule is None else self._sometimes
+
     def add(self, probe):
-        """Add a probe, and prepare a train function that measures for it."""
-        self.probes.append(probe)
-        in_model = [self.loss.count]
-        in_model += [t for probe in self.probes for t in probe.of_model]
-        in_optimizer = [t for probe in self.probes for t in probe.of_optimizer]
-        self._extra_variables.replace(
-            in_optimizer=[v for tally in in_optimizer for v in tally.state_variables],
-            in_model=[v for tally in in_model for v in tally.state_variables],
-        )
-        sampled = [tally for tally in in_optimizer if tally.counts == "steps"]
-        make = self._new_train_function
-        function = SampledTrainFunction(make, sampled) if sampled else make()
-        self._function = function if self._guard is None else self._guard.step(function)
+        """Add a probe, and prepare functions that measure for it."""
+        watch = self.watch_of(probe)
+        watch.probes.append(probe)
+        watch.prepare()
+        if self._always.probes:
+            self._unsampled = self._new_train_function(self._always)
+        else:
+            self._unsampled = self._plain_function()
+        if not self._sometimes.probes:
+            self._sampled = None
+        elif _backends.carries_state:
+            self._sampled = self._new_measurement()
+        else:
+            self._sampled = self._new_train_function(self._sometimes)
+        run = self._run
+        self._function = run if self._guard is None else self._guard.step(run)
         self._model().train_function = self._function
 
     def remove(self, probe):
         """Remove a probe; after the last one, detach all taps."""
-        self.probes = [other for other in self.probes if other is not probe]
-        if not self.probes:
+        for watch in (self._always, self._sometimes):
+            watch.probes = [other for other in watch.probes if other is not probe]
+        if not self._probes:
             self.detach()
 
     def detach(self):
         """Restore the model, even if probes are still attached."""
         model = self._model()
-        self.probes = []
+        self._always.probes = self._sometimes.probes = []
         if model is None or _hubs.get(model) is not self:
             return
         del _hubs[model]
         _backends.synchronize(model)
         self._covers.remove()
-        self._extra_variables.replace([], [])
         if model.train_function is self._function:
             # The function compiled before can be used again.
             model.train_function = self._function_before
         _backends.release_graphs(self._graphs)
         # JAX keeps compiled functions that are part of a reference cycle.
         self._function = self._function_before = None
+        self._unsampled = self._sampled = None
 
-    def _new_train_function(self):
-        """Return a new train function, which is compiled at its first call."""
+    def _plain_function(self):
+        """Return the train function that the model had, or a new one."""
+        plain = self._function_before
+        if self._guard is not None:
+            plain = self._guard.unguarded_function
+        return plain or self._new_train_function(self._always)
+
+    def _new_train_function(self, watch):
+        """Return a new train function, which is compiled at its first call.
+
+        It is made before training begins, because within an epoch the variables of a
+        model have no values on JAX, which needs them for their sharding.
+        """
         model = self._model()
         before, step = model.train_function, model.train_step
         # The backend caches by function, so it needs a new function object.
         model.__dict__["train_step"] = functools.partial(step)
         try:
-            model.make_train_function(force=True)
+            with watch.state.present():
+                model.make_train_function(force=True)
             return model.train_function
         finally:
             model.train_function, model.__dict__["train_step"] = before, step
+
+    def _new_measurement(self):
+        """Return a function that measures a step and returns what it measured."""
+        state, find_model = self._sometimes.state, self._model
+
+        def measure(extended, batch):
+            _, after = find_model().train_step(extended, batch)
+            return state.values_in(after)
+
+        model = find_model()
+        compiles = model.jit_compile and not model.run_eagerly
+        return _backends.compiled(measure) if compiles else measure
+
+    def _run(self, *args):
+        """Run one call of the train function, watched or not."""
+        near = any([p.schedule.is_near() for p in self._sometimes.probes])
+        sampled = self._count_call()
+        if _backends.carries_state:
+            state, data = args
+            if sampled or near:
+                data = self._measure(state, data, only_compile=not sampled)
+            return self._run_carried(state, data)
+        watching = [self._always] if self._always.probes else []
+        if sampled:
+            watching.append(self._sometimes)
+        self._watch_with(watching)
+        return (self._sampled if sampled else self._unsampled)(*args)
+
+    def _count_call(self):
+        """Count a call of the train function; return if sampled probes watch it."""
+        sampled = False
+        for probe in self._always.probes:
+            probe.calls += 1
+            probe.watched += 1
+        for probe in self._sometimes.probes:
+            sampled |= probe.schedule.is_due()
+            probe.schedule.count()
+            probe.calls += 1
+        for probe in self._sometimes.probes if sampled else ():
+            probe.watched += 1
+        return sampled
+
+    def _measure(self, state, data, only_compile=False):
+        """Measure the step on the next batch; return the data with this batch."""
+        item, extra = next(data), self._sometimes.state
+        self._watch_with([self._sometimes])
+
+        def measure():
+            batch = self._batches_in_item(item)[0]
+            if only_compile:
+                arguments = extra.extend(state), batch
+                self._compilation = _backends.compile_aside(self._sampled, *arguments)
+                return
+            if self._compilation is not None:
+                # So that a diagnosis does not depend on how busy the machine is.
+                self._compilation.join()
+                self._compilation = None
+            extra.keep(self._sampled(extra.extend(state), batch))
+
+        self.attempt(measure)
+        return itertools.chain([item], data)
+
+    def _run_carried(self, state, data):
+        """Run one call of the train function, where it is a function of its state."""
+        if not self._always.probes:
+            self._watch_with([])
+            return self._unsampled(state, data)
+        self._watch_with([self._always])
+        extra = self._always.state
+        logs, state = self._unsampled(extra.extend(state), data)
+        return logs, extra.strip(state)
+
+    def _watch_with(self, watching):
+        """Let probes measure from now on, or take all taps off."""
+        self._watching = watching
+        if not watching and not self._covers.suspended:
+            self._covers.suspend()
+        elif watching and self._covers.suspended:
+            self._covers.resume()
 
     def _cover_train_step(self, original):
         def train_step(*args, **kwargs):
@@ -145,10 +293,14 @@ class Hub:
             self._training += 1
             if (graph := _backends.current_graph()) is not None:
                 self._graphs.add(graph)
-            self.layers.wanted = {s for probe in self.probes for s in probe.outputs}
+            probes = [probe for watch in self._watching for probe in watch.probes]
+            self.layers.wanted = {s for probe in probes for s in probe.outputs}
             self.layers.observer = self._add_outputs if self.layers.wanted else None
             try:
-                return original(*args, **kwargs)
+                with contextlib.ExitStack() as stack:
+                    for watch in self._watching:
+                        stack.enter_context(watch.state.present())
+                    return original(*args, **kwargs)
             finally:
                 self._training -= 1
                 if not self._training:
@@ -157,77 +309,22 @@ class Hub:
         return train_step
 
     def _add_outputs(self, site, watched, view):
-        for probe in self.probes:
-            if tally := probe.outputs.get(site):
-                tally.add(view)
+        for watch in self._watching:
+            for probe in watch.probes:
+                if tally := probe.outputs.get(site):
+                    tally.add(view)
 
     def _tallies_of(self, source):
         if not self._training or self.failure is not None:
             return []
-        return [t for probe in self.probes for t in probe.tallies.get(source, ())]
+        return [t for watch in self._watching for t in watch.tallies_of(source)]
+
+    def _losses(self):
+        """Return pairs: the number of the batch, and the tallies of its loss."""
+        if not self._training or self.failure is not None:
+            return []
+        pairs = [(w.batches, w.tallies_of("losses")) for w in self._watching]
+        return [(batches, tallies) for batches, tallies in pairs if tallies]
 
     def _skips(self):
-        return self._training and any(probe.skip_nonfinite for probe in self.probes)
-
-
-class SampledTrainFunction:
-    """Calls the train function that measures the tallies due in this step.
-
-    Args:
-        make: Function that returns a new train function. Which tallies are due is fixed
-            while it is traced.
-        tallies: Sampled tallies, whose steps are counted here.
-    """
-
-    def __init__(self, make, tallies):
-        self._tallies = tallies
-        # Made now, because within a step the model's variables have no values on JAX,
-        # which needs them for their sharding. Compiled at the first call.
-        cases = itertools.product((True, False), repeat=len(tallies))
-        self._functions = {due: make() for due in cases}
-
-    def __call__(self, *args, **kwargs):
-        due = tuple(tally.due() for tally in self._tallies)
-        outputs = self._functions[due](*args, **kwargs)
-        for tally in self._tallies:
-            tally.count("steps")
-        return outputs
-
-
-def counts_of(model):
-    """Return how the steps of a model are counted, as in `kcomponents._backends`."""
-    several = model.steps_per_execution > 1
-    return "device" if several and _backends.counts == "steps" else _backends.counts
-
-
-class _ExtraVariables:
-    """Variables that the compiled step must pass through, on stateless backends."""
-
-    def __init__(self, model, covers):
-        self._model = weakref.ref(model)
-        self._optimizer = _keras.unscaled_optimizer(model)
-        self._in_optimizer, self._in_model = [], []
-        if _backends.carries_state and self._optimizer is not None:
-            optimizers = {id(o): o for o in (model.optimizer, self._optimizer)}
-            for optimizer in optimizers.values():
-                for name in ("save_own_variables", "load_own_variables"):
-                    covers.cover(optimizer, name, self._cover_store)
-
-    def replace(self, in_optimizer, in_model):
-        """Pass these variables through the step, instead of the previous ones."""
-        if not _backends.carries_state:
-            return
-        _keras.remove_from_model(self._model(), self._in_model)
-        _keras.add_to_model(self._model(), in_model)
-        if self._optimizer is not None:
-            _keras.remove_from_optimizer(self._optimizer, self._in_optimizer)
-            _keras.add_to_optimizer(self._optimizer, in_optimizer)
-        _keras.record_shardings(self._model())
-        self._in_optimizer, self._in_model = in_optimizer, in_model
-
-    def _cover_store(self, original):
-        def use(store):
-            with _keras.without_variables(self._optimizer, self._in_optimizer):
-                return original(store)
-
-        return use
+        return self._training and any(probe.skip_nonfinite for probe in self._probes)

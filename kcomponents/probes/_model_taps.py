@@ -231,25 +231,57 @@ class _Call(keras.layers.Layer):
 BATCHES = Statistic("batches", "losses", lambda view: 1.0)
 
 
-class LossTap:
-    """Adds the loss of each training batch to the tallies that `tallies_of` returns."""
+class BatchCount:
+    """Counts the batches whose losses are measured.
 
-    def __init__(self, model, covers, tallies_of, attempt):
-        self.tallies_of, self._attempt = tallies_of, attempt
-        self.count = Tally({BATCHES: ()}, replicas=True)
-        self.batches, self.in_python = 0, _backends.defers and not model.jit_compile
+    Args:
+        in_python: Boolean, whether a step runs in Python, which can count.
+    """
+
+    def __init__(self, in_python):
+        self.tally, self.in_python = Tally({BATCHES: ()}, replicas=True), in_python
+        self._calls = 0
+
+    def next(self):
+        """Count one batch, and return its number."""
+        if self.in_python:
+            self._calls += 1
+            return float(self._calls)
+        [count] = self.tally.variables
+        number = count.value[0] + 1.0
+        self.tally.add(LossView(loss=0.0, step=number))
+        return number
+
+    def get_state(self):
+        """Return the count, as plain values and arrays."""
+        return {"calls": self._calls, "tally": self.tally.get_state()}
+
+    def set_state(self, state):
+        """Continue from a state that `get_state` returned."""
+        self._calls = int(state["calls"])
+        self.tally.set_state(state["tally"])
+
+
+class LossTap:
+    """Adds the loss of each training batch to the tallies that `losses` returns.
+
+    It returns pairs of a `BatchCount` and a list of tallies.
+    """
+
+    def __init__(self, model, covers, losses, attempt):
+        self._losses, self._attempt = losses, attempt
         covers.cover(model, "compute_loss", self._cover)
 
     def _cover(self, original):
         def compute_loss(*args, **kwargs):
             loss = original(*args, **kwargs)
-            if tallies := self.tallies_of("losses"):
-                self._attempt(self._add, loss, tallies)
+            if losses := self._losses():
+                self._attempt(self._add, loss, losses)
             return loss
 
         return compute_loss
 
-    def _add(self, loss, tallies):
+    def _add(self, loss, losses):
         if _backends.carries_state and not _keras.in_stateless_scope():
             _console.warn(
                 "The loss of this model cannot be measured: its `train_step` calls "
@@ -258,16 +290,8 @@ class LossTap:
                 stacklevel=3,
             )
             return
-        view = LossView(loss=ops.stop_gradient(loss), step=self._number())
-        for tally in tallies:
-            tally.add(view)
-
-    def _number(self):
-        """Count this batch and return its number; in Python, if that is possible."""
-        self.batches += 1
-        if self.in_python:
-            return float(self.batches)
-        [count] = self.count.variables
-        number = count.value[0] + 1.0
-        self.count.add(LossView(loss=0.0, step=number))
-        return number
+        loss = ops.stop_gradient(loss)
+        for batches, tallies in losses:
+            view = LossView(loss=loss, step=batches.next())
+            for tally in tallies:
+                tally.add(view)

@@ -6,9 +6,7 @@ optimizer passes them to a second method, which clips them. Both methods are cov
 
 import collections
 import dataclasses
-import functools
 import math
-import operator
 from typing import Any
 
 from keras import ops
@@ -157,28 +155,11 @@ class OptimizerTap:
         tallies = self.tallies_of("updates")
         if not tallies:
             return original(grads, trainable_variables)
-        measure = functools.partial(
-            self._measure_updates, tallies, original, step, grads, trainable_variables
-        )
-        due = [tally.due() for tally in tallies]
-        some = any(d is True for d in due) or functools.reduce(operator.or_, due)
-        apply = functools.partial(original, grads, trainable_variables)
-        if some is False:
-            apply()
-        elif some is True or not _backends.cheap_branches:
-            measure()
-        else:
-            changing = [*(trainable_variables or self.variables)]
-            changing += self.optimizer.variables
-            _backends.branch(some, measure, apply, changing)
-        for tally in tallies:
-            tally.count("calls")
-
-    def _measure_updates(self, tallies, original, step, grads, trainable_variables):
         before = [ops.copy(v) for v in step.variables]
         steps = ops.cast(self.optimizer.iterations, "float32")
         original(grads, trainable_variables)
         self.attempt(self._measure_moves, tallies, step, before, steps)
+        return None
 
     def _measure_moves(self, tallies, step, before, steps):
         moved = [v - b for v, b in zip(step.variables, before, strict=True)]

@@ -30,7 +30,7 @@ class Tally:
     def __init__(self, shapes, replicas=False, defers=False):
         self.shapes = {s: tuple(shape) for s, shape in shapes.items()}
         self.replicas, self.defers = replicas, defers
-        self.counts = self.failure = None
+        self.failure = None
         self.waiting = []
         self.members = {}
         # Scalars first, because they are stacked in one operation.
@@ -82,7 +82,7 @@ class Tally:
                 parts = [ops.stack(scalars), *parts]
             new = parts[0] if len(parts) == 1 else ops.concatenate(parts)
             old = variable.value
-            variable.assign(self.value_to_keep(old, join(merge, old, new)))
+            variable.assign(join(merge, old, new))
 
     def _join(self, found):
         """Join the statistics of several steps, in the order of `shapes`."""
@@ -93,23 +93,7 @@ class Tally:
             rows = flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=1)
             new = rows[0] if rows.shape[0] == 1 else join_all(merge, rows)
             old = variable.value
-            variable.assign(self.value_to_keep(old, join(merge, old, new)))
-
-    def value_to_keep(self, old, new):
-        """Return the value to keep."""
-        return new
-
-    @property
-    def state_variables(self):
-        """The variables that the compiled step must pass through."""
-        return self.variables
-
-    def due(self):
-        """Return whether to measure this step."""
-        return True
-
-    def count(self, by):
-        """Count one step, measured or not."""
+            variable.assign(join(merge, old, new))
 
     def values(self, fetched):
         """Return statistic → array, from the fetched values of the variables."""
@@ -186,12 +170,9 @@ class Tally:
 
     def _variable(self, merge):
         size = sum(self._size(s) for s in self.members[merge])
-        return self._new_variable((size,), STARTS[merge])
-
-    def _new_variable(self, shape, start):
         return keras.Variable(
-            keras.initializers.Constant(start),
-            shape=shape,
+            # Not an initializer, of which JAX compiles each operation for each shape.
+            np.full(size, STARTS[merge], "float32"),
             dtype="float32",
             trainable=False,
             autocast=False,
@@ -202,84 +183,5 @@ class Tally:
         )
 
 
-class SampledTally(Tally):
-    """Tally of every `sample`-th optimizer step, starting with the first after a reset.
-
-    The other steps cost nothing.
-
-    Args:
-        shapes: Dict of statistics to the shapes of their values.
-        sample: Integer, one of this many steps is measured.
-        window: Integer, calls of the optimizer per step.
-        counts: How these calls are counted, as in `kcomponents._backends`.
-    """
-
-    def __init__(self, shapes, sample, window, counts):
-        super().__init__(shapes)
-        self.period, self.window, self.counts = sample * window, window, counts
-        on_device = counts == "device"
-        self.calls = self._new_variable((1,), 0.0) if on_device else _Count()
-
-    @property
-    def state_variables(self):
-        """The variables that the compiled step must pass through."""
-        on_device = self.counts == "device"
-        return [*self.variables, self.calls] if on_device else self.variables
-
-    def due(self):
-        """Return whether to measure this step, as a bool if Python counts the steps."""
-        due = self.calls.value[0] < self.window
-        return due if self.counts == "device" else bool(due)
-
-    def count(self, by):
-        """Count one step, measured or not."""
-        if by == self.counts or by == "calls" and self.counts == "device":
-            self.calls.assign((self.calls.value + 1.0) % self.period)
-
-    def value_to_keep(self, old, new):
-        """Return the new value if this tally is due in this step, else the old one."""
-        due = self.due()
-        if isinstance(due, bool):
-            return new if due else old
-        return ops.where(due, new, old)
-
-    def get_state(self):
-        """Return values, deferred steps and the count of calls."""
-        return {**super().get_state(), "calls": float(self._fetch_calls())}
-
-    def set_state(self, state):
-        """Restore what `get_state` returned."""
-        calls = np.full((1,), state["calls"], "float32")
-        super().set_state(state)
-        if self.counts == "device":
-            _backends.fill([self.calls], [calls])
-        else:
-            self.calls.assign(calls)
-
-    def _fetch_calls(self):
-        if self.counts != "device":
-            return self.calls.value[0]
-        [[calls, *_]] = _backends.fetch([self.calls])
-        return calls[0]
-
-    def reset(self):
-        """Reset values and count."""
-        super().reset()
-        if self.counts == "device":
-            _backends.fill([self.calls], [np.zeros(1, "float32")])
-        else:
-            self.calls = _Count()
-
-
 def _parts_of(view):
     return [getattr(view, field.name) for field in dataclasses.fields(view)]
-
-
-class _Count:
-    """A count in Python with the interface of a variable."""
-
-    def __init__(self):
-        self.value = np.zeros(1, "float32")
-
-    def assign(self, value):
-        self.value = value

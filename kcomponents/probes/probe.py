@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kcomponents import _backends, _console, _keras
 from kcomponents._checks import fail
-from kcomponents.probes._hub import counts_of, hub_of
-from kcomponents.probes._tally import SampledTally, Tally
+from kcomponents.probes._hub import hub_of
+from kcomponents.probes._schedule import EveryNth, Schedule, calls_per_step
+from kcomponents.probes._tally import Tally
 from kcomponents.probes._views import ClippedView, GradientView, LossView, UpdateView
 from kcomponents.probes.layer_walk import WatchedLayer
 from kcomponents.probes.statistic import Statistic
@@ -32,8 +34,11 @@ class Probe:
         watch: Function that takes a watched layer (with the attributes `path`, `layer`,
             `activation` and `axis`) and returns whether to measure its outputs.
             Defaults to every layer with an activation function.
-        sample: Integer. Updates are measured in one of `sample` optimizer steps,
-            starting with the first step after a reset. Defaults to 1.
+        sample: Integer. One of `sample` optimizer steps is measured, starting with the
+            first step after a reset; the train function that the model had runs the
+            others. A step that one sampled probe measures is measured by all. All steps
+            of one execution (`steps_per_execution`) are measured or none. Defaults to
+            `None`, every step.
         skip_nonfinite: Boolean, whether batches with NaN or infinite gradients leave
             weights and optimizer unchanged. Requires a statistic of source
             `"batch_gradients"`. Defaults to `False`.
@@ -60,7 +65,7 @@ class Probe:
         self,
         *statistics: Statistic,
         watch: Callable[[WatchedLayer], bool] = lambda watched: True,
-        sample: int = 1,
+        sample: int | Schedule | None = None,
         skip_nonfinite: bool = False,
     ):
         names = [statistic.name for statistic in statistics]
@@ -68,6 +73,10 @@ class Probe:
             fail("Statistics must have different names.", names=names)
         self.statistics, self.watch = statistics, watch
         self.sample, self.skip_nonfinite = sample, skip_nonfinite
+        # When to measure, or None for each step.
+        self.schedule = None
+        # The calls of the train function since a reset: all, and those measured.
+        self.calls = self.watched = 0
         self._clear()
 
     def _clear(self):
@@ -88,17 +97,16 @@ class Probe:
         self.detach()
         self._prepare(model)
         optimizer = _keras.unscaled_optimizer(model)
-        sampling = {
-            "sample": self.sample,
-            "window": getattr(optimizer, "gradient_accumulation_steps", None) or 1,
-            "counts": counts_of(model),
-        }
+        self.schedule, self.calls, self.watched = self.sample, 0, 0
+        if isinstance(self.sample, int):
+            each, window = self.sample == 1, calls_per_step(model, optimizer)
+            self.schedule = None if each else EveryNth(self.sample, window)
         defers = _backends.defers and not model.jit_compile
         self.model, self._hub = model, hub_of(model)
         try:
             with _backends.scope(model):
                 self.tallies = _tallies_by_source(
-                    self.statistics, self.variables, defers, **sampling
+                    self.statistics, self.variables, defers
                 )
                 self.outputs, self.sites = _tallies_by_site(
                     model, self.statistics, self._hub, self.watch, defers
@@ -120,7 +128,7 @@ class Probe:
             dict of name to value: variable paths if the statistic is per variable,
             layer paths for `"outputs"`, otherwise `"all"`.
         """
-        _backends.synchronize(self.model)
+        self._watch.state.flush()
         self._drop_refused()
         tallies = self._all_tallies()
         self._raise_failure(tallies)
@@ -138,9 +146,12 @@ class Probe:
 
     def reset(self) -> None:
         """Reset all numbers."""
-        _backends.synchronize(self.model)
+        self._watch.state.flush()
         for tally in self._all_tallies():
             tally.reset()
+        self.calls = self.watched = 0
+        if self.schedule is not None:
+            self.schedule.reset()
 
     def get_state(self) -> dict[str, Any]:
         """Return what was measured since the last reset, to continue from it later.
@@ -148,16 +159,16 @@ class Probe:
         Returns:
             Dict of plain values and arrays.
         """
-        _backends.synchronize(self.model)
-        loss = self._hub.loss
+        self._watch.state.flush()
         return {
+            "calls": [self.calls, self.watched],
+            "schedule": None if self.schedule is None else self.schedule.get_state(),
             "sources": {
                 source: [tally.get_state() for tally in tallies]
                 for source, tallies in self.tallies.items()
             },
             "outputs": {site: t.get_state() for site, t in self.outputs.items()},
-            "batches": loss.batches,
-            "count": loss.count.get_state(),
+            "batches": self._watch.batches.get_state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -171,7 +182,7 @@ class Probe:
         Raises:
             ValueError: If the state is of other statistics, layers or variables.
         """
-        _backends.synchronize(self.model)
+        self._watch.state.flush()
         own = [t for tallies in self.tallies.values() for t in tallies]
         saved = [s for states in state["sources"].values() for s in states]
         sources = list(self.tallies), [len(t) for t in self.tallies.values()]
@@ -180,18 +191,23 @@ class Probe:
         if sources != of_saved or len(self.outputs) != count:
             rule = "The saved measurements must be of the same statistics and layers."
             fail(rule, layers=list(self.outputs), saved=list(state["outputs"]))
-        loss = self._hub.loss
-        own += [*self.outputs.values(), loss.count]
-        saved += [*state["outputs"].values(), state["count"]]
+        own += [*self.outputs.values(), self._watch.batches]
+        saved += [*state["outputs"].values(), state["batches"]]
         for tally, values in zip(own, saved, strict=True):
             tally.set_state(values)
-        loss.batches = int(state["batches"])
+        self.calls, self.watched = map(int, state["calls"])
+        if self.schedule is not None:
+            self.schedule.set_state(state["schedule"])
 
     def detach(self) -> None:
         """Stop measuring. After its last probe, the model is as it was before."""
         if self._hub is not None:
             self._hub.remove(self)
         self._clear()
+
+    @property
+    def _watch(self):
+        return self._hub.watch_of(self)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -278,30 +294,30 @@ class Probe:
         _keras.build_optimizer(model)
 
 
-def _tallies_by_source(statistics, variables, defers, **sampling):
-    """Return source → list with its tally, for all sources but layer outputs.
-
-    `sampling` contains the arguments of `SampledTally`, which measures updates.
-    """
-    zeros = ops.zeros((max(len(variables), 1),), "float32")
-    # Views with the right shapes, to find the shapes of the statistics.
+def _tallies_by_source(statistics, variables, defers):
+    """Return source → list with its tally, for all sources but layer outputs."""
+    zeros = np.zeros(max(len(variables), 1), "float32")
+    # Makers of views with the right shapes, to find the shapes of the statistics.
     views = {
-        "gradients": GradientView(squares=zeros, step=1.0),
-        "batch_gradients": GradientView(squares=zeros, step=1.0),
-        "clipped_gradients": ClippedView(squares=zeros, unclipped=zeros),
-        "updates": UpdateView(squares=zeros, weights=zeros, applied=0.0),
-        "losses": LossView(loss=ops.zeros((), "float32"), step=1.0),
+        "gradients": lambda v: GradientView(squares=v, step=1.0),
+        "batch_gradients": lambda v: GradientView(squares=v, step=1.0),
+        "clipped_gradients": lambda v: ClippedView(squares=v, unclipped=v),
+        "updates": lambda v: UpdateView(squares=v, weights=v, applied=0.0),
+        "losses": lambda v: LossView(loss=v[0], step=1.0),
     }
     found = {}
     for source, view in views.items():
         if own := [s for s in statistics if s.source == source]:
-            shapes = {s: view.measured(s).shape for s in own}
-            if source == "updates" and sampling["sample"] > 1:
-                found[source] = [SampledTally(shapes, **sampling)]
-            else:
-                replicas = source == "losses"
-                found[source] = [Tally(shapes, replicas=replicas, defers=defers)]
+            shapes = {s: _shape(s, view, zeros) for s in own}
+            replicas = source == "losses"
+            found[source] = [Tally(shapes, replicas=replicas, defers=defers)]
     return found
+
+
+def _shape(statistic, view, zeros):
+    return _backends.shape_of(
+        lambda: view(ops.convert_to_tensor(zeros)).measured(statistic)
+    )
 
 
 def _tallies_by_site(model, statistics, hub, watch, defers):

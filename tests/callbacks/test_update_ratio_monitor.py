@@ -13,6 +13,8 @@ from tests.backend_cases import once
 from tests.keras_own import takes_several_steps
 from tests.probes.replay import models, steps
 
+BACKEND = keras.backend.backend()
+
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
     "adam": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
@@ -111,6 +113,7 @@ def test_samples_from_the_first_step_of_each_epoch(kind, sample):
         close(logged(history, epoch), ratios(steps(model, batches)[::sample]))
 
 
+# Of 4 steps in an epoch: with two in one execution, both, or on JAX the first of them.
 @pytest.mark.parametrize("mode", MODES)
 def test_samples_however_steps_are_run(mode):
     if mode == "steps_per_execution" and not takes_several_steps():
@@ -120,9 +123,11 @@ def test_samples_however_steps_are_run(mode):
     history = fit(
         model, x, y, UpdateRatioMonitor(per_variable=True, sample=3), epochs=2
     )
+    measured = [0, 3] if mode == "run_eagerly" else [0] if BACKEND == "jax" else [0, 1]
     model, _, _, batches = compiled(optimizer="sgd")
     for epoch in range(2):
-        close(logged(history, epoch), ratios(steps(model, batches)[::3]))
+        done = steps(model, batches)
+        close(logged(history, epoch), ratios([done[step] for step in measured]))
 
 
 @pytest.mark.parametrize("kind", ["adam", "accumulated"])
@@ -135,19 +140,19 @@ def test_sampling_leaves_the_training_as_it_is(kind):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-7)
 
 
-def test_two_monitors_sample_each_for_itself():
+def test_two_monitors_measure_the_steps_that_one_of_them_samples():
     model, x, y, _ = compiled()
     record = Record()
     often = UpdateRatioMonitor(per_variable=True, sample=2, record=record)
     history = fit(model, x, y, often, UpdateRatioMonitor(per_variable=True, sample=3))
     model, _, _, batches = compiled()
     expected = ratios(steps(model, batches))
-    close(logged(history), {path: r[::3] for path, r in expected.items()})
+    # Steps 0 and 2 for the one, and 0 and 3 for the other.
+    close(logged(history), {path: r[:1] + r[2:] for path, r in expected.items()})
     found = record.readings[0].values
     for path, values in expected.items():
-        np.testing.assert_allclose(
-            found["update_ratio"][path], sum(values[::2]), rtol=1e-4
-        )
+        total = sum(values) - values[1]
+        np.testing.assert_allclose(found["update_ratio"][path], total, rtol=1e-4)
 
 
 def test_each_reading_within_an_epoch_begins_with_a_measured_step():

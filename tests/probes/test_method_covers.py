@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents import _backends, _keras
+from kcomponents import _keras
 from kcomponents._keras.method_covers import MethodCovers, _Cover
 from kcomponents.probes import Probe, _hub
 from tests.backend_cases import once
@@ -17,10 +17,7 @@ from tests.probes.models import models
 from tests.probes.reading import STATISTICS, Reader, near
 
 pytestmark = pytest.mark.usefixtures("small_heap")
-OPTIMIZER_METHODS = ["apply", _keras.clipping_method()]
-if _backends.carries_state:
-    OPTIMIZER_METHODS += ["save_own_variables", "load_own_variables"]
-METHODS = [("optimizer", name) for name in OPTIMIZER_METHODS]
+METHODS = [("optimizer", name) for name in ("apply", _keras.clipping_method())]
 METHODS += [("model", name) for name in ("call", "compute_loss", "train_step")]
 METHODS += [("layer", "call")]
 OWNERS = {
@@ -143,7 +140,7 @@ def test_a_compiled_step_calls_the_wrappers_and_measures(when):
     watched, [wrappers], readings, covers = four_fits(when, True)
     plain, *_ = four_fits(when, False)
     same(watched, plain)
-    of_steps = [("optimizer", "apply"), ("optimizer", OPTIMIZER_METHODS[1])]
+    of_steps = [("optimizer", "apply"), ("optimizer", _keras.clipping_method())]
     assert all(wrappers[method].calls for method in of_steps)
     assert [found["steps"]["all"] for found in readings] == [2] * 4
     assert covers == [{LEFT[when]}] * 4
@@ -378,3 +375,78 @@ def test_a_switched_off_cover_holds_nothing_of_the_measurement():
     [cover] = covers_of(thing, "method")
     assert cover.method == cover.original
     assert thing.method("a") == ["a"] and not calls
+
+
+def doubling(original):
+    return lambda *args: 2 * original(*args)
+
+
+class Number:
+    def value(self):
+        return 1
+
+
+def test_suspended_covers_are_gone_and_come_back():
+    number, covers = Number(), MethodCovers()
+    covers.cover(number, "value", doubling)
+    for _ in range(3):
+        covers.suspend()
+        assert number.value() == 1 and not vars(number) and covers.suspended
+        covers.resume()
+        assert number.value() == 2 and not covers.suspended
+    covers.remove()
+    assert not vars(number)
+
+
+def test_a_cover_comes_back_over_what_others_wrapped_meanwhile():
+    number, covers = Number(), MethodCovers()
+    covers.cover(number, "value", doubling)
+    covers.suspend()
+    wrapped = number.value
+    number.value = lambda: wrapped() + 10
+    covers.resume()
+    assert number.value() == 22
+    covers.suspend()
+    assert number.value() == 11
+    covers.resume()
+    covers.remove()
+    assert number.value() == 11
+
+
+def test_a_cover_under_the_wrapper_of_others_is_switched_off_and_on_again():
+    number, covers = Number(), MethodCovers()
+    covers.cover(number, "value", doubling)
+    wrapped = number.value
+    number.value = lambda: wrapped() + 10
+    assert number.value() == 12
+    covers.suspend()
+    assert number.value() == 11
+    covers.resume()
+    assert number.value() == 12
+    covers.remove()
+    assert number.value() == 11
+
+
+def test_covers_of_two_that_cover_one_method_are_suspended_alone():
+    number, first, second = Number(), MethodCovers(), MethodCovers()
+    first.cover(number, "value", doubling)
+    second.cover(number, "value", lambda original: lambda: original() + 100)
+    assert number.value() == 102
+    first.suspend()
+    assert number.value() == 101
+    first.resume()
+    assert number.value() == 102
+    second.suspend()
+    assert number.value() == 2
+    second.resume()
+    first.suspend()
+    second.suspend()
+    assert number.value() == 1 and not vars(number)
+    # In the order in which they come back.
+    second.resume()
+    assert number.value() == 101
+    first.resume()
+    assert number.value() == 202
+    second.remove()
+    first.remove()
+    assert not vars(number)

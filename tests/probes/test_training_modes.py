@@ -163,21 +163,23 @@ def test_without_accumulation_the_gradients_of_a_batch_are_those_of_the_step(nam
     near(reader.values["squares"], expected_of(replayed)["squares"])
 
 
-def test_only_one_of_so_many_updates_is_measured():
-    measured = []
-
-    def measure(view):
-        measured.append(view)
-        return view.applied
-
+def test_a_sampled_probe_measures_one_of_so_many_steps():
     model, x, y = compiled(optimizers.SGD(0.1), run_eagerly=True)
-    probe = Probe(Statistic("steps", "updates", measure), sample=3)
+    statistics = [
+        Statistic("updates", "updates", lambda view: view.applied),
+        Statistic("gradients", "gradients", lambda view: 1.0),
+        Statistic("losses", "losses", lambda view: 1.0),
+        Statistic("outputs", "outputs", lambda view: 1.0),
+    ]
+    probe = Probe(*statistics, sample=3)
     probe.attach(model)
-    # Its shape was found without a step.
-    measured.clear()
     # Of 8 steps the 1st, the 4th and the 7th.
     model.fit(x, y, epochs=2, **OPTIONS)
-    assert len(measured) == probe.read().values["steps"]["all"] == 3
+    found = probe.read().values
+    assert probe.watched == 3
+    assert {n for values in found.values() for n in values.values()} == {3.0}
+    probe.reset()
+    assert probe.watched == 0
     probe.detach()
 
 

@@ -35,7 +35,6 @@ def covers(model):
     """Return the names of methods that stand on instances instead of classes."""
     things = [model, model.optimizer, *model.layers]
     names = {"call", "train_step", "compute_loss", "apply", "_clip_gradients"}
-    names |= {"save_own_variables", "load_own_variables"}
     return {name for thing in things for name in names & vars(thing).keys()}
 
 
