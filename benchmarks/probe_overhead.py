@@ -1,19 +1,30 @@
-"""Time training steps with monitors against the same steps of plain `fit`.
+"""Time training with monitors and with the doctor against plain `fit`.
 
-Each row is a ratio, with callbacks over without, of the time of an epoch, the reading
-at its end included. The epochs are short, so a real one pays less for that reading.
+Each row is a ratio, with callbacks over without. Rows of *steady epochs* are of epochs
+after the first ones, the reading at their end included. The epochs are short, so a real
+one pays less for that reading. The doctor watches as it does in a long run after its
+first watched step.
 
 The fits of a model live side by side: on JAX each in a thread of its own, elsewhere the
 loop of `fit` by hand, since threads of PyTorch do not run alike. Each compiles once;
 then they take turns of a few steps in random order, one at a time, so that the
 machine's drift falls on all. All that is repeated with new models, since a fit may run
-a few percent faster or slower than its like for as long as it lives. The median over
-all rounds, one epoch of each fit, counts.
-The row "plain again" is the noise of the run: as far as it is from 1.00, so far may
-the others be off. The last column is the ratio of the first epochs, in which all is
-traced and compiled; it has no bound. Exits with 1 if a ratio is beyond its bound.
+a few percent faster or slower than its like for as long as it lives. The row "plain
+again" is the noise of the run. The column "first" is the ratio of the first epochs, in
+which all is traced and compiled; it has no bound.
+
+With --fits 10 60 each row is of *whole fits* as a user runs them, of about so many
+seconds: compiling, first looks at the data, validation and the end are in it. A further
+row says how many seconds later the first epoch ends. Sides take turns; a round is one
+fit of each, and there are rounds until the interval is narrow.
+
+The median of the pairs counts. Its 95 % interval, by drawing the pairs anew, must end
+at most 0.02 above the bound (0.1 for seconds), and must not be wider than twice that:
+else a row says MISSED or "not shown", and the command exits with 1.
 
     KERAS_BACKEND=jax python benchmarks/probe_overhead.py --pairs 31 --only MLP
+    KERAS_BACKEND=jax python benchmarks/probe_overhead.py --fits 10 60
+    KERAS_BACKEND=jax python benchmarks/probe_overhead.py --quick   # a few minutes
 
 Rows without a bound are there for scale: the gradient norm computed once more by hand,
 on one batch. Cockpit (Schneider et al., 2021, https://arxiv.org/abs/2102.06604), which
@@ -25,7 +36,6 @@ monitors over that of one without: of the GPU where there is one, else of the pr
 """
 
 import argparse
-import dataclasses
 import gc
 import itertools
 import json
@@ -37,11 +47,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 import keras
 import numpy as np
+from overhead import fits, intervals
+from overhead.cases import CASES, LOSS, Case, compiled, data, forever
 
+from kcomponents._recording import watch_plan
 from kcomponents.callbacks import (
     DeadReLUMonitor,
     FiniteGuard,
@@ -51,80 +63,22 @@ from kcomponents.callbacks import (
     UpdateRatioMonitor,
 )
 
-layers = keras.layers
-LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 PLAIN, AGAIN, EVERYTHING = "plain", "plain again", "everything on"
+DOCTOR = "TrainingDoctor()"
 MEMORY_BOUND = 1.02
+# Of a steady epoch: for one model, and for the median over all models.
+BOUND, BOUND_OF_MEDIAN = 1.05, 1.02
+MONITORS = (
+    DeadReLUMonitor,
+    SaturationMonitor,
+    UpdateRatioMonitor,
+    FiniteGuard,
+)
+QUICK = "tabular MLP", "CNN"
+# So many rounds of whole fits at least and at most, by seconds.
+ROUNDS_OF_FITS = {10: (5, 30), 60: (3, 8)}
 
-
-@dataclasses.dataclass
-class Case:
-    """The hidden layers of a model, and the steps of an epoch and of a turn."""
-
-    hidden: Callable
-    shape: tuple
-    batch: int
-    steps: int
-    turn: int
-
-
-def perceptron(x):
-    """Return four wide layers of ReLU."""
-    for _ in range(4):
-        x = layers.Dense(512, "relu")(x)
-    return x
-
-
-def convolutions(x):
-    """Return a small network for digits."""
-    for filters in (32, 64):
-        x = layers.Conv2D(filters, 3, activation="relu")(x)
-    return layers.Dense(128, "relu")(layers.Flatten()(layers.MaxPooling2D()(x)))
-
-
-def recurrent(x):
-    """Return the last state of an LSTM."""
-    return layers.LSTM(128)(x)
-
-
-def transformer(x):
-    """Return the mean over two encoder blocks."""
-    for _ in range(2):
-        attended = layers.MultiHeadAttention(4, 32)(x, x)
-        x = layers.LayerNormalization()(x + attended)
-        wide = layers.Dense(256, "relu")(x)
-        x = layers.LayerNormalization()(x + layers.Dense(128)(wide))
-    return layers.GlobalAveragePooling1D()(x)
-
-
-CASES = {
-    "MLP": Case(perceptron, (784,), batch=128, steps=240, turn=12),
-    "CNN": Case(convolutions, (28, 28, 1), batch=64, steps=20, turn=1),
-    "LSTM": Case(recurrent, (100, 32), batch=32, steps=40, turn=2),
-    "Transformer": Case(transformer, (64, 128), batch=32, steps=40, turn=2),
-}
-
-
-def compiled(case):
-    """Return the model of a case, ready for `fit`."""
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input(case.shape)
-    model = keras.Model(inputs, layers.Dense(10)(case.hidden(inputs)))
-    model.compile(keras.optimizers.Adam(), LOSS)
-    return model
-
-
-def data(case):
-    """Return a few batches of random inputs and labels."""
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(4, case.batch, *case.shape)).astype("float32")
-    return list(zip(x, generator.integers(10, size=x.shape[:2]), strict=True))
-
-
-def forever(batches):
-    """Yield the batches again and again."""
-    while True:
-        yield from batches
+__all__ = ["AGAIN", "CASES", "EVERYTHING", "Case", "compiled", "data", "forever"]
 
 
 def tensorflow_norm(model):
@@ -207,8 +161,7 @@ def rows(case):
         return [GradientNormLogger(per_variable=True)]
 
     def everything():
-        others = DeadReLUMonitor, SaturationMonitor, UpdateRatioMonitor, FiniteGuard
-        return [*norms(), *(monitor() for monitor in others)]
+        return [*norms(), *(monitor() for monitor in MONITORS)]
 
     def doctor():
         # The loop by hand gives it no data to find.
@@ -217,10 +170,10 @@ def rows(case):
 
     return {
         AGAIN: (list, None),
-        "GradientNormLogger(per_variable=True)": (norms, 1.02),
-        "DeadReLUMonitor()": (lambda: [DeadReLUMonitor()], 1.02),
-        EVERYTHING: (everything, 1.05),
-        "TrainingDoctor()": (doctor, 1.05),
+        "GradientNormLogger(per_variable=True)": (norms, BOUND),
+        **{f"{m.__name__}()": (lambda m=m: [m()], BOUND) for m in MONITORS},
+        EVERYTHING: (everything, BOUND),
+        DOCTOR: (doctor, BOUND),
         "norm by hand, once an epoch": (lambda: [NormByHand(case, False)], None),
         "norm by hand, each step": (lambda: [NormByHand(case, True)], None),
     }
@@ -397,6 +350,7 @@ def time_rows(name, chosen, pairs, repeats):
             "model": name,
             "what": what,
             "quartiles": statistics.quantiles([a / b for a, b in pairs], n=4),
+            "values": [a / b for a, b in pairs],
             "bound": bound,
             "first": statistics.median(ours[0] / plain[0] for ours, plain in both),
         }
@@ -449,36 +403,77 @@ def memory_row(name, pairs):
         "model": name,
         "what": "memory, " + EVERYTHING,
         "quartiles": statistics.quantiles(ratios, n=4),
+        "values": ratios,
         "bound": MEMORY_BOUND,
     }
 
 
 def text(row):
     """Return a row of the table."""
-    low, ratio, high = row["quartiles"]
+    low, high = intervals.interval(row["values"])
+    ratio = statistics.median(row["values"])
     first = f"{row['first']:.2f}" if "first" in row else ""
-    mark = "MISSED" if missed(row) else ""
     head = f"{ratio:>6.3f}{low:>8.3f}-{high:.3f}{row['bound'] or '-':>6}{first:>7}"
-    return f"{head:<35}{mark:<8}{row['model']:<12}{row['what']}"
+    return f"{head:<35}{shown(row):<10}{row['model']:<12} {row['what']}"
+
+
+def shown(row):
+    """Return "", "not shown" or "MISSED"."""
+    margin = row.get("margin", intervals.MARGIN)
+    return intervals.verdict(row["values"], row["bound"], margin)
 
 
 def missed(row):
-    """Tell whether the median is beyond its bound."""
-    return row["bound"] is not None and row["quartiles"][1] > row["bound"]
+    """Return whether the bound of a row does not hold, or is not shown to hold."""
+    return bool(shown(row))
+
+
+def median_rows(rows):
+    """Yield for each callback the row of the medians over all models."""
+    found = {}
+    for row in rows:
+        if row["bound"] == BOUND and "first" in row:
+            median = statistics.median(row["values"])
+            found.setdefault(row["what"], []).append(median)
+    for what, medians in found.items():
+        if len(medians) > 1:
+            # One number, which has no interval.
+            yield {
+                "model": "median",
+                "what": what,
+                "values": [statistics.median(medians)],
+                "bound": BOUND_OF_MEDIAN,
+            }
 
 
 def results(args):
     """Yield the rows asked for."""
+    steady = []
     for name, case in CASES.items():
-        chosen = rows(case).items()
         wanted = args.only.lower()
+        if args.quick and name not in QUICK:
+            continue
+        for seconds in args.fits:
+            if wanted in name.lower():
+                rounds = ROUNDS_OF_FITS[seconds]
+                yield from fits.rows(name, seconds, *rounds, progress)
+        if args.fits:
+            continue
+        chosen = rows(case).items()
+        if args.quick:
+            chosen = [
+                (what, row) for what, row in chosen if what in (EVERYTHING, DOCTOR)
+            ]
         chosen = {w: row for w, row in chosen if wanted in f"{name}, {w}".lower()}
         if chosen:
             chosen = {AGAIN: rows(case)[AGAIN], **chosen}
         if args.memory and EVERYTHING in chosen:
             yield memory_row(name, args.pairs or 5)
         elif chosen and not args.memory:
-            yield from time_rows(name, chosen, args.pairs or 5, args.repeats)
+            for row in time_rows(name, chosen, args.pairs or 5, args.repeats):
+                steady.append(row)
+                yield row
+    yield from median_rows(steady)
 
 
 def main(argv=None):
@@ -492,6 +487,9 @@ def main(argv=None):
     add("--only", default="", help='part of "model, what", such as "MLP, everything"')
     add("--json", action="store_true", help="print one line per row")
     add("--memory", action="store_true", help="compare peaks of memory, not times")
+    seconds = {"nargs": "+", "type": int, "choices": [*fits.BOUNDS], "default": []}
+    add("--fits", **seconds, help="time whole fits of about so many seconds")
+    add("--quick", action="store_true", help="two models, and few callbacks")
     add("--turn", type=int, help="steps of a turn; 1000 if a wait costs, as on a GPU")
     add("--peak-of", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -500,12 +498,15 @@ def main(argv=None):
         return 0
     for case in CASES.values():
         case.turn = args.turn or case.turn
+    if not args.fits:
+        # The epochs are those of a long run in which watching has begun.
+        watch_plan.REPAID = watch_plan.SHORT = 0
     backend = keras.backend.backend()
     if not args.json:
         print(f"Keras {keras.version()} on {backend}, {os.cpu_count()} cores")
-        first = "" if args.memory else "first"
-        head = f"{'ratio':>6}{'quartiles':>14}{'bound':>6}{first:>7}"
-        print(f"{head:<43}with / without")
+        first = "" if args.memory or args.fits else "first"
+        head = f"{'ratio':>6}{'95 %':>14}{'bound':>6}{first:>7}"
+        print(f"{head:<45}with / without")
     beyond = False
     for row in results(args):
         beyond |= missed(row)

@@ -34,6 +34,10 @@ RUNS = {
         "Monitors and the doctor beside none",
         ["--pairs", "3", "--repeats", "2"],
     ),
+    "probe_overhead-fits": (
+        "Whole fits with the doctor beside none",
+        ["--fits", "10", "60"],
+    ),
     "probe_overhead-memory": (
         "Memory of training with all monitors beside none",
         ["--memory", "--pairs", "3"],
