@@ -210,6 +210,19 @@ def test_the_state_of_a_step_is_extended_and_stripped_again():
     assert [of_model.numpy(), of_optimizer.numpy()] == [8.0, 9.0]
 
 
+def test_a_variable_for_all_steps_of_a_model_is_no_weight_and_in_no_file(tmp_path):
+    model, extra = small(), keras.Variable([7.0], trainable=False)
+    _keras.add_to_model(model, [extra])
+    assert _keras.extra_variables_of(model) == [extra]
+    assert among(extra, model.non_trainable_variables)
+    assert not among(extra, model.weights)
+    model.save(tmp_path / "model.keras")
+    extra_variables.remove_from_model(model, [extra])
+    assert not among(extra, model.variables)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.variables) == len(model.variables)
+
+
 def test_every_step_passes_its_gradients_through_one_method():
     optimizer, variable = built()
     seen = []

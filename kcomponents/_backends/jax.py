@@ -112,12 +112,10 @@ def compile_aside(function, *arguments):
     """Return a thread that compiles a function for such arguments.
 
     It is traced here, since tracing runs code of the user. JAX finds the compiled
-    function when it is called. A function that is not compiled at all has nothing to
-    wait for.
+    function when it is called.
     """
-    lower = getattr(function, "lower", None)
-    compile_lowered = lower(*arguments).compile if lower else lambda: None
-    thread = threading.Thread(target=compile_lowered, name="kcomponents-compilation")
+    lowered = function.lower(*arguments)
+    thread = threading.Thread(target=lowered.compile, name="kcomponents-compilation")
     thread.start()
     return thread
 

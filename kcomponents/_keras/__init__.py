@@ -6,7 +6,12 @@ the feature raises an error that says so; everything else works.
 """
 
 from kcomponents._keras.callback_list import STATE_OF_CALLBACKS
-from kcomponents._keras.extra_variables import ExtraState, record_shardings
+from kcomponents._keras.extra_variables import (
+    ExtraState,
+    add_to_model,
+    extra_variables_of,
+    record_shardings,
+)
 from kcomponents._keras.fit_state import (
     batch_spec,
     batches_in_item,
@@ -58,6 +63,7 @@ __all__ = [
     "AccumulatedGradients",
     "ExtraState",
     "STATE_OF_CALLBACKS",
+    "add_to_model",
     "averages_in_model",
     "build_metrics",
     "build_optimizer",
@@ -66,6 +72,7 @@ __all__ = [
     "carry_over",
     "clipping_method",
     "draw_epoch",
+    "extra_variables_of",
     "first_epoch",
     "global_seed",
     "global_seeds",

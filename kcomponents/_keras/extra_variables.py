@@ -202,3 +202,9 @@ def remove_from_optimizer(optimizer, variables):
     """Remove the variables from the optimizer."""
     for variable in variables:
         optimizer._untrack_variable(variable)
+
+
+def extra_variables_of(model):
+    """Return the extra variables that a model has for all of its steps."""
+    generators = getattr(model, "_seed_generators", [])
+    return [g.state for g in generators if isinstance(g, ExtraVariable)]

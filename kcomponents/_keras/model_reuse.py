@@ -3,6 +3,7 @@
 import keras
 
 from kcomponents import _backends
+from kcomponents._keras.extra_variables import ExtraVariable
 from kcomponents._keras.features import module, needed
 
 global_state = module("backend.common.global_state")
@@ -20,7 +21,7 @@ def forget_names():
 def own_variables(layer):
     """Return the weights and random states of a layer, without its sublayers."""
     generators = needed(layer, "Layer._seed_generators")
-    seeds = [generator.state for generator in generators]
+    seeds = [g.state for g in generators if not isinstance(g, ExtraVariable)]
     trainable = needed(layer, "Layer._trainable_variables")
     return [*trainable, *needed(layer, "Layer._non_trainable_variables"), *seeds]
 

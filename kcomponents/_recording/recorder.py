@@ -514,7 +514,8 @@ class Recorder:
         executions = steps and math.ceil(steps / model.steps_per_execution)
         variables = model.trainable_variables
         work = operations_of_step(self.budget, self._batch_size, variables)
-        compiled = not (_backends.defers or model.run_eagerly)
+        compiles = model.jit_compile or not _backends.defers
+        compiled = compiles and not model.run_eagerly
         return WatchPlan(
             work * model.steps_per_execution,
             executions and executions * (fit.get("epochs") or 1),

@@ -16,12 +16,13 @@ from kcomponents._files import write_whole
 def variables_of(model, with_optimizer=False):
     """Return the weights, the seeds and, if asked, the variables of optimizers.
 
-    Variables of metrics are left out.
+    Variables of metrics and extra ones of a search are left out.
     """
     variables = [*model.variables]
     for optimizer in optimizers_of(model) if with_optimizer else ():
         variables += optimizer.variables
-    seen, found = {id(variable) for variable in model.metrics_variables}, []
+    left_out = [*model.metrics_variables, *_keras.extra_variables_of(model)]
+    seen, found = {id(variable) for variable in left_out}, []
     for variable in variables:
         if id(variable) not in seen:
             seen.add(id(variable))

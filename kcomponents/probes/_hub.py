@@ -42,15 +42,18 @@ class Watch:
         self.batches = BatchCount(in_python=_backends.defers and not model.jit_compile)
         self.state = _keras.ExtraState(model)
 
-    def prepare(self):
-        """Take the variables of the tallies of all probes."""
-        in_model = [self.batches.tally]
-        in_model += [t for probe in self.probes for t in probe.of_model]
-        in_optimizer = [t for probe in self.probes for t in probe.of_optimizer]
-        self.state.replace(
-            in_model=[v for tally in in_model for v in tally.variables],
-            in_optimizer=[v for tally in in_optimizer for v in tally.variables],
-        )
+    @property
+    def in_model(self):
+        """The variables of tallies that are filled in the forward pass."""
+        tallies = [self.batches.tally]
+        tallies += [t for probe in self.probes for t in probe.of_model]
+        return [v for tally in tallies for v in tally.variables]
+
+    @property
+    def in_optimizer(self):
+        """The variables of tallies that are filled in the optimizer."""
+        tallies = [t for probe in self.probes for t in probe.of_optimizer]
+        return [v for tally in tallies for v in tally.variables]
 
     def tallies_of(self, source):
         """Return the tallies of a source."""
@@ -65,8 +68,9 @@ class Hub:
     by one that measures for the other probes. A step that sampled probes watch is run
 
     - by one more train function, which measures for all probes; or
-    - where a step is a function of its state, as before, after a function that measures
-      the same step and drops the new state.
+    - where a compiled step is a function of its state, as before, after a function that
+      measures the same step and drops the new state. A step that is not compiled may
+      change objects of the user, so it must not run twice.
     """
 
     def __init__(self, model, running):
@@ -83,6 +87,10 @@ class Hub:
         self._compilation = None
         self._batches_in_item = _keras.batches_in_item()
         self._always, self._sometimes = Watch(model), Watch(model)
+        compiles = model.jit_compile and not model.run_eagerly
+        self._measures_beside = _backends.carries_state and compiles
+        if not self._measures_beside:
+            self._sometimes.state = self._always.state
         # What watches the current step.
         self._watching = ()
         # The tap on the optimizer, if the model has one.
@@ -145,14 +153,20 @@ class Hub:
         """Add a probe, and prepare functions that measure for it."""
         watch = self.watch_of(probe)
         watch.probes.append(probe)
-        watch.prepare()
+        watches = [watch]
+        if watch.state is self._always.state is self._sometimes.state:
+            watches = [self._always, self._sometimes]
+        watch.state.replace(
+            in_model=[v for each in watches for v in each.in_model],
+            in_optimizer=[v for each in watches for v in each.in_optimizer],
+        )
         if self._always.probes:
             self._unsampled = self._new_train_function(self._always)
         else:
             self._unsampled = self._plain_function()
         if not self._sometimes.probes:
             self._sampled = None
-        elif _backends.carries_state:
+        elif self._measures_beside:
             self._sampled = self._new_measurement()
         else:
             self._sampled = self._new_train_function(self._sometimes)
@@ -216,24 +230,26 @@ class Hub:
             _, after = find_model().train_step(extended, batch)
             return state.values_in(after)
 
-        model = find_model()
-        compiles = model.jit_compile and not model.run_eagerly
-        return _backends.compiled(measure) if compiles else measure
+        return _backends.compiled(measure)
 
     def _run(self, *args):
         """Run one call of the train function, watched or not."""
         near = any([p.schedule.is_near() for p in self._sometimes.probes])
-        sampled = self._count_call()
-        if _backends.carries_state:
-            state, data = args
-            if sampled or near:
-                data = self._measure(state, data, only_compile=not sampled)
-            return self._run_carried(state, data)
+        sampled, function = self._count_call(), self._unsampled
         watching = [self._always] if self._always.probes else []
-        if sampled:
+        if self._measures_beside:
+            if sampled or near:
+                args = args[0], self._measure(*args, only_compile=not sampled)
+        elif sampled:
             watching.append(self._sometimes)
+            function = self._sampled
         self._watch_with(watching)
-        return (self._sampled if sampled else self._unsampled)(*args)
+        if not _backends.carries_state or not watching:
+            return function(*args)
+        state, data = args
+        extra = watching[0].state
+        logs, state = function(extra.extend(state), data)
+        return logs, extra.strip(state)
 
     def _count_call(self):
         """Count a call of the train function; return if sampled probes watch it."""
@@ -268,16 +284,6 @@ class Hub:
 
         self.attempt(measure)
         return itertools.chain([item], data)
-
-    def _run_carried(self, state, data):
-        """Run one call of the train function, where it is a function of its state."""
-        if not self._always.probes:
-            self._watch_with([])
-            return self._unsampled(state, data)
-        self._watch_with([self._always])
-        extra = self._always.state
-        logs, state = self._unsampled(extra.extend(state), data)
-        return logs, extra.strip(state)
 
     def _watch_with(self, watching):
         """Let probes measure from now on, or take all taps off."""

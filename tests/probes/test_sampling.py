@@ -106,14 +106,28 @@ def test_between_watched_steps_nothing_stands_on_layers_and_optimizer():
 
     model.fit(x, y, callbacks=[Sampled(3), Look()], **{**OPTIONS, "epochs": 1})
     on, off = [True, False, False, True], [False] * 4
-    if _backends.carries_state:
-        # A function beside the step measures, before it.
-        on = off
     assert found == [on, off, off, on]
 
 
-def test_a_sampled_probe_beside_one_of_each_step():
-    model, x, y = compiled()
+class Alternating(keras.Sequential):
+    """Takes note, in Python, of each of its steps."""
+
+    def train_step(self, *args):
+        self.seen.append(len(self.seen))
+        return super().train_step(*args)
+
+
+def test_a_step_that_is_not_compiled_runs_once():
+    model = Alternating([keras.Input((4,)), layers.Dense(3)])
+    model.__dict__["seen"] = []
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(np.ones((8, 4)), np.ones((8, 3)), callbacks=[Sampled(2)], **OPTIONS)
+    assert model.seen == [*range(8)]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_sampled_probe_beside_one_of_each_step(eager):
+    model, x, y = compiled(run_eagerly=eager)
     each, some = Reader(), Sampled(3)
     model.fit(x, y, callbacks=[each, some], **OPTIONS)
     assert [r.values["steps"]["all"] for r in each.readings] == [4, 4]
