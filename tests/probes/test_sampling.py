@@ -41,6 +41,19 @@ class Counted(layers.Dense):
         return super().call(inputs)
 
 
+LOSS = Statistic("loss", "losses", lambda view: view.loss)
+CALLS = 16 if _backends.defers else 2
+
+
+def calls_in(callbacks):
+    """Train 16 steps, and return how often a layer is called in Python."""
+    model = keras.Sequential([keras.Input((4,)), Counted(3)])
+    model.compile("sgd", "mse", jit_compile=_backends.carries_state)
+    Counted.calls = 0
+    model.fit(np.ones((16, 4)), np.ones((16, 3)), callbacks=callbacks, **OPTIONS)
+    return Counted.calls
+
+
 def compiled(kind="sequential", **options):
     model, x, y = models[kind]()
     model.compile("adam", "mse", **options)
@@ -81,16 +94,8 @@ def test_a_sample_has_the_values_of_its_steps():
 
 
 def test_any_number_of_sampled_probes_compiles_one_more_step():
-    layer = Counted(3)
-    model = keras.Sequential([keras.Input((4,)), layer])
-    model.compile("sgd", "mse", jit_compile=_backends.carries_state)
-    x, y = np.ones((16, 4)), np.ones((16, 3))
-    loss = Statistic("loss", "losses", lambda view: view.loss)
-    Counted.calls = 0
-    model.fit(x, y, callbacks=[Sampled(n, loss) for n in (2, 3, 5)], **OPTIONS)
-    eager = _backends.defers
     # One trace by each of the two functions, or one call by each of the 16 steps.
-    assert Counted.calls == (16 if eager else 2)
+    assert calls_in([Sampled(n, LOSS) for n in (2, 3, 5)]) == CALLS
 
 
 def test_between_watched_steps_nothing_stands_on_layers_and_optimizer():
@@ -202,15 +207,8 @@ class Late:
 
 
 def test_a_step_that_was_compiled_beside_training_is_compiled_once():
-    layer = Counted(3)
-    model = keras.Sequential([keras.Input((4,)), layer])
-    model.compile("sgd", "mse", jit_compile=_backends.carries_state)
-    x, y = np.ones((16, 4), "float32"), np.ones((16, 3), "float32")
-    loss = Statistic("loss", "losses", lambda view: view.loss)
-    Counted.calls = 0
-    late = Sampled(Late(), loss)
-    model.fit(x, y, callbacks=[late], **OPTIONS)
-    assert Counted.calls == (16 if _backends.defers else 2)
+    late = Sampled(Late(), LOSS)
+    assert calls_in([late]) == CALLS
     assert late.watched == [(1, 8), (0, 8)]
 
 
