@@ -32,7 +32,7 @@ RUNS = {
     "lstm_step": ("The step of an LSTM with clipped gradients", []),
     "probe_overhead": (
         "Monitors and the doctor beside none",
-        ["--pairs", "3", "--repeats", "2"],
+        ["--pairs", "10", "--repeats", "3"],
     ),
     "probe_overhead-fits": (
         "Whole fits with the doctor beside none",

@@ -710,6 +710,8 @@ def test_a_monitor_that_lacks_a_name_leaves_the_model_trainable(
         with pytest.raises(MissingInKeras) as caught:
             fit(model, monitor)
     assert says_lack_of(name, caught)
+    left = [*model.variables, *model.optimizer.variables]
+    assert not any(variable.name == "tally" for variable in left)
     count = len(model.variables)
     fit(model, During())
     model.save(tmp_path / "model.keras")

@@ -249,7 +249,7 @@ def set_training_mode(model):
 
 def has_accelerator():
     """Return whether training runs on a GPU or TPU."""
-    return bool(tf.config.list_logical_devices("GPU"))
+    return any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
 
 
 def peak_memory():

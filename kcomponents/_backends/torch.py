@@ -197,8 +197,8 @@ def measured_together(statistics, waiting):
 
 
 def has_accelerator():
-    """Return whether training runs on a GPU or TPU."""
-    return torch.cuda.is_available()
+    """Return whether training runs on a GPU."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def peak_memory():

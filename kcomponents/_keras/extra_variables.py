@@ -72,12 +72,12 @@ class ExtraState:
         model, optimizer = self._model(), unscaled_optimizer(self._model())
         self._present += 1
         before = {}
-        if self._present == 1:
-            add_to_model(model, self._in_model)
-            add_to_optimizer(optimizer, self._in_optimizer)
-            before = {name: getattr(model, name) for name in self._shardings}
-            vars(model).update(self._shardings)
         try:
+            if self._present == 1:
+                add_to_model(model, self._in_model)
+                add_to_optimizer(optimizer, self._in_optimizer)
+                before = {name: getattr(model, name) for name in self._shardings}
+                vars(model).update(self._shardings)
             yield
         finally:
             self._present -= 1
@@ -199,9 +199,11 @@ def add_to_optimizer(optimizer, variables):
 
 
 def remove_from_optimizer(optimizer, variables):
-    """Remove the variables from the optimizer."""
+    """Remove the variables from the optimizer, as far as they were added."""
+    tracked = {id(v) for v in optimizer.variables} if variables else ()
     for variable in variables:
-        optimizer._untrack_variable(variable)
+        if id(variable) in tracked:
+            optimizer._untrack_variable(variable)
 
 
 def extra_variables_of(model):

@@ -1,7 +1,6 @@
 """Recorder: writes what it measures during one `fit` to a record."""
 
 import copy
-import math
 import warnings
 import weakref
 
@@ -40,7 +39,7 @@ from kcomponents._recording.step_statistics import (
     summary,
 )
 from kcomponents._recording.stream import Stream, first_rows
-from kcomponents._recording.watch_plan import WatchPlan, operations_of_step
+from kcomponents._recording.watch_plan import plan_of
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import WorkBudget, operations_of
 from kcomponents.probes import Probe, structure
@@ -100,7 +99,9 @@ class Recorder:
         self._small_sample = self._forward = self._validation = None
         self._motion, self._batch_size = None, None
         self._steps_before = self._steps_counted = 0
-        self._fails_to_build = self._has_watched = False
+        self._fails_to_build = False
+        # Whether steps were watched, None before the first reading.
+        self._has_watched = None
         self._work_before = None
 
     def start(self, fit_arguments, tapped=True, before=None):
@@ -221,7 +222,7 @@ class Recorder:
             error: The exception that ended `fit`, or None. Defaults to `None`.
         """
         found = {}
-        if self._probe is not None and self._steps_counted and not self._has_watched:
+        if self._has_watched is False:
             self.notes.append(UNWATCHED)
         if error is not None:
             found["ended"] = {"class": type(error).__name__, "reason": reason_of(error)}
@@ -266,7 +267,7 @@ class Recorder:
             self._probe.set_state(state["probe"])
         self._steps_before = int(state["steps_before"])
         self._steps_counted = int(state["steps_counted"])
-        self._has_watched = bool(state["has_watched"])
+        self._has_watched = state["has_watched"]
         if self._motion is not None and state["start"] is not None:
             self._motion.start = [*state["start"]]
         self._work_before = state["work"]
@@ -504,33 +505,22 @@ class Recorder:
         if not (self._has_own_step() and _backends.carries_state):
             # On JAX, a custom `train_step` may hide its loss.
             statistics += OF_LOSS
-        probe = Probe(*statistics, watch=is_watched, sample=self._watch_plan())
+        fit = self.record.structure.get("fit") or {}
+        plan = plan_of(self.model, fit, self.budget, self._batch_size)
+        probe = Probe(*statistics, watch=is_watched, sample=plan)
         probe.attach(self.model)
         self._probe = probe
-
-    def _watch_plan(self):
-        fit = self.record.structure.get("fit") or {}
-        steps, model = fit.get("steps"), self.model
-        executions = steps and math.ceil(steps / model.steps_per_execution)
-        variables = model.trainable_variables
-        work = operations_of_step(self.budget, self._batch_size, variables)
-        compiles = model.jit_compile or not _backends.defers
-        compiled = compiles and not model.run_eagerly
-        return WatchPlan(
-            work * model.steps_per_execution,
-            executions and executions * (fit.get("epochs") or 1),
-            len(variables) if compiled else 0,
-            accelerator=_backends.has_accelerator(),
-        )
 
     def _read(self):
         probe = self._probe
         calls, watched = probe.calls, probe.watched
         seen = {"batches": {"all": calls * self.model.steps_per_execution}}
+        if not calls:
+            return {}
+        self._has_watched = bool(watched or self._has_watched)
         if not watched:
             probe.calls = 0
-            return seen if calls else {}
-        self._has_watched = True
+            return seen
         reading = probe.read()
         probe.reset()
         values = summary(reading, probe.sites, probe.last_layers) | seen

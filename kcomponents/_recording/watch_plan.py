@@ -2,6 +2,7 @@
 
 import math
 
+from kcomponents import _backends
 from kcomponents._recording.work_budget import PASSES
 
 # Operations that a device makes in a second, about: what seconds are reckoned with, as
@@ -76,6 +77,27 @@ class WatchPlan:
     def set_state(self, state):
         """Continue after so many steps."""
         self._calls = int(state)
+
+
+def plan_of(model, fit, budget, batch_size):
+    """Return the plan of a `fit`.
+
+    Args:
+        model: Keras model, compiled and built.
+        fit: Dict of the facts of the `fit`.
+        budget: `WorkBudget`, or None if the data could not be looked at.
+        batch_size: Integer, or None if it is unknown.
+    """
+    of_execution, steps = model.steps_per_execution, fit.get("steps")
+    executions = steps and math.ceil(steps / of_execution) * (fit.get("epochs") or 1)
+    variables = model.trainable_variables
+    compiles = model.jit_compile or not _backends.defers
+    return WatchPlan(
+        operations_of_step(budget, batch_size, variables) * of_execution,
+        executions,
+        len(variables) if compiles and not model.run_eagerly else 0,
+        accelerator=_backends.has_accelerator(),
+    )
 
 
 def operations_of_step(budget, batch_size, variables):

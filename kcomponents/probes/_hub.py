@@ -239,7 +239,8 @@ class Hub:
         watching = [self._always] if self._always.probes else []
         if self._measures_beside:
             if sampled or near:
-                args = args[0], self._measure(*args, only_compile=not sampled)
+                use = self._measure if sampled else self._compile
+                args = args[0], self._use_next(use, *args)
         elif sampled:
             watching.append(self._sometimes)
             function = self._sampled
@@ -265,25 +266,31 @@ class Hub:
             probe.watched += 1
         return sampled
 
-    def _measure(self, state, data, only_compile=False):
-        """Measure the step on the next batch; return the data with this batch."""
+    def _use_next(self, use, state, data):
+        """Call `use` for the step on the next batch; return the data with this batch.
+
+        Args:
+            use: Function of the extended state and a batch.
+            state: The state before the step.
+            data: Iterator of what a call of the train function takes.
+        """
         item, extra = next(data), self._sometimes.state
         self._watch_with([self._sometimes])
-
-        def measure():
-            batch = self._batches_in_item(item)[0]
-            if only_compile:
-                arguments = extra.extend(state), batch
-                self._compilation = _backends.compile_aside(self._sampled, *arguments)
-                return
-            if self._compilation is not None:
-                # So that a diagnosis does not depend on how busy the machine is.
-                self._compilation.join()
-                self._compilation = None
-            extra.keep(self._sampled(extra.extend(state), batch))
-
-        self.attempt(measure)
+        batches = self._batches_in_item
+        self.attempt(lambda: use(extra.extend(state), batches(item)[0]))
         return itertools.chain([item], data)
+
+    def _compile(self, state, batch):
+        """Begin to compile the measurement beside training."""
+        self._compilation = _backends.compile_aside(self._sampled, state, batch)
+
+    def _measure(self, state, batch):
+        """Measure a step."""
+        if self._compilation is not None:
+            # So that a diagnosis does not depend on how busy the machine is.
+            self._compilation.join()
+            self._compilation = None
+        self._sometimes.state.keep(self._sampled(state, batch))
 
     def _watch_with(self, watching):
         """Let probes measure from now on, or take all taps off."""

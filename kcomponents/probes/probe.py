@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kcomponents import _backends, _console, _keras
-from kcomponents._checks import fail
+from kcomponents._checks import fail, positive_int
 from kcomponents.probes._hub import hub_of
 from kcomponents.probes._schedule import EveryNth, Schedule, calls_per_step
 from kcomponents.probes._tally import Tally
@@ -44,7 +44,7 @@ class Probe:
             `"batch_gradients"`. Defaults to `False`.
 
     Raises:
-        ValueError: If two statistics have the same name.
+        ValueError: If two statistics have the same name, or `sample` is invalid.
 
     Example:
         >>> import keras
@@ -71,6 +71,8 @@ class Probe:
         names = [statistic.name for statistic in statistics]
         if len(set(names)) < len(names):
             fail("Statistics must have different names.", names=names)
+        if isinstance(sample, int | float):
+            sample = positive_int("sample", sample)
         self.statistics, self.watch = statistics, watch
         self.sample, self.skip_nonfinite = sample, skip_nonfinite
         # When to measure, or None for each step.

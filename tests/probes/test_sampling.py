@@ -65,6 +65,19 @@ def state(model):
     return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
+def assert_trained_as_without(model):
+    plain, x, y = compiled()
+    plain.fit(x, y, **OPTIONS)
+    for ours, theirs in zip(state(model), state(plain), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("sample", [0, 1.5, -2])
+def test_a_sample_must_be_a_positive_integer(sample):
+    with pytest.raises(ValueError, match="sample"):
+        Probe(sample=sample)
+
+
 @pytest.mark.parametrize("eager", [False, True])
 def test_training_is_bit_by_bit_the_same_as_without(eager):
     def trained(*callbacks):
@@ -173,10 +186,7 @@ def test_what_fails_in_a_watched_step_leaves_the_training_as_it_is():
     with pytest.raises(RuntimeError, match="Not to be measured"):
         probe.read()
     probe.detach()
-    plain, x, y = compiled()
-    plain.fit(x, y, **OPTIONS)
-    for ours, theirs in zip(state(model), state(plain), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    assert_trained_as_without(model)
 
 
 class Late:
@@ -227,7 +237,4 @@ def test_an_error_while_compiling_beside_training_is_raised_by_the_probe(monkeyp
     with pytest.raises(RuntimeError, match="No memory"):
         probe.read()
     probe.detach()
-    plain, x, y = compiled()
-    plain.fit(x, y, **OPTIONS)
-    for ours, theirs in zip(state(model), state(plain), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_trained_as_without(model)

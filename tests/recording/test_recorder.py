@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents._recording.recorder import Recorder
+from kcomponents._recording.recorder import UNWATCHED, Recorder
+from kcomponents._recording.watch_plan import WatchPlan
+from kcomponents._recording.work_budget import PASSES
 from kcomponents.callbacks import TrainingDoctor
 from kcomponents.record import Record
 
@@ -127,3 +129,33 @@ def test_all_of_a_batch_may_be_inputs():
     found = data_of_batches(model, *parts)["data"]
     assert [facts["max"] for facts in found["inputs"]] == [1.0, 2.0, 3.0]
     assert found["outputs"][0]["shape"] == [4] and found["sampled"] == 24
+
+
+def watched(monkeypatch, due):
+    """Return the record of 8 steps of which those are watched that are due."""
+    monkeypatch.setattr(WatchPlan, "is_due", due)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    doctor = TrainingDoctor()
+    model.fit(X, Y, batch_size=1, epochs=2, verbose=0, callbacks=[doctor])
+    return doctor.record
+
+
+def test_a_run_of_which_no_step_was_watched_says_so(monkeypatch):
+    record = watched(monkeypatch, lambda self: False)
+    assert UNWATCHED in record.structure["notes"]
+    assert all("gradient_norm" not in r.values for r in record.readings)
+
+
+@pytest.mark.parametrize("share", [0, 2])
+def test_all_steps_count_as_training_however_few_are_watched(monkeypatch, share):
+    def due(self):
+        return bool(share) and self.get_state() % share == 0
+
+    record = watched(monkeypatch, due)
+    assert [r.values["batches"]["all"] for r in record.readings[1:]] == [4, 4]
+    work = record.structure["work"]
+    assert work["trained"] == PASSES * 8 * work["per_sample"]
+    if share:
+        assert [r.values["steps"]["all"] for r in record.readings[1:]] == [2, 2]
+        assert "notes" not in record.structure
