@@ -1,5 +1,7 @@
 """Features of inputs for simple models: columns, bags of ids, and coarse pictures."""
 
+import hashlib
+
 import numpy as np
 
 FEATURES = 400
@@ -7,6 +9,8 @@ FEATURES = 400
 IDS = 300
 # Pictures are averaged over a grid of about this many cells.
 CELLS = 100
+# The most elements that are converted at once, so few that they stay in the cache.
+CHUNK = 2**17
 
 
 def features_of(inputs, rows=None, ids=()):
@@ -25,9 +29,9 @@ def features_of(inputs, rows=None, ids=()):
         if index in ids:
             columns.append(_bag(array.reshape(len(array), -1)))
         elif array.ndim == 4 and array[0].size > FEATURES:
-            columns.append(_picture(array.astype("float64")))
+            columns.append(_in_parts(_picture, array))
         elif array.ndim == 3 and array[0].size > FEATURES:
-            columns.append(_series(array.astype("float64")))
+            columns.append(_in_parts(_series, array))
         else:
             columns.append(array.reshape(len(array), -1).astype("float64"))
     if not columns or len({len(c) for c in columns}) > 1:
@@ -36,6 +40,14 @@ def features_of(inputs, rows=None, ids=()):
     if not np.isfinite(x).all() or not x.shape[1]:
         return None
     return _evenly(x, FEATURES)
+
+
+def _in_parts(function, array):
+    """Return what a function of some samples returns for all, as float64."""
+    size = max(1, CHUNK // array[0].size)
+    starts = range(0, len(array), size)
+    parts = [array[start : start + size].astype("float64") for start in starts]
+    return np.concatenate([function(part) for part in parts])
 
 
 def _evenly(x, most):
@@ -102,3 +114,17 @@ def constants_of_classes(matrix, classes):
     groups = [matrix[classes == label] for label in np.unique(classes)]
     constant = np.all([(rows == rows[0]).all(axis=0) for rows in groups], axis=0)
     return constant, np.array([rows[0] for rows in groups])
+
+
+def digests(arrays):
+    """Return one number per sample, equal for equal samples."""
+    flat = [array.reshape(len(array), -1) for array in arrays]
+    step = max(1, CHUNK // sum(part.shape[1] for part in flat))
+    numbers = []
+    for start in range(0, len(flat[0]), step):
+        parts = [part[start : start + step].astype("float64") for part in flat]
+        # Adding 0 turns -0 into 0.
+        block = np.ascontiguousarray(np.concatenate(parts, axis=1) + 0.0)
+        # Many processors have instructions for this hash.
+        numbers += [hashlib.sha256(row).digest()[:8] for row in block]
+    return np.frombuffer(b"".join(numbers), "u8")

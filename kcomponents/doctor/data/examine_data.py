@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from kcomponents._checks import fail, positive_int
+from kcomponents._scoring.features import digests
 from kcomponents.doctor.data.arrays import kind_of, read_pair
 from kcomponents.doctor.data.baselines import baseline as baseline_scores
 from kcomponents.doctor.data.baselines import neighbors
 from kcomponents.doctor.data.findings import diagnosis
 from kcomponents.doctor.data.rows import (
     conflicts,
-    digests,
     leakage,
     order,
     size,

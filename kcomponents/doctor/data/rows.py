@@ -1,10 +1,10 @@
 """Checks of samples: duplicates, the split, the order, and how many there are."""
 
 import collections
-import hashlib
 
 import numpy as np
 
+from kcomponents._scoring.features import digests
 from kcomponents._text import listing, quantity
 from kcomponents.doctor import _remedies
 from kcomponents.doctor._thresholds import (
@@ -25,22 +25,6 @@ from kcomponents.doctor.diagnosis import Finding
 # A note on duplicates needs this share of them.
 DUPLICATES = 0.2
 COLUMNS, MOST_ROWS, VALUES = 500, 5_000, 20
-CHUNK = 2**22
-
-
-def digests(arrays):
-    """Return one number per sample, equal for equal samples."""
-    flat = [array.reshape(len(array), -1) for array in arrays]
-    step = max(1, CHUNK // sum(part.shape[1] for part in flat))
-    numbers = []
-    for start in range(0, len(flat[0]), step):
-        parts = [part[start : start + step].astype("float64") for part in flat]
-        # Adding 0 turns -0 into 0.
-        block = np.concatenate(parts, axis=1) + 0.0
-        numbers += [
-            hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in block
-        ]
-    return np.frombuffer(b"".join(numbers), "u8")
 
 
 def takes_few_values(data, generator):
