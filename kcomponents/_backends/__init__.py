@@ -23,8 +23,10 @@
 - `fetch(variables)`: for each variable its values as arrays, one per replica.
 - `fill(variables, values)`: assign a value to each variable, on every replica.
 - `has_accelerator()`: whether training runs on a GPU or TPU.
-- `inference(model, call)`: a function from inputs to the outputs of the model, or to
-  those of `call`, a function of inputs that calls the model. It changes nothing.
+- `inference(model, call, often)`: a function from inputs to the outputs of the model,
+  or to those of `call`, a function of inputs that calls the model. It changes nothing.
+  If it is called `often`, it may be compiled where other functions are not. Where it
+  always is, its method `begin` computes in a thread.
 - `keep_random_state()`: a context that restores the random state at its end: that of
   the backend, of `random` and of `numpy.random`.
 - `limit_memory(share)`: limit this process to a fraction of the memory of its GPU.

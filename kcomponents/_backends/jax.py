@@ -1,5 +1,6 @@
 """JAX: one program is traced for all devices, with global gradients."""
 
+import concurrent.futures
 import contextlib
 import threading
 
@@ -120,20 +121,58 @@ def compile_aside(function, *arguments):
     return thread
 
 
-def inference(model, call=None):
+def inference(model, call=None, often=False):
     """Return the model, or `call`, as a compiled function without side effects."""
-    call = call or (lambda x: model(x, training=False))
+    return Inference(model, call or (lambda x: model(x, training=False)))
 
-    def variables():
+
+class Inference:
+    """A function of inputs that calls a model, compiled for each shape of them.
+
+    Args:
+        model: Keras model, built.
+        call: Function of inputs that calls the model.
+    """
+
+    def __init__(self, model, call):
+        self._model = model
+
+        @jax.jit
+        def run(values, x):
+            # `stateless_call` passes `training` even to a `call` without it.
+            with keras.StatelessScope(zip(self._variables(), values, strict=True)):
+                return call(x)
+
+        self._run = run
+
+    def _variables(self):
+        model = self._model
         return [*model.trainable_variables, *model.non_trainable_variables]
 
-    @jax.jit
-    def run(values, x):
-        # `stateless_call` passes `training` even to a `call` without it.
-        with keras.StatelessScope(zip(variables(), values, strict=True)):
-            return call(x)
+    def __call__(self, x):
+        return self._run([variable.value for variable in self._variables()], x)
 
-    return lambda x: run([variable.value for variable in variables()], x)
+    def begin(self, x):
+        """Compile and run in a thread, with the weights of now.
+
+        The model is traced here, since tracing runs code of the user.
+
+        Returns:
+            The shapes and types of the results, and a function that waits for the
+            results.
+        """
+        values = snapshot(self._variables())
+        lowered = self._run.lower(values, x)
+        answer = concurrent.futures.Future()
+
+        def work():
+            try:
+                answer.set_result(jax.block_until_ready(lowered.compile()(values, x)))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=work, name="kcomponents-inference").start()
+        return lowered.out_info, answer.result
 
 
 def slopes(function, arrays):

@@ -160,15 +160,34 @@ def compiled(function):
     return tf.function(function, autograph=False)
 
 
-def inference(model, call=None):
-    """Return the model, or `call`, as a function of inputs without side effects."""
+def inference(model, call=None, often=False):
+    """Return the model, or `call`, as a function of inputs without side effects.
+
+    It is a graph if it is called `often`, since tracing takes as long as a few eager
+    runs, if the model can be traced, and if the user lets it.
+    """
     call = call or (lambda x: model(x, training=False))
 
     def run(x):
         with unchanged(model):
             return call(x)
 
-    return run
+    if not often or model.run_eagerly:
+        return run
+    graph = tf.function(run, reduce_retracing=True, autograph=False)
+
+    def run_graph(x):
+        nonlocal graph
+        if graph is None:
+            return run(x)
+        try:
+            return graph(x)
+        except Exception:
+            # The model cannot be traced, or it refuses the inputs.
+            graph = None
+            return run(x)
+
+    return run_graph
 
 
 def slopes(function, arrays):

@@ -84,7 +84,7 @@ def compiled(function):
     return torch.no_grad()(function)
 
 
-def inference(model, call=None):
+def inference(model, call=None, often=False):
     """Return the model, or `call`, as a function of inputs without side effects."""
     call = call or (lambda x: model(x, training=False))
 

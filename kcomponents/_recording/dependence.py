@@ -1,5 +1,7 @@
 """What the outputs of a model depend on: later positions, and single inputs."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -19,13 +21,18 @@ class Dependence:
     Args:
         run: Function from inputs to the list of the outputs of the model.
         x: Inputs, nested arrays.
-        outputs: List of arrays, what the model returns for these.
+        outputs: Function that returns the list of arrays that the model returns for
+            these; it is called when they are needed.
         grants: Function that returns whether the model may be run again.
     """
 
     def __init__(self, run, x, outputs, grants):
-        self._run, self._x, self._outputs = run, x, outputs
+        self._run, self._x, self._find_outputs = run, x, outputs
         self._leaves, self._grants = keras.tree.flatten(x), grants
+
+    @functools.cached_property
+    def _outputs(self):
+        return self._find_outputs()
 
     def sees_later(self, index, of_output):
         """Return the share of an output that changes with later values of an input.

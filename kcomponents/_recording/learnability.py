@@ -40,7 +40,7 @@ def add_reachable(facts, outputs, arrays, structure, layers, budget):
             )
 
 
-def add_dependence(facts, outputs, sample, small, predictions, forward, budget):
+def add_dependence(facts, outputs, sample, small, forward, budget):
     """Add what outputs depend on, where it tells right targets from wrong ones.
 
     Args:
@@ -48,7 +48,6 @@ def add_dependence(facts, outputs, sample, small, predictions, forward, budget):
         outputs: List of `Output`.
         sample: `Sample` of the training data.
         small: `Sample`, the part of it that the model is run on.
-        predictions: List of arrays, the outputs for that part.
         forward: `ForwardPass` of the model.
         budget: `WorkBudget`.
     """
@@ -58,8 +57,12 @@ def add_dependence(facts, outputs, sample, small, predictions, forward, budget):
     def run(x):
         return keras.tree.flatten(forward.run(x)[0])
 
+    def outputs_now():
+        budget.spent += work
+        return run(small.x)
+
     dependence = Dependence(
-        run, small.x, predictions, lambda: budget.grants(work, PURPOSE)
+        run, small.x, outputs_now, lambda: budget.grants(work, PURPOSE)
     )
     for number, output in enumerate(outputs):
         index = None

@@ -23,7 +23,8 @@ from kcomponents._recording.run_facts import (
 )
 from kcomponents._recording.sample import (
     FIRST_ROWS,
-    data_facts,
+    facts_of_inputs,
+    facts_of_outputs,
     input_facts,
     named_inputs,
     sample_of,
@@ -41,15 +42,23 @@ from kcomponents._recording.step_statistics import (
 from kcomponents._recording.stream import Stream, first_rows
 from kcomponents._recording.watch_plan import plan_of
 from kcomponents._recording.weight_motion import WeightMotion
-from kcomponents._recording.work_budget import WorkBudget, operations_of
+from kcomponents._recording.work_budget import (
+    WorkBudget,
+    operations_of,
+    training_work,
+)
 from kcomponents.probes import Probe, structure
 from kcomponents.probes.structure import is_built, layers_without_weights
 from kcomponents.record import Reading
 
 # How much less accurate a model is on validation data whose labels are then compared.
 FAR_BEHIND = 0.3
-# Operations of `data_facts` for each element of the sample.
+# Operations of the facts of the data for each element of the sample.
 PER_ELEMENT = 30
+# From so many weights on, a model takes long to compile.
+MANY_WEIGHTS = 24
+# With so many epochs, the model is run on the sample often.
+MANY_EPOCHS = 6
 
 OTHER_OPTIMIZERS = (
     "The optimizer of `compile` got no gradients: a `train_step` uses others, so "
@@ -98,6 +107,12 @@ class Recorder:
         # The part of the sample that the model is run on, and what runs it.
         self._small_sample = self._forward = self._validation = None
         self._motion, self._batch_size = None, None
+        # Whether the model is running on the sample beside the training.
+        self._runs_beside = False
+        # The plan of a run whose first watched step is in a later epoch; the calls of
+        # the train function in each epoch, up to this one, and up to the last reading.
+        self._plan = self._calls_per_epoch = None
+        self._calls = self._calls_read = 0
         self._steps_before = self._steps_counted = 0
         self._fails_to_build = False
         # Whether steps were watched, None before the first reading.
@@ -128,7 +143,7 @@ class Recorder:
         if fit_arguments and self._motion is None:
             self._try(self._watch_motion, "compare the weights")
         if tapped and not self._is_half_built():
-            self._try(self._tap, "measure inside the training step")
+            self._try(self._plan_watch, "measure inside the training step")
         self._steps_before = iterations_of(self.model)
 
     def record_epoch(self, epoch, measure=None):
@@ -139,10 +154,11 @@ class Recorder:
             measure: Function of the sample that returns more values for the reading:
                 statistic → name → number. Defaults to `None`.
         """
+        self.await_outputs()
         if self._stream is not None and len(self._stream.batches) > 1:
             self._try(self._use_batches, "run the model on its data")
         self._release_data()
-        values = {} if self._probe is None else self._read()
+        values = self._read()
         step = max(iterations_of(self.model) - self._steps_before, 0)
         self._count_training(step, values)
         self._try(lambda: values.update(self.scores()), "run the model on its data")
@@ -221,6 +237,7 @@ class Recorder:
         Args:
             error: The exception that ended `fit`, or None. Defaults to `None`.
         """
+        self.await_outputs()
         found = {}
         if self._has_watched is False:
             self.notes.append(UNWATCHED)
@@ -247,6 +264,7 @@ class Recorder:
             "steps_before": self._steps_before,
             "notes": list(self.notes),
             "probe": None if self._probe is None else self._probe.get_state(),
+            "calls": [self._calls, self._calls_read],
             "steps_counted": self._steps_counted,
             "has_watched": self._has_watched,
             "start": None if self._motion is None else self._motion.start,
@@ -263,6 +281,9 @@ class Recorder:
         Raises:
             ValueError: If the state is of another model.
         """
+        self._calls, self._calls_read = map(int, state["calls"])
+        if state["probe"] is not None and self._plan is not None:
+            self._try(self._tap_now, "measure inside the training step")
         if self._probe is not None and state["probe"] is not None:
             self._probe.set_state(state["probe"])
         self._steps_before = int(state["steps_before"])
@@ -376,41 +397,85 @@ class Recorder:
     def _record_data(self):
         arrays = [array for _, array in named_inputs(self.sample.x)]
         self._set_budget(arrays)
-        self._forward = ForwardPass(self.model)
-        facts = self.record.structure
+        epochs = (self.record.structure.get("fit") or {}).get("epochs") or 1
+        self._forward = ForwardPass(self.model, often=epochs >= MANY_EPOCHS)
         try:
-            predictions, masks = self._predictions()
+            self._runs_beside = self._may_run_beside()
+            if self._runs_beside:
+                predictions, masks = self._forward.begin(self._small_sample.x), []
+            else:
+                predictions, masks = self._predictions()
         except Exception:
             # Layers up to the one that fails were measured.
+            self._runs_beside = False
             inputs = [input_facts(*item) for item in named_inputs(self.sample.x)]
             found = {"inputs": inputs, "layers": self._forward.layers, "outputs": []}
-            self.record.structure = {**facts, "data": found}
+            self.record.structure = {**self.record.structure, "data": found}
             raise
-        self.outputs = outputs_of(
-            self.model,
-            facts.get("loss"),
-            self.sample.y,
-            predictions,
-            self.sample.weights,
-            masks,
-        )
         validation = validation_of(self._fit_arguments)
         if validation is not None:
             self._validation = validation.first_samples(self._small_sample.size)
         elements = self.sample.size * sum(array[0].size for array in arrays)
         self.budget.spent += PER_ELEMENT * elements
-        found = data_facts(self.sample, self.outputs, validation)
+        facts = facts_of_inputs(self.sample, validation)
+        if self._runs_beside:
+            self._set_outputs(predictions, masks)
+            facts |= facts_of_outputs(self.sample, self.outputs) | {"layers": {}}
+            self.record.structure = {**self.record.structure, "data": facts}
+        else:
+            self._add_outputs(facts, predictions, masks)
+
+    def _may_run_beside(self):
+        """Return whether a model that takes long to compile may be run in a thread."""
+        return bool(
+            _backends.carries_state
+            and self._fit_arguments
+            # Later looks at more batches add to these facts.
+            and self.record.structure.get("data") is None
+            and len(self.model.weights) >= MANY_WEIGHTS
+            and not self.model.run_eagerly
+            and keras.distribution.distribution() is None
+        )
+
+    def await_outputs(self):
+        """Record what the model returned beside the training."""
+        if self._runs_beside:
+            self._runs_beside = False
+            self._try(self._take_outputs, "run the model on its data")
+
+    def _take_outputs(self):
+        self.budget.spent += self._small_sample.size * self.budget.per_sample
+        facts = self.record.structure.get("data") or {}
+        self._add_outputs(facts, *self._forward.finish())
+
+    def _set_outputs(self, predictions, masks):
+        self.outputs = outputs_of(
+            self.model,
+            self.record.structure.get("loss"),
+            self.sample.y,
+            predictions,
+            self.sample.weights,
+            masks,
+        )
+
+    def _add_outputs(self, facts, predictions, masks):
+        """Record facts of the data, with those that come from the predictions."""
+        self._set_outputs(predictions, masks)
         # With more batches of a stream, training has begun.
-        first = (facts.get("data") or {}).get("layers")
-        found |= {
+        first = (self.record.structure.get("data") or {}).get("layers")
+        found = {
+            **facts,
+            **facts_of_outputs(self.sample, self.outputs),
             "scored": self._small_sample.size,
             "layers": first or copy.deepcopy(self._forward.layers),
             "added_losses": self._forward.added_losses,
         }
+        arrays = [array for _, array in named_inputs(self.sample.x)]
         layers, budget = self._forward.layers, self.budget
-        add_reachable(found, self.outputs, arrays, facts, layers, budget)
-        self._add_dependence(found, predictions)
-        self.record.structure = {**facts, "data": found}
+        described = self.record.structure
+        add_reachable(found, self.outputs, arrays, described, layers, budget)
+        self._add_dependence(found)
+        self.record.structure = {**described, "data": found}
         if not self.record.readings:
             values = self._scores_of(predictions) if self.outputs else {}
             self.record.add(Reading(self.epoch, 0, values))
@@ -423,8 +488,9 @@ class Recorder:
         if not self._batch_size and self._stream is not None:
             self._batch_size = self._stream.batch_size
         steps = fit.get("steps") or -(-self.sample.rows // (self._batch_size or 32))
-        per_sample = operations_of(self.record.structure, arrays)
-        before, self.budget = self.budget, WorkBudget(per_sample)
+        described = self.record.structure, arrays
+        before = self.budget
+        self.budget = WorkBudget(operations_of(*described), training_work(*described))
         if before is not None:
             # More batches of a stream were seen.
             self.budget.continue_from(before.to_dict())
@@ -435,8 +501,8 @@ class Recorder:
         if not self.sample.whole:
             self._small_sample = self.sample.first_samples(size)
 
-    def _add_dependence(self, found, predictions):
-        """Add what outputs depend on, before the first step."""
+    def _add_dependence(self, found):
+        """Add what outputs depend on, once."""
         if self._stream is not None and len(self._stream.batches) > 1:
             # It was found with the first batch of the stream.
             before = self.record.structure.get("data") or {}
@@ -445,11 +511,8 @@ class Recorder:
             for facts, earlier in zip(found["outputs"], known, strict=False):
                 facts["sees_later"] = earlier.get("sees_later")
             return
-        leaves = keras.tree.flatten(predictions)
         samples = self.sample, self._small_sample
-        add_dependence(
-            found, self.outputs, *samples, leaves, self._forward, self.budget
-        )
+        add_dependence(found, self.outputs, *samples, self._forward, self.budget)
 
     def _grants(self, samples, purpose):
         """Return whether the model may be run on so many more samples."""
@@ -497,7 +560,38 @@ class Recorder:
             self.notes.append(text)
         return self._fails_to_build
 
-    def _tap(self):
+    def _plan_watch(self):
+        """Choose the steps to watch; prepare it now, or not before it is needed."""
+        fit = self.record.structure.get("fit") or {}
+        plan = plan_of(self.model, fit, self.budget, self._batch_size)
+        steps = fit.get("steps")
+        if steps:
+            self._calls_per_epoch = -(-steps // self.model.steps_per_execution)
+        if not steps or plan.begins_by(self._calls_per_epoch):
+            self._tap(plan)
+        else:
+            self._plan = plan
+
+    def begin_epoch(self):
+        """Prepare to watch steps of this epoch, if some are to be watched."""
+        if self._plan is None:
+            return
+        if self._plan.begins_by(self._calls + self._calls_per_epoch):
+            self._try(self._tap_now, "measure inside the training step")
+
+    def end_epoch(self):
+        """Count the steps of an epoch of which none was watched."""
+        if self._plan is not None:
+            self._calls += self._calls_per_epoch
+
+    def _tap_now(self):
+        plan, self._plan = self._plan, None
+        plan.set_state(self._calls)
+        _backends.synchronize(self.model)
+        self._tap(plan)
+        self._probe.calls = self._calls - self._calls_read
+
+    def _tap(self, plan):
         optimizer = _keras.unscaled_optimizer(self.model)
         statistics = [*OF_OUTPUTS]
         if optimizer is not None:
@@ -505,21 +599,26 @@ class Recorder:
         if not (self._has_own_step() and _backends.carries_state):
             # On JAX, a custom `train_step` may hide its loss.
             statistics += OF_LOSS
-        fit = self.record.structure.get("fit") or {}
-        plan = plan_of(self.model, fit, self.budget, self._batch_size)
         probe = Probe(*statistics, watch=is_watched, sample=plan)
         probe.attach(self.model)
         self._probe = probe
 
     def _read(self):
         probe = self._probe
-        calls, watched = probe.calls, probe.watched
+        if probe is not None:
+            calls, watched = probe.calls, probe.watched
+        elif self._plan is not None:
+            calls, watched = self._calls - self._calls_read, 0
+            self._calls_read = self._calls
+        else:
+            return {}
         seen = {"batches": {"all": calls * self.model.steps_per_execution}}
         if not calls:
             return {}
         self._has_watched = bool(watched or self._has_watched)
         if not watched:
-            probe.calls = 0
+            if probe is not None:
+                probe.calls = 0
             return seen
         reading = probe.read()
         probe.reset()

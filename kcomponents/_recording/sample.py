@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcomponents._scoring.features import constants_of_classes
+from kcomponents._scoring.features import CHUNK, constants_of_classes, digests
 from kcomponents._scoring.scores import positions
 
 # Samples that facts are computed from, and samples that the model is run on.
@@ -206,24 +206,26 @@ def _as_numpy(leaf):
 # Facts about a sample
 
 
-def data_facts(sample, outputs, validation):
-    """Return facts about the data, for `structure["data"]`."""
-    inputs = [input_facts(*item) for item in named_inputs(sample.x)]
-    of_outputs = [_of_output(sample, output) for output in outputs]
-    losses = [facts.get("baseline_loss") for facts in of_outputs]
-    known = len(losses) == 1 and losses[0] is not None
+def facts_of_inputs(sample, validation):
+    """Return the facts of `structure["data"]` that do not depend on the model."""
     return {
         "rows": sample.rows,
         "sampled": sample.size,
         "streamed": sample.streamed,
         "of_batches": sample.of_batches,
-        "inputs": inputs,
-        "outputs": of_outputs,
-        "baseline_loss": losses[0] if known else None,
+        "inputs": [input_facts(*item) for item in named_inputs(sample.x)],
         "validation": None
         if validation is None
         else _of_validation(sample, validation),
     }
+
+
+def facts_of_outputs(sample, outputs):
+    """Return the facts of `structure["data"]` on the targets of each output."""
+    of_outputs = [_of_output(sample, output) for output in outputs]
+    losses = [facts.get("baseline_loss") for facts in of_outputs]
+    known = len(losses) == 1 and losses[0] is not None
+    return {"outputs": of_outputs, "baseline_loss": losses[0] if known else None}
 
 
 def named_inputs(x):
@@ -371,22 +373,20 @@ def _in_training(train, other):
 
 def input_facts(name, array):
     """Return facts of one input as plain values, from a sample of it."""
-    values, found = _numbers(array)
+    values, found, columns = _numbers(array)
     found = {"name": name, **found}
     if values is None:
         return found
     if values.ndim > 1:
-        columns = values.reshape(-1, values.shape[-1])[:, :MOST_COLUMNS]
-        found["column_mean"] = columns.mean(0).tolist()
-        found["column_std"] = columns.std(0).tolist()
+        found |= columns
     # Distinct samples among these.
-    found["distinct"] = len(np.unique(values.reshape(len(values), -1), axis=0))
+    found["distinct"] = len(np.unique(digests([values])))
     return found
 
 
 def target_facts(array):
     """Return facts of targets as plain values, from a sample of them."""
-    values, found = _numbers(array)
+    values, found, columns = _numbers(array)
     if values is None:
         return found
     width = values.shape[-1] if values.ndim > 1 else 1
@@ -395,12 +395,10 @@ def target_facts(array):
         if len(distinct) <= MOST_VALUES:
             found["values"], found["counts"] = distinct.tolist(), counts.tolist()
     if width > 1:
-        sums = values.sum(-1)
+        sums = values.sum(-1, dtype="float64")
         found["row_sum_min"] = float(sums.min())
         found["row_sum_max"] = float(sums.max())
-        flat = values.reshape(-1, width)
-        found["column_mean"] = flat.mean(0)[:MOST_COLUMNS].tolist()
-        found["column_std"] = flat.std(0)[:MOST_COLUMNS].tolist()
+        found |= columns
     found["one_hot"] = bool(
         width > 1
         and found["integer"]
@@ -416,17 +414,19 @@ def contradictions(inputs, targets):
     tables = [np.asarray(array).reshape(len(array), -1) for array in inputs]
     if any(table.dtype.kind not in "biuf" for table in tables):
         return 0.0
-    rows = np.concatenate([table.astype("float64") for table in tables], 1)
-    groups = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
-    flat = np.asarray(targets, "float64").reshape(len(rows), -1)
-    kinds = np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1)
-    pairs = np.unique(np.stack([groups, kinds]), axis=1)[0]
-    of_group = np.bincount(pairs, minlength=groups.max() + 1)
+    groups = np.unique(digests(tables), return_inverse=True)[1]
+    kinds = np.unique(digests([np.asarray(targets)]), return_inverse=True)[1]
+    of_pairs = groups * (kinds.max() + 1) + kinds
+    groups_of_pairs = np.unique(of_pairs) // (kinds.max() + 1)
+    of_group = np.bincount(groups_of_pairs, minlength=groups.max() + 1)
     return float(np.mean(of_group[groups] > 1))
 
 
 def _numbers(array):
-    """Return an array as float64, NaN and infinity as 0, and facts about it."""
+    """Return an array with NaN and infinity as 0, and facts about it.
+
+    Mean and standard deviation of each column, along the last axis, are returned apart.
+    """
     array = np.asarray(array)
     found: dict[str, Any] = {
         "dtype": str(array.dtype),
@@ -434,15 +434,48 @@ def _numbers(array):
         "rows": len(array),
     }
     if array.dtype.kind not in "biuf" or not array.size:
-        return None, found
-    values = array.astype("float64")
-    finite = np.isfinite(values)
-    values = np.where(finite, values, 0.0)
-    found["nonfinite"] = int((~finite).sum())
-    found["integer"] = bool(np.all(values == np.floor(values)))
-    for name in ("min", "max", "mean", "std"):
-        found[name] = float(getattr(values, name)())
-    return values, found
+        return None, found, {}
+    values, nonfinite, integer = array, 0, True
+    if array.dtype.kind == "f":
+        finite = np.isfinite(array)
+        nonfinite = finite.size - int(np.count_nonzero(finite))
+        if nonfinite:
+            values = np.where(finite, array, array.dtype.type(0))
+        # One sample shows it in most cases.
+        parts = values[:1], values
+        integer = all(bool(np.all(part == np.floor(part))) for part in parts)
+    found["nonfinite"], found["integer"] = nonfinite, integer
+    means, variances = _moments(values)
+    [found["mean"]], [found["std"]] = _joined_moments(means, variances)
+    found["min"], found["max"] = float(values.min()), float(values.max())
+    width = values.shape[-1] if values.ndim > 1 else 1
+    means, variances = (part.reshape(-1, width) for part in (means, variances))
+    mean, std = _joined_moments(means[:, :MOST_COLUMNS], variances[:, :MOST_COLUMNS])
+    return values, found, {"column_mean": mean, "column_std": std}
+
+
+def _moments(values):
+    """Return mean and variance over the samples at each position.
+
+    Of a few samples at a time, as numpy is slow where its intermediate results leave
+    the cache, and over many rows of a few columns, such as the colors of pixels.
+    """
+    rows = values.reshape(len(values), -1)
+    size = max(1, CHUNK // rows.shape[1])
+    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+    means = sum(part.sum(0, dtype="float64") for part in parts) / len(rows)
+    squares = np.zeros_like(means)
+    for part in parts:
+        difference = part - means
+        squares += np.einsum("ij,ij->j", difference, difference)
+    return means, squares / len(rows)
+
+
+def _joined_moments(means, variances):
+    """Return mean and standard deviation over all positions, of each column."""
+    mean = means.mean(0)
+    std = np.sqrt((variances + np.square(means - mean)).mean(0))
+    return mean.reshape(-1).tolist(), std.reshape(-1).tolist()
 
 
 def outside(train, other):
@@ -452,8 +485,7 @@ def outside(train, other):
         return 0.0
     if train[0].size > MOST_COLUMNS:
         return 0.0
-    a = train.reshape(len(train), -1).astype("float64")
-    b = other.reshape(len(other), -1).astype("float64")
+    a, b = train.reshape(len(train), -1), other.reshape(len(other), -1)
     beyond = (b < a.min(0)) | (b > a.max(0))
     return float(beyond.mean(0).max())
 

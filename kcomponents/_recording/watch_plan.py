@@ -1,19 +1,22 @@
 """Watch plan: which steps of a `fit` the doctor watches from inside."""
 
 import math
+import operator
 
 from kcomponents import _backends
-from kcomponents._recording.work_budget import PASSES
+from kcomponents._recording.work_budget import PASSES, Work
 
-# Operations that a device makes in a second, about: what seconds are reckoned with, as
-# measured ones would let two runs of one program differ.
-RATE, RATE_OF_ACCELERATOR = 2e10, 5e12
-# Seconds that a step takes at least, and that compiling a step takes: in any case, and
-# for each variable that is trained.
-STEP, COMPILING, COMPILING_VARIABLE = 1e-3, 0.5, 0.1
+# What a fast device does in a second, about: operations of each kind, and elements that
+# it writes. Seconds are reckoned with these, as measured ones would let two runs of one
+# program differ.
+RATES = Work(dense=2e11, others=5e10, written=1e9)
+RATES_OF_ACCELERATOR = Work(dense=5e12, others=5e12, written=2e11)
+# Seconds that a step takes at least, and that compiling a step takes: in any case, for
+# each variable that is trained, and for each frozen one.
+STEP, COMPILING, COMPILING_VARIABLE, COMPILING_FROZEN = 5e-4, 0.5, 0.1, 0.02
 # Of runs of up to so many seconds, the first steps are watched, and one of a few later
-# ones.
-SHORT, FIRST, FEW = 3.0, 16, 4
+# ones, unless compiling takes longer than so many seconds.
+SHORT, FIRST, FEW, LONG_COMPILING = 2.0, 16, 4, 10.0
 # Of other runs, one of so many steps is watched, and the first one when training has
 # taken so many times as long as compiling will.
 PERIOD, REPAID = 64, 30
@@ -30,24 +33,23 @@ class WatchPlan:
     program are watched in the same steps.
 
     Args:
-        operations: Number of operations of a training step.
+        work: `Work` of a training step.
         steps: Integer, the number of steps of the `fit`, or `None` if it is unknown.
-        variables: Integer, the number of trained variables, or 0 if watched steps are
-            not compiled.
+        compiling: Seconds that compiling a watched step is reckoned to take, or 0 if
+            none is compiled.
         accelerator: Boolean, whether training runs on a GPU or TPU. Defaults to
             `False`.
     """
 
-    def __init__(self, operations, steps, variables, accelerator=False):
-        rate = RATE_OF_ACCELERATOR if accelerator else RATE
-        of_step = operations / rate + STEP
-        of_short = math.ceil(SHORT / of_step)
+    def __init__(self, work, steps, compiling, accelerator=False):
+        rates = RATES_OF_ACCELERATOR if accelerator else RATES
+        of_step = STEP + sum(map(operator.truediv, work, rates))
+        of_short = math.ceil(SHORT / of_step) if compiling <= LONG_COMPILING else 0
         if steps is None:
             # Watched like a short run as long as it may be one.
             self._short = of_short
         else:
             self._short = steps if steps <= of_short else 0
-        compiling = COMPILING + COMPILING_VARIABLE * variables if variables else 0.0
         self._first = max(self._short, math.ceil(REPAID * compiling / of_step))
         self._near = self._first - math.ceil(AHEAD * compiling / of_step)
         self._calls = 0
@@ -62,6 +64,16 @@ class WatchPlan:
     def is_near(self):
         """Return whether to compile now, beside training, for a later step."""
         return self._short <= self._near == self._calls < self._first
+
+    def begins_by(self, calls):
+        """Return whether the first of so many steps are all that it leaves alone.
+
+        Nothing has to be prepared before.
+        """
+        if self._short:
+            return True
+        first = self._near if 0 <= self._near else self._first
+        return first < calls
 
     def count(self):
         """Count one step, watched or not."""
@@ -90,25 +102,24 @@ def plan_of(model, fit, budget, batch_size):
     """
     of_execution, steps = model.steps_per_execution, fit.get("steps")
     executions = steps and math.ceil(steps / of_execution) * (fit.get("epochs") or 1)
-    variables = model.trainable_variables
+    trained = model.trainable_variables
     compiles = model.jit_compile or not _backends.defers
+    compiling = COMPILING + COMPILING_VARIABLE * len(trained)
+    compiling += COMPILING_FROZEN * (len(model.weights) - len(trained))
+    samples = of_execution * (batch_size or 32)
     return WatchPlan(
-        operations_of_step(budget, batch_size, variables) * of_execution,
+        Work(*(samples * part for part in _work_of_sample(budget, trained))),
         executions,
-        len(variables) if compiles and not model.run_eagerly else 0,
+        compiling if compiles and not model.run_eagerly else 0.0,
         accelerator=_backends.has_accelerator(),
     )
 
 
-def operations_of_step(budget, batch_size, variables):
-    """Return about how many operations a training step takes.
-
-    Args:
-        budget: `WorkBudget`, or None if the data could not be looked at.
-        batch_size: Integer, or None if it is unknown.
-        variables: List of the variables that are trained.
-    """
-    of_sample = 2 * sum(math.prod(variable.shape) for variable in variables)
+def _work_of_sample(budget, variables):
+    """Return about what `Work` it is to train on a sample."""
     if budget is not None:
-        of_sample = budget.per_sample
-    return PASSES * of_sample * (batch_size or 32)
+        return budget.training
+    # Without a look at the data, each weight counts twice.
+    return Work(
+        PASSES * 2 * sum(math.prod(variable.shape) for variable in variables), 0
+    )

@@ -193,8 +193,13 @@ class TrainingDoctor(Observer):
             self._tap_next = 2 * self._epochs + 1
         self._recorder.start(known, tapped, before)
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Prepare to measure steps, if the first of them is in this epoch."""
+        self._recorder.begin_epoch()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the logs, and the measurements if a reading is due."""
+        self._recorder.end_epoch()
         self._last_epoch = self._epochs
         self.record.add_logs(self._epochs, _numbers_in(logs))
         self._epochs += 1
@@ -217,7 +222,10 @@ class TrainingDoctor(Observer):
         """Note the exception that ends `fit`, and log its cause."""
         guard, recorder = self._guard(), self._recorder
         error = None if guard is None else guard.error
-        if recorder is not None and isinstance(error, Exception):
+        if recorder is None:
+            return
+        recorder.await_outputs()
+        if isinstance(error, Exception):
             recorder.stop(error)
             self._cached_diagnosis = None
             self._warn()

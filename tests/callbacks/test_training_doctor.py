@@ -342,7 +342,7 @@ def test_what_could_not_be_seen_is_a_note_of_the_diagnosis(monkeypatch):
     def broken(x):
         raise RuntimeError("There is nothing to call here.")
 
-    monkeypatch.setattr(_backends, "inference", lambda model, call: broken)
+    monkeypatch.setattr(_backends, "inference", lambda *_: broken)
     found = watched(net()).diagnosis
     assert not found.findings and found.verdict == "not_judged"
     assert any("run the model on its data: There is nothing" in n for n in found.notes)

@@ -103,14 +103,16 @@ def test_an_output_that_uses_later_positions_changes_with_them(make, expected):
     def run(inputs):
         return [keras.ops.convert_to_numpy(model(inputs, training=False))]
 
-    dependence = Dependence(run, x, run(x), granted())
+    dependence = Dependence(run, x, lambda: run(x), granted())
     share = dependence.sees_later(0, 0)
     assert share > 0.05 if expected else share == 0.0
 
 
 def test_without_work_left_nothing_is_said():
     outputs = [np.zeros((40, 12, 9))]
-    dependence = Dependence(lambda x: outputs, TEXT[:, :-1], outputs, granted(0))
+    dependence = Dependence(
+        lambda x: outputs, TEXT[:, :-1], lambda: outputs, granted(0)
+    )
     assert dependence.sees_later(0, 0) is None
     assert dependence.inputs_of_outputs() is None
 
@@ -123,10 +125,10 @@ def test_the_inputs_of_an_output_are_those_it_changes_with():
         first, second, _ = inputs
         return [first.sum(1), first * second, np.full(30, np.nan)]
 
-    dependence = Dependence(run, x, run(x), granted())
+    dependence = Dependence(run, x, lambda: run(x), granted())
     assert dependence.inputs_of_outputs() == [[0], [0, 1], []]
     # The work of one run is not enough for three inputs.
-    assert Dependence(run, x, run(x), granted(1)).inputs_of_outputs() is None
+    assert Dependence(run, x, lambda: run(x), granted(1)).inputs_of_outputs() is None
 
 
 def two_outputs(targets, task="mse"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kcomponents._recording import forward_pass
 from kcomponents._recording.forward_pass import ForwardPass, layers_with_weights
 
 layers = keras.layers
@@ -66,6 +67,21 @@ def test_facts_of_the_first_input_are_those_of_numpy():
         assert found[name] == pytest.approx(value, rel=1e-4)
 
 
+def test_wide_inputs_are_measured_on_some_samples_and_ids_on_all(monkeypatch):
+    monkeypatch.setattr(forward_pass, "ELEMENTS", 8)
+    monkeypatch.setattr(forward_pass, "SAMPLES", 3)
+    forward = ForwardPass(built("Sequential"))
+    forward.run(X)
+    found = next(iter(forward.layers.values()))
+    assert found["max"] == pytest.approx(X[:3].max())
+    ids = np.arange(10).reshape(10, 1)
+    stack = [layers.Embedding(10, 2), layers.Flatten()]
+    embedded = ForwardPass(keras.Sequential([keras.Input((1,), dtype="int32"), *stack]))
+    embedded.run(ids)
+    [found] = embedded.layers.values()
+    assert (found["min"], found["max"]) == (0.0, 9.0)
+
+
 def test_a_layer_is_measured_after_what_rescales_its_input():
     stack = [layers.Rescaling(0.01, offset=1.0), layers.Dense(1)]
     model = keras.Sequential([keras.Input((4,)), *stack])
@@ -76,13 +92,13 @@ def test_a_layer_is_measured_after_what_rescales_its_input():
     assert found["std"] == pytest.approx(X.std() / 100, rel=1e-3)
 
 
-def test_facts_are_of_the_last_run():
+def test_facts_are_of_the_first_run_and_outputs_of_each():
     model = built("Functional")
     forward = ForwardPass(model)
     for x in (X, 2 * X, X[:5]):
         outputs, _ = forward.run(x)
         found = next(iter(forward.layers.values()))
-        assert found["max"] == pytest.approx(x.max()) and len(outputs) == len(x)
+        assert found["max"] == pytest.approx(X.max()) and len(outputs) == len(x)
     for layer in model.layers[1:]:
         layer.kernel.assign(layer.kernel.value * 0)
     outputs, _ = forward.run(X)

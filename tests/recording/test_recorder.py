@@ -155,7 +155,8 @@ def test_all_steps_count_as_training_however_few_are_watched(monkeypatch, share)
     record = watched(monkeypatch, due)
     assert [r.values["batches"]["all"] for r in record.readings[1:]] == [4, 4]
     work = record.structure["work"]
-    assert work["trained"] == PASSES * 8 * work["per_sample"]
+    # The three inputs, and the four weights of the layer.
+    assert work["trained"] == 8 * (3 + PASSES * 2 * 4)
     if share:
         assert [r.values["steps"]["all"] for r in record.readings[1:]] == [2, 2]
         assert "notes" not in record.structure

@@ -10,7 +10,8 @@ from kcomponents._recording.outputs import Output, outputs_of
 from kcomponents._recording.sample import (
     Sample,
     contradictions,
-    data_facts,
+    facts_of_inputs,
+    facts_of_outputs,
     input_facts,
     named_inputs,
     outside,
@@ -274,7 +275,7 @@ def test_the_facts_of_classes_hold_their_mean_weights():
     loss = {"class": "SparseCategoricalCrossentropy", "config": {}}
     sample = sample_of(x, y, class_weight={0: 2.0, 2: 0.5})
     output = Output("name", loss, None, sample.y, np.ones((30, 3)), sample.weights)
-    [found] = data_facts(sample, [output], None)["outputs"]
+    [found] = facts_of_outputs(sample, [output])["outputs"]
     assert found["class_weights"] == [2.0, 1.0, 0.5] and found["weighted"]
     assert found["baseline_accuracy"] == pytest.approx(2 / 3.5)
 
@@ -331,8 +332,8 @@ def test_rows_without_weight_leak_nothing():
     train = np.arange(100) < 60
     sample = sample_of(x, x[:, 0], train.astype(float))
     validation = sample_of(x, x[:, 0], (~train).astype(float))
-    assert data_facts(sample, [], validation)["validation"]["in_training"] == 0.0
-    alike = data_facts(sample, [], sample_of(x, x[:, 0]))["validation"]["in_training"]
+    assert facts_of_inputs(sample, validation)["validation"]["in_training"] == 0.0
+    alike = facts_of_inputs(sample, sample_of(x, x[:, 0]))["validation"]["in_training"]
     assert alike == pytest.approx(0.6)
 
 
@@ -388,14 +389,14 @@ def test_samples_leak_if_all_their_inputs_do():
         ({"a": a[:10], "b": np.append(b[:5], b[15:], 0)}, 0.5),
         ({"a": a[:10], "b": a[:10]}, 0.0),
     ):
-        facts = data_facts(train, [], sample_of(x, b[:10]))
+        facts = facts_of_inputs(train, sample_of(x, b[:10]))
         assert facts["validation"]["in_training"] == share
 
 
 def test_validation_is_compared_with_the_input_of_its_name():
     a, b = np.arange(20.0)[:, None], np.arange(20.0)[:, None] + 100
     train, other = sample_of({"a": a, "b": b}, b), sample_of({"b": b, "a": a}, b)
-    assert data_facts(train, [], other)["validation"]["outside"] == 0.0
+    assert facts_of_inputs(train, other)["validation"]["outside"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -410,7 +411,7 @@ def test_validation_is_compared_with_the_input_of_its_name():
 )
 def test_values_of_other_types_leak_if_they_are_equal(train, other, share):
     samples = [Sample(values[:, None], None) for values in (train, other)]
-    facts = data_facts(samples[0], [], samples[1])
+    facts = facts_of_inputs(samples[0], samples[1])
     assert facts["validation"]["in_training"] == share
 
 
@@ -425,7 +426,7 @@ def test_batches_are_joined_to_a_sample():
     np.testing.assert_array_equal(found.y, y)
     np.testing.assert_array_equal(found.weights, weights)
     assert found.streamed and found.of_batches == 1.0 and found.rows == 12
-    facts = data_facts(found, [], None)
+    facts = facts_of_inputs(found, None)
     assert facts["streamed"] and facts["of_batches"] == 1.0
     alone = sample_of_batches([(batch[0],) for batch in batches])
     assert alone.y is None and alone.weights is None and alone.of_batches is None
@@ -443,10 +444,10 @@ def test_validation_needs_no_targets():
     for data in (x[:5], (x[:5],)):
         found = validation_of({"validation_data": data})
         assert found.y is None and found.size == 5
-        facts = data_facts(sample_of(x, x), [], found)["validation"]
+        facts = facts_of_inputs(sample_of(x, x), found)["validation"]
         assert facts["outputs"] == [] and "targets_outside" not in facts
         assert facts["in_training"] == 1.0 and facts["rows"] == 5
     assert validation_of({}) is None
     with_targets = validation_of({"validation_data": (x[:5], x[:5] + 100)})
-    facts = data_facts(sample_of(x, x), [], with_targets)["validation"]
+    facts = facts_of_inputs(sample_of(x, x), with_targets)["validation"]
     assert facts["targets_outside"] == 1.0 and facts["outside"] == 0.0

@@ -1,28 +1,32 @@
 """Which steps the doctor watches depends on counts alone, and few of a long run are."""
 
+import math
+
 import keras
 import pytest
 
 from kcomponents._recording.watch_plan import (
     AHEAD,
     COMPILING,
+    COMPILING_FROZEN,
     COMPILING_VARIABLE,
     FEW,
     FIRST,
+    LONG_COMPILING,
     PERIOD,
-    RATE,
-    RATE_OF_ACCELERATOR,
+    RATES,
+    RATES_OF_ACCELERATOR,
     REPAID,
     SHORT,
     STEP,
     WatchPlan,
-    operations_of_step,
+    plan_of,
 )
-from kcomponents._recording.work_budget import PASSES, WorkBudget
+from kcomponents._recording.work_budget import PASSES, Work, WorkBudget
 
 pytestmark = pytest.mark.any_backend
 # A step that is reckoned to take a tenth of a second.
-TENTH = (0.1 - STEP) * RATE
+TENTH = Work(0.0, (0.1 - STEP) * RATES.others)
 OF_SHORT = round(SHORT / 0.1)
 
 
@@ -41,8 +45,8 @@ def in_short(steps):
 
 
 def test_of_a_short_run_the_first_steps_are_watched_and_some_of_the_others():
-    for variables in (0, 10):
-        plan = WatchPlan(TENTH, OF_SHORT, variables)
+    for compiling in (0, LONG_COMPILING):
+        plan = WatchPlan(TENTH, OF_SHORT, compiling)
         assert watched(plan, OF_SHORT) == in_short(OF_SHORT)
 
 
@@ -52,9 +56,25 @@ def test_of_a_long_run_one_of_many_steps_is_watched():
 
 
 def test_where_steps_are_compiled_the_first_one_comes_when_that_is_little():
-    plan = WatchPlan(TENTH, 10_000, 10)
-    first = round(REPAID * (COMPILING + 10 * COMPILING_VARIABLE) / 0.1)
+    plan = WatchPlan(TENTH, 10_000, 1.5)
+    first = round(REPAID * 1.5 / 0.1)
     assert watched(plan, 10_000) == list(range(first, 10_000, PERIOD))
+
+
+def test_short_runs_of_models_that_take_very_long_to_compile_are_not_watched():
+    plan = WatchPlan(TENTH, OF_SHORT, LONG_COMPILING + 0.1)
+    assert watched(plan, OF_SHORT) == []
+
+
+def test_compiling_takes_longer_for_more_variables():
+    stack = [keras.Input((2,)), keras.layers.Dense(2), keras.layers.Dense(2)]
+    stack[1].trainable = False
+    model = keras.Sequential(stack)
+    model.compile("sgd", "mse", jit_compile=True)
+    plan = plan_of(model, {"steps": 10**9}, WorkBudget(1, TENTH), 1)
+    seconds = COMPILING + 2 * COMPILING_VARIABLE + 2 * COMPILING_FROZEN
+    first = math.ceil(REPAID * seconds / 0.1)
+    assert watched(plan, first + 1) == [first]
 
 
 def test_a_run_of_unknown_length_is_watched_as_a_short_one_while_it_is_one():
@@ -64,12 +84,14 @@ def test_a_run_of_unknown_length_is_watched_as_a_short_one_while_it_is_one():
 
 
 def test_small_steps_count_as_what_a_step_takes_at_least():
-    assert watched(WatchPlan(0, round(SHORT / STEP), 0), 40) == in_short(40)
-    assert watched(WatchPlan(0, round(SHORT / STEP) + 1, 0), 40) == [0]
+    assert watched(WatchPlan(Work(0.0, 0.0), round(SHORT / STEP), 0), 40) == in_short(
+        40
+    )
+    assert watched(WatchPlan(Work(0.0, 0.0), round(SHORT / STEP) + 1, 0), 40) == [0]
 
 
 def test_an_accelerator_makes_more_operations_in_a_second():
-    work = (0.1 - STEP) * RATE_OF_ACCELERATOR
+    work = Work(*(rate * (0.1 - STEP) / 3 for rate in RATES_OF_ACCELERATOR))
     plan = WatchPlan(work, OF_SHORT, 0, accelerator=True)
     assert watched(plan, OF_SHORT) == in_short(OF_SHORT)
 
@@ -83,20 +105,47 @@ def test_a_reading_changes_nothing_and_a_later_run_continues():
     assert watched(plan, 100) == watched(other, 100) == [PERIOD - 10]
 
 
-def test_a_step_takes_the_passes_of_all_its_samples():
-    kernel = keras.Variable([[0.0] * 5] * 2)
-    assert operations_of_step(WorkBudget(7), 8, [kernel]) == PASSES * 7 * 8
+def test_elements_that_are_written_take_time_too():
+    work = Work(0.0, RATES.others * (0.1 - STEP) / 2, RATES.written * (0.1 - STEP) / 2)
+    assert watched(WatchPlan(work, OF_SHORT, 0), OF_SHORT) == in_short(OF_SHORT)
+    assert watched(WatchPlan(work, OF_SHORT + 1, 0), OF_SHORT) == [0]
+
+
+def test_devices_are_faster_where_whole_samples_are_multiplied():
+    plan = WatchPlan(Work((0.1 - STEP) * RATES.dense, 0.0), OF_SHORT, 0)
+    assert watched(plan, OF_SHORT) == in_short(OF_SHORT)
+    plan = WatchPlan(Work((0.1 - STEP) * RATES.dense, 0.0), OF_SHORT + 1, 0)
+    assert watched(plan, OF_SHORT + 1) == [0]
+
+
+def test_a_step_takes_the_work_of_all_its_samples():
+    stack = [keras.Input((5,)), keras.layers.Dense(2, use_bias=False)]
+    model = keras.Sequential(stack)
+    model.compile("sgd", "mse", run_eagerly=True)
+
+    of_sample = Work((0.1 - STEP) * RATES.dense / 8, 0.0)
+    for steps, expected in ((OF_SHORT, in_short(OF_SHORT)), (OF_SHORT + 1, [0])):
+        plan = plan_of(model, {"steps": steps}, WorkBudget(1, of_sample), 8)
+        assert watched(plan, OF_SHORT + 1)[: len(expected)] == expected
     # Without a look at the data, each weight counts twice.
-    assert operations_of_step(None, None, [kernel]) == PASSES * 20 * 32
+    steps = math.floor(SHORT / (32 * PASSES * 2 * 5 * 2 / RATES.dense + STEP))
+    plan = plan_of(model, {"steps": steps}, None, None)
+    assert watched(plan, steps) == in_short(steps)
 
 
 def test_compiling_begins_some_steps_before_the_first_watched_one():
-    plan = WatchPlan(TENTH, 10_000, 10)
-    compiling = (COMPILING + 10 * COMPILING_VARIABLE) / 0.1
-    near = []
+    plan, near = WatchPlan(TENTH, 10_000, 1.5), []
     for step in range(10_000):
         near += [step] * plan.is_near()
         plan.count()
-    assert near == [round((REPAID - AHEAD) * compiling)]
+    assert near == [round((REPAID - AHEAD) * 1.5 / 0.1)]
     assert not WatchPlan(TENTH, 10_000, 0).is_near()
-    assert not WatchPlan(TENTH, OF_SHORT, 10).is_near()
+    assert not WatchPlan(TENTH, OF_SHORT, 1.5).is_near()
+
+
+def test_nothing_has_to_be_prepared_before_a_plan_begins():
+    assert WatchPlan(TENTH, OF_SHORT, 1.5).begins_by(1)
+    assert WatchPlan(TENTH, 10_000, 0).begins_by(1)
+    near = round((REPAID - AHEAD) * 1.5 / 0.1)
+    plan = WatchPlan(TENTH, 10_000, 1.5)
+    assert not plan.begins_by(near) and plan.begins_by(near + 1)

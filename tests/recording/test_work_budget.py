@@ -9,8 +9,10 @@ from kcomponents._recording.work_budget import (
     LOAN_SAMPLES,
     PASSES,
     SHARE,
+    Work,
     WorkBudget,
     operations_of,
+    training_work,
 )
 from kcomponents.probes import structure
 
@@ -41,6 +43,15 @@ def test_training_earns_a_share_of_its_work():
     budget.add_training(500)
     assert budget.trained == PASSES * 500 * 1e6
     assert budget.left == LOAN + SHARE * PASSES * 500 * 1e6
+
+
+@pytest.mark.any_backend
+def test_training_may_take_another_share_of_the_passes():
+    budget = WorkBudget(1e6, Work(1e6, 2e5))
+    budget.add_training(10)
+    assert budget.trained == 1.2e7
+    expected = int((LOAN / 2 + SHARE * 10_000 * 1.2e6) / 1e6 / 5)
+    assert budget.sample_size(10_000, 4, 5000) == expected
 
 
 @pytest.mark.any_backend
@@ -136,3 +147,18 @@ def test_a_subclassed_model_is_counted_at_the_positions_of_its_inputs():
 @pytest.mark.any_backend
 def test_a_model_without_known_layers_costs_its_inputs():
     assert operations_of({}, [np.ones((2, 3, 4)), np.ones((2, 5))]) == 17
+
+
+def test_frozen_layers_take_one_pass_and_layers_at_one_position_are_dense():
+    stack = [
+        layers.Conv1D(2, 3, use_bias=False),
+        layers.Flatten(),
+        layers.Dense(5, use_bias=False),
+        layers.Dense(1, use_bias=False, trainable=False),
+    ]
+    model = keras.Sequential([keras.Input((6, 1)), *stack])
+    found = training_work(structure(model), [np.ones((2, 6, 1))])
+    dense, written = PASSES * 2 * 8 * 5 + 2 * 5, PASSES * (6 + 8 + 8 + 5) + 1
+    # Six inputs, and a kernel of six weights at four positions.
+    assert found == Work(dense, 6 + PASSES * 2 * 6 * 4, written)
+    assert found.operations == dense + found.others
