@@ -33,6 +33,8 @@ GPU, and 1.00-1.03x on a CPU.
 
 With --memory each row is the peak of a fresh process that trains a few steps with all
 monitors over that of one without: of the GPU where there is one, else of the process.
+The memory of a process is also that of the compiler, so a further row is without
+monitors, and the step compiled once more.
 """
 
 import argparse
@@ -64,6 +66,7 @@ from kcomponents.callbacks import (
 )
 
 PLAIN, AGAIN, EVERYTHING = "plain", "plain again", "everything on"
+COMPILED_AGAIN = "the step compiled once more"
 DOCTOR = "TrainingDoctor()"
 MEMORY_BOUND = 1.02
 # Of a steady epoch: for one model, and for the median over all models.
@@ -74,7 +77,8 @@ MONITORS = (
     UpdateRatioMonitor,
     FiniteGuard,
 )
-QUICK = "tabular MLP", "CNN"
+# The models of --quick, and how many rounds it has, and how often they begin anew.
+QUICK, QUICK_ROUNDS = ("tabular MLP", "CNN"), (3, 2)
 # So many rounds of whole fits at least and at most, by seconds.
 ROUNDS_OF_FITS = {10: (5, 30), 60: (3, 8)}
 
@@ -310,16 +314,21 @@ def one_epoch(fits, order):
     return took
 
 
-def epoch_seconds(name, sides, rounds):
+def epoch_seconds(name, sides, rounds, seed):
     """Return the seconds of the epochs of each side, the first of which compiled."""
     case = CASES[name]
-    batches, chance = data(case), random.Random(0)
+    batches, chance = data(case), random.Random(seed)
     live = LiveFit if keras.backend.backend() == "jax" else LiveLoop
-    fits = {name: live(case, batches, make()) for name, make in sides.items()}
 
     def shuffled(fits):
         return chance.sample(list(fits), len(fits))
 
+    # The first one pays what a process pays once.
+    first = live(case, batches, [])
+    first.turn()
+    first.close()
+    # In another order each time, as the place in memory may matter.
+    fits = {side: live(case, batches, sides[side]()) for side in shuffled(sides)}
     try:
         progress(f"{name}: compiling {len(fits)} fits")
         epochs = [one_epoch(fits, list)]
@@ -339,10 +348,8 @@ def epoch_seconds(name, sides, rounds):
 
 def time_rows(name, chosen, pairs, repeats):
     """Yield a row for each side of a model."""
-    # The first one pays what a process pays once, so plain comes second.
-    sides = {AGAIN: list, PLAIN: list}
-    sides |= {what: make for what, (make, _) in chosen.items()}
-    runs = [epoch_seconds(name, sides, pairs) for _ in range(repeats)]
+    sides = {PLAIN: list} | {what: make for what, (make, _) in chosen.items()}
+    runs = [epoch_seconds(name, sides, pairs, seed) for seed in range(repeats)]
     for what, (_, bound) in chosen.items():
         both = [(run[what], run[PLAIN]) for run in runs]
         pairs = [pair for run in both for pair in list(zip(*run, strict=True))[1:]]
@@ -379,33 +386,44 @@ def peak():
     return int(line.split()[1]) / 1024
 
 
+class CompileAgain(keras.callbacks.Callback):
+    """Lets the step be compiled once more, for the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            self.model.make_train_function(force=True)
+
+
 def peak_of_fit(name, side):
     """Train two epochs and return the peak of this process."""
     case = CASES[name]
-    callbacks = [] if side == PLAIN else rows(case)[side][0]()
+    callbacks = {PLAIN: list, COMPILED_AGAIN: lambda: [CompileAgain()]}
+    make = callbacks[side] if side in callbacks else rows(case)[side][0]
+    callbacks = make()
     options = {"steps_per_epoch": case.steps, "epochs": 2, "shuffle": False}
     batches = forever(data(case))
     compiled(case).fit(batches, callbacks=callbacks, verbose=0, **options)
     return peak()
 
 
-def memory_row(name, pairs):
-    """Return the row of a model: peaks of fresh processes, in turn."""
-    peaks = {PLAIN: [], EVERYTHING: []}
+def memory_rows(name, pairs):
+    """Yield the rows of a model: peaks of fresh processes, in turn."""
+    peaks = {PLAIN: [], EVERYTHING: [], COMPILED_AGAIN: []}
     for done in range(pairs):
         progress(f"{name}: processes {done + 1} of {pairs}")
         for side, found in peaks.items():
             command = [sys.executable, __file__, "--peak-of", name, side]
             answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             found.append(float(answer.stdout.split()[-1]))
-    ratios = [a / b for a, b in zip(peaks[EVERYTHING], peaks[PLAIN], strict=True)]
-    return {
-        "model": name,
-        "what": "memory, " + EVERYTHING,
-        "quartiles": statistics.quantiles(ratios, n=4),
-        "values": ratios,
-        "bound": MEMORY_BOUND,
-    }
+    for side, bound in ((EVERYTHING, MEMORY_BOUND), (COMPILED_AGAIN, None)):
+        ratios = [a / b for a, b in zip(peaks[side], peaks[PLAIN], strict=True)]
+        yield {
+            "model": name,
+            "what": "memory, " + side,
+            "quartiles": statistics.quantiles(ratios, n=4),
+            "values": ratios,
+            "bound": bound,
+        }
 
 
 def text(row):
@@ -468,9 +486,11 @@ def results(args):
         if chosen:
             chosen = {AGAIN: rows(case)[AGAIN], **chosen}
         if args.memory and EVERYTHING in chosen:
-            yield memory_row(name, args.pairs or 5)
+            yield from memory_rows(name, args.pairs or 5)
         elif chosen and not args.memory:
-            for row in time_rows(name, chosen, args.pairs or 5, args.repeats):
+            pairs, repeats = QUICK_ROUNDS if args.quick else (5, 3)
+            options = args.pairs or pairs, args.repeats or repeats
+            for row in time_rows(name, chosen, *options):
                 steady.append(row)
                 yield row
     yield from median_rows(steady)
@@ -483,7 +503,7 @@ def main(argv=None):
     )
     add = parser.add_argument
     add("--pairs", type=int, help="rounds: of epochs, of processes (5)")
-    add("--repeats", type=int, default=3, help="how often to begin with new models (3)")
+    add("--repeats", type=int, help="how often to begin with new models (3)")
     add("--only", default="", help='part of "model, what", such as "MLP, everything"')
     add("--json", action="store_true", help="print one line per row")
     add("--memory", action="store_true", help="compare peaks of memory, not times")

@@ -64,7 +64,7 @@ def cases(trial):
             CONVOLUTIONS: probe_overhead.Case(convolutions([8]), (12, 12, 3), **small),
         }
     # One turn is an epoch, since each wait for the device costs.
-    large = {"steps": 40, "turn": 40}
+    large = {"steps": 64, "turn": 64}
     widths, blocks = [4096] * 4, [64, 128, 256]
     return {
         DENSE: probe_overhead.Case(dense(widths), (784,), batch=2048, **large),

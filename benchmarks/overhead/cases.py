@@ -107,16 +107,17 @@ def fine_tuned(x):
     return base(x, training=False)
 
 
+# The doctor watches one of 64 steps: each epoch has as many of these as any other.
 CASES = {
-    "MLP": Case(perceptron, (784,), batch=128, steps=240, turn=12),
-    "CNN": Case(convolutions, (28, 28, 1), batch=64, steps=20, turn=1),
-    "LSTM": Case(recurrent, (100, 32), batch=32, steps=40, turn=2),
-    "Transformer": Case(transformer, (64, 128), batch=32, steps=40, turn=2),
+    "MLP": Case(perceptron, (784,), batch=128, steps=256, turn=16),
+    "CNN": Case(convolutions, (28, 28, 1), batch=16, steps=64, turn=4),
+    "LSTM": Case(recurrent, (100, 32), batch=32, steps=64, turn=4),
+    "Transformer": Case(transformer, (64, 128), batch=8, steps=64, turn=4),
     "tabular MLP": Case(tabular, (30,), batch=32, steps=1280, turn=64),
-    "LSTM, masks": Case(masked_recurrent, (40,), 32, steps=160, turn=8, ids=500),
-    "GPT": Case(gpt, (64,), batch=32, steps=32, turn=2, ids=200),
-    "ResNet-20": Case(resnet20, (32, 32, 3), batch=32, steps=16, turn=1),
-    "MobileNetV3": Case(fine_tuned, (96, 96, 3), batch=16, steps=16, turn=1),
+    "LSTM, masks": Case(masked_recurrent, (40,), 32, steps=192, turn=8, ids=500),
+    "GPT": Case(gpt, (64,), batch=8, steps=64, turn=4, ids=200),
+    "ResNet-20": Case(resnet20, (32, 32, 3), batch=8, steps=64, turn=4),
+    "MobileNetV3": Case(fine_tuned, (96, 96, 3), batch=8, steps=64, turn=4),
 }
 
 

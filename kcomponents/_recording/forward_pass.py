@@ -30,7 +30,7 @@ class ForwardPass:
     def __init__(self, model, often=False):
         self.model, self.layers, self.added_losses = model, {}, 0
         self._run = _backends.inference(model, self._call, often)
-        self._paths, self._is_measured = [], False
+        self._paths, self._is_measured, self._wait = [], False, None
 
     def run(self, x):
         """Return predictions and their masks, or None, as nested arrays."""
@@ -50,7 +50,8 @@ class ForwardPass:
 
     def finish(self):
         """Return what `run` would have returned instead of `begin`."""
-        return self._taken(*self._wait())
+        wait, self._wait = self._wait, None
+        return self._taken(*wait())
 
     def _taken(self, outputs, masks, inputs):
         if not self._is_measured:

@@ -31,23 +31,15 @@ from kcomponents._recording.sample import (
     sample_of_batches,
     validation_of,
 )
-from kcomponents._recording.step_statistics import (
-    OF_GRADIENTS,
-    OF_LOSS,
-    OF_OPTIMIZER,
-    OF_OUTPUTS,
-    is_watched,
-    summary,
-)
+from kcomponents._recording.step_watch import StepWatch
 from kcomponents._recording.stream import Stream, first_rows
-from kcomponents._recording.watch_plan import plan_of
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import (
     WorkBudget,
     operations_of,
     training_work,
 )
-from kcomponents.probes import Probe, structure
+from kcomponents.probes import structure
 from kcomponents.probes.structure import is_built, layers_without_weights
 from kcomponents.record import Reading
 
@@ -59,15 +51,6 @@ PER_ELEMENT = 30
 MANY_WEIGHTS = 24
 # With so many epochs, the model is run on the sample often.
 MANY_EPOCHS = 6
-
-OTHER_OPTIMIZERS = (
-    "The optimizer of `compile` got no gradients: a `train_step` uses others, so "
-    "gradients and updates were not measured."
-)
-UNWATCHED = (
-    "No step was watched from inside, so gradients, updates and units were not "
-    "measured: the training was too short for that to be cheap."
-)
 
 
 class Recorder:
@@ -103,20 +86,16 @@ class Recorder:
         self.notes = Notes()
         self.sample = self.outputs = self.budget = None
         # Of data that are no arrays, the batches that are kept.
-        self._data, self._probe, self._stream = data, None, None
+        self._data, self._stream = data, None
         # The part of the sample that the model is run on, and what runs it.
         self._small_sample = self._forward = self._validation = None
         self._motion, self._batch_size = None, None
         # Whether the model is running on the sample beside the training.
         self._runs_beside = False
-        # The plan of a run whose first watched step is in a later epoch; the calls of
-        # the train function in each epoch, up to this one, and up to the last reading.
-        self._plan = self._calls_per_epoch = None
-        self._calls = self._calls_read = 0
+        # What measures inside of steps, if something does.
+        self._watch = None
         self._steps_before = self._steps_counted = 0
         self._fails_to_build = False
-        # Whether steps were watched, None before the first reading.
-        self._has_watched = None
         self._work_before = None
 
     def start(self, fit_arguments, tapped=True, before=None):
@@ -132,6 +111,8 @@ class Recorder:
         xy = self._data or (fit_arguments.get("x"), fit_arguments.get("y"))
         self._xy = [_reference(part) for part in xy]
         self._compiled = getattr(self.model, "optimizer", None), self.model.loss
+        if before is not None:
+            before.await_outputs()
         if before is not None and before.is_valid_for(self):
             self.sample, self.outputs = before.sample, before.outputs
             self._small_sample, self._forward = before._small_sample, before._forward
@@ -143,7 +124,9 @@ class Recorder:
         if fit_arguments and self._motion is None:
             self._try(self._watch_motion, "compare the weights")
         if tapped and not self._is_half_built():
-            self._try(self._plan_watch, "measure inside the training step")
+            self._watch = StepWatch(self.model, self.notes)
+            fit = self.record.structure.get("fit") or {}
+            self._watch.start(fit, self.budget, self._batch_size)
         self._steps_before = iterations_of(self.model)
 
     def record_epoch(self, epoch, measure=None):
@@ -158,7 +141,7 @@ class Recorder:
         if self._stream is not None and len(self._stream.batches) > 1:
             self._try(self._use_batches, "run the model on its data")
         self._release_data()
-        values = self._read()
+        values = {} if self._watch is None else self._watch.read()
         step = max(iterations_of(self.model) - self._steps_before, 0)
         self._count_training(step, values)
         self._try(lambda: values.update(self.scores()), "run the model on its data")
@@ -168,6 +151,16 @@ class Recorder:
         if measure is not None:
             values.update(measure(self.sample))
         self.record.add(Reading(epoch, step, values))
+
+    def begin_epoch(self):
+        """Prepare to watch steps of this epoch, if some are to be watched."""
+        if self._watch is not None:
+            self._watch.begin_epoch()
+
+    def end_epoch(self):
+        """Count the steps of an epoch."""
+        if self._watch is not None:
+            self._watch.end_epoch()
 
     def _count_training(self, step, values):
         """Count the work of training since the last reading."""
@@ -239,8 +232,9 @@ class Recorder:
         """
         self.await_outputs()
         found = {}
-        if self._has_watched is False:
-            self.notes.append(UNWATCHED)
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         if error is not None:
             found["ended"] = {"class": type(error).__name__, "reason": reason_of(error)}
         if self.notes:
@@ -249,9 +243,6 @@ class Recorder:
             found["work"] = work
         if found:
             self.record.structure |= found
-        if self._probe is not None:
-            self._probe.detach()
-            self._probe = None
         self._release_data()
 
     def _release_data(self):
@@ -263,10 +254,8 @@ class Recorder:
         return {
             "steps_before": self._steps_before,
             "notes": list(self.notes),
-            "probe": None if self._probe is None else self._probe.get_state(),
-            "calls": [self._calls, self._calls_read],
+            "watch": None if self._watch is None else self._watch.get_state(),
             "steps_counted": self._steps_counted,
-            "has_watched": self._has_watched,
             "start": None if self._motion is None else self._motion.start,
             "work": self._work(),
         }
@@ -281,14 +270,10 @@ class Recorder:
         Raises:
             ValueError: If the state is of another model.
         """
-        self._calls, self._calls_read = map(int, state["calls"])
-        if state["probe"] is not None and self._plan is not None:
-            self._try(self._tap_now, "measure inside the training step")
-        if self._probe is not None and state["probe"] is not None:
-            self._probe.set_state(state["probe"])
+        if self._watch is not None and state["watch"] is not None:
+            self._watch.set_state(state["watch"])
         self._steps_before = int(state["steps_before"])
         self._steps_counted = int(state["steps_counted"])
-        self._has_watched = state["has_watched"]
         if self._motion is not None and state["start"] is not None:
             self._motion.start = [*state["start"]]
         self._work_before = state["work"]
@@ -559,77 +544,6 @@ class Recorder:
             text = "The model is not built yet, so its steps are not measured."
             self.notes.append(text)
         return self._fails_to_build
-
-    def _plan_watch(self):
-        """Choose the steps to watch; prepare it now, or not before it is needed."""
-        fit = self.record.structure.get("fit") or {}
-        plan = plan_of(self.model, fit, self.budget, self._batch_size)
-        steps = fit.get("steps")
-        if steps:
-            self._calls_per_epoch = -(-steps // self.model.steps_per_execution)
-        if not steps or plan.begins_by(self._calls_per_epoch):
-            self._tap(plan)
-        else:
-            self._plan = plan
-
-    def begin_epoch(self):
-        """Prepare to watch steps of this epoch, if some are to be watched."""
-        if self._plan is None:
-            return
-        if self._plan.begins_by(self._calls + self._calls_per_epoch):
-            self._try(self._tap_now, "measure inside the training step")
-
-    def end_epoch(self):
-        """Count the steps of an epoch of which none was watched."""
-        if self._plan is not None:
-            self._calls += self._calls_per_epoch
-
-    def _tap_now(self):
-        plan, self._plan = self._plan, None
-        plan.set_state(self._calls)
-        _backends.synchronize(self.model)
-        self._tap(plan)
-        self._probe.calls = self._calls - self._calls_read
-
-    def _tap(self, plan):
-        optimizer = _keras.unscaled_optimizer(self.model)
-        statistics = [*OF_OUTPUTS]
-        if optimizer is not None:
-            statistics += OF_OPTIMIZER
-        if not (self._has_own_step() and _backends.carries_state):
-            # On JAX, a custom `train_step` may hide its loss.
-            statistics += OF_LOSS
-        probe = Probe(*statistics, watch=is_watched, sample=plan)
-        probe.attach(self.model)
-        self._probe = probe
-
-    def _read(self):
-        probe = self._probe
-        if probe is not None:
-            calls, watched = probe.calls, probe.watched
-        elif self._plan is not None:
-            calls, watched = self._calls - self._calls_read, 0
-            self._calls_read = self._calls
-        else:
-            return {}
-        seen = {"batches": {"all": calls * self.model.steps_per_execution}}
-        if not calls:
-            return {}
-        self._has_watched = bool(watched or self._has_watched)
-        if not watched:
-            if probe is not None:
-                probe.calls = 0
-            return seen
-        reading = probe.read()
-        probe.reset()
-        values = summary(reading, probe.sites, probe.last_layers) | seen
-        steps = values.get("steps", {"all": 1})["all"]
-        variables = probe.variables
-        if variables and (steps or probe.optimizer_used):
-            return values
-        if variables:
-            self.notes.append(OTHER_OPTIMIZERS)
-        return {name: v for name, v in values.items() if name not in OF_GRADIENTS}
 
     def _try(self, function, task):
         error = self.notes.attempt(function, task)

@@ -46,7 +46,7 @@ def test_a_model_is_left_alone_until_the_epoch_of_the_first_watched_step(long_ru
     model, doctor, attached = compiled(), TrainingDoctor(), []
 
     def note(epoch, logs):
-        attached.append(doctor._recorder._probe is not None)
+        attached.append(doctor._recorder._watch.is_attached)
 
     noting = keras.callbacks.LambdaCallback(on_epoch_begin=note)
     model.fit(X, Y, epochs=4, callbacks=[doctor, noting], **OPTIONS)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents._recording.recorder import UNWATCHED, Recorder
+from kcomponents._recording.recorder import Recorder
+from kcomponents._recording.step_watch import UNWATCHED
 from kcomponents._recording.watch_plan import WatchPlan
 from kcomponents._recording.work_budget import PASSES
 from kcomponents.callbacks import TrainingDoctor
