@@ -145,6 +145,8 @@ def _variables_before_weights(model):
     """
     found = []
     for layer in layers_of(model):
+        if _is_frozen_normalization(layer):
+            continue
         found += getattr(layer, "_non_trainable_variables", [])
         found += [g.state for g in getattr(layer, "_seed_generators", [])]
     seeds = global_seeds()
@@ -158,6 +160,15 @@ def _variables_before_weights(model):
     weights = [min(k, key=lambda v: math.prod(v.shape)) for k in kinds if k]
     unique = {id(variable): variable for variable in found}.values()
     return [part for v in unique for part in _backends.replica_variables(v)], weights
+
+
+def _is_frozen_normalization(layer):
+    """Return whether a layer leaves its moving averages alone, as pretrained nets do.
+
+    Such a net has hundreds of them, and to copy them in each step would be felt.
+    """
+    normalizes = type(layer) is keras.layers.BatchNormalization
+    return normalizes and not layer.trainable
 
 
 class CarriedState(StepState):

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from kcomponents import callbacks
-from kcomponents._keras.step_state import LOST
+from kcomponents import _backends, callbacks
+from kcomponents._keras.step_state import LOST, ForwardState
 from tests.interruptions import exceptions
 from tests.interruptions.exceptions import (
     ENDS,
@@ -310,3 +310,18 @@ def test_a_step_that_fails_on_the_device_says_that_the_weights_are_lost():
     model.set_weights(weights)
     model.optimizer.build(model.trainable_variables)
     assert np.isfinite(model.evaluate(x, y, verbose=0))
+
+
+@pytest.mark.skipif(_backends.carries_state, reason="JAX gives each step all variables")
+@pytest.mark.parametrize("trainable", [True, False])
+def test_moving_averages_are_copied_in_each_step_if_it_may_change_them(trainable):
+    normalization = keras.layers.BatchNormalization(trainable=trainable)
+    stack = [keras.Input((3,)), normalization, keras.layers.Dense(1)]
+    model = keras.Sequential(stack)
+    model.compile("sgd", "mse")
+    before = keras.ops.convert_to_numpy(normalization.moving_mean.value).copy()
+    copied = {id(variable) for variable in ForwardState(model)._variables}
+    model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+    after = keras.ops.convert_to_numpy(normalization.moving_mean.value)
+    assert (before != after).any() == trainable
+    assert (id(normalization.moving_mean) in copied) == trainable
