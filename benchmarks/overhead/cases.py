@@ -107,7 +107,7 @@ def fine_tuned(x):
     return base(x, training=False)
 
 
-# The doctor watches one of 64 steps: each epoch has as many of these as any other.
+# The doctor watches about one of 64 steps: most epochs have one of these at least.
 CASES = {
     "MLP": Case(perceptron, (784,), batch=128, steps=256, turn=16),
     "CNN": Case(convolutions, (28, 28, 1), batch=16, steps=64, turn=4),

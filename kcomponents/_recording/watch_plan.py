@@ -18,8 +18,9 @@ STEP, COMPILING, COMPILING_VARIABLE, COMPILING_FROZEN = 5e-4, 0.5, 0.1, 0.02
 # ones, unless compiling takes longer than so many seconds.
 SHORT, FIRST, FEW, LONG_COMPILING = 2.0, 16, 4, 10.0
 # Of other runs, one of so many steps is watched, and the first one when training has
-# taken so many times as long as compiling will.
-PERIOD, REPAID = 64, 30
+# taken so many times as long as compiling will. To watch a step takes as long as the
+# step and so many seconds, so of short steps fewer are watched.
+PERIOD, REPAID, WATCHING = 64, 30, 2e-3
 # Where a step can be compiled beside training, it begins so many times that earlier.
 AHEAD = 4
 
@@ -28,9 +29,9 @@ class WatchPlan:
     """Chooses the steps of a `fit` that the doctor watches.
 
     Of a short run, many steps are watched. In a long one, watching must not be felt:
-    one of `PERIOD` steps is watched, and where a step is compiled for that, the first
-    one comes late enough. The choice depends on counts alone, so that two runs of one
-    program are watched in the same steps.
+    at most one of `PERIOD` steps is watched, and where a step is compiled for that, the
+    first one comes late enough. The choice depends on counts alone, so that two runs of
+    one program are watched in the same steps.
 
     Args:
         work: `Work` of a training step.
@@ -52,6 +53,7 @@ class WatchPlan:
             self._short = steps if steps <= of_short else 0
         self._first = max(self._short, math.ceil(REPAID * compiling / of_step))
         self._near = self._first - math.ceil(AHEAD * compiling / of_step)
+        self._period = math.ceil(PERIOD * (1 + WATCHING / of_step))
         self._calls = 0
 
     def is_due(self):
@@ -59,7 +61,7 @@ class WatchPlan:
         if self._calls < self._short:
             return self._calls < FIRST or self._calls % FEW == 0
         late = self._calls - self._first
-        return late >= 0 and late % PERIOD == 0
+        return late >= 0 and late % self._period == 0
 
     def is_near(self):
         """Return whether to compile now, beside training, for a later step."""

@@ -33,6 +33,7 @@ def long_runs(monkeypatch):
     """Let the first watched step be number 9, in the third epoch, and each be due."""
     monkeypatch.setattr(watch_plan, "SHORT", 0.0)
     monkeypatch.setattr(watch_plan, "PERIOD", 1)
+    monkeypatch.setattr(watch_plan, "WATCHING", 0.0)
 
     class Plan(WatchPlan):
         def __init__(self, *args, **kwargs):

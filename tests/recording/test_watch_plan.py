@@ -19,6 +19,7 @@ from kcomponents._recording.watch_plan import (
     REPAID,
     SHORT,
     STEP,
+    WATCHING,
     WatchPlan,
     plan_of,
 )
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.any_backend
 # A step that is reckoned to take a tenth of a second.
 TENTH = Work(0.0, (0.1 - STEP) * RATES.others)
 OF_SHORT = round(SHORT / 0.1)
+# One of so many of these steps is watched.
+EACH = math.ceil(PERIOD * (1 + WATCHING / 0.1))
 
 
 def watched(plan, steps):
@@ -52,13 +55,21 @@ def test_of_a_short_run_the_first_steps_are_watched_and_some_of_the_others():
 
 def test_of_a_long_run_one_of_many_steps_is_watched():
     plan = WatchPlan(TENTH, 10_000, 0)
-    assert watched(plan, 10_000) == list(range(0, 10_000, PERIOD))
+    assert watched(plan, 10_000) == list(range(0, 10_000, EACH))
+
+
+def test_of_short_steps_fewer_are_watched():
+    each = math.ceil(PERIOD * (1 + WATCHING / STEP))
+    plan = WatchPlan(Work(0.0, 0.0), 10_000, 0)
+    assert watched(plan, 10_000) == list(range(0, 10_000, each))
+    slow = WatchPlan(Work(0.0, 1e6 * RATES.others), 10_000, 0)
+    assert watched(slow, 200) == [0, PERIOD + 1, 2 * PERIOD + 2, 3 * PERIOD + 3]
 
 
 def test_where_steps_are_compiled_the_first_one_comes_when_that_is_little():
     plan = WatchPlan(TENTH, 10_000, 1.5)
     first = round(REPAID * 1.5 / 0.1)
-    assert watched(plan, 10_000) == list(range(first, 10_000, PERIOD))
+    assert watched(plan, 10_000) == list(range(first, 10_000, EACH))
 
 
 def test_short_runs_of_models_that_take_very_long_to_compile_are_not_watched():
@@ -79,7 +90,7 @@ def test_compiling_takes_longer_for_more_variables():
 
 def test_a_run_of_unknown_length_is_watched_as_a_short_one_while_it_is_one():
     plan = WatchPlan(TENTH, None, 0)
-    later = range(OF_SHORT, 500, PERIOD)
+    later = range(OF_SHORT, 500, EACH)
     assert watched(plan, 500) == [*in_short(OF_SHORT), *later]
 
 
@@ -102,7 +113,7 @@ def test_a_reading_changes_nothing_and_a_later_run_continues():
     plan.reset()
     other.set_state(plan.get_state())
     assert before == [0]
-    assert watched(plan, 100) == watched(other, 100) == [PERIOD - 10]
+    assert watched(plan, 100) == watched(other, 100) == [EACH - 10]
 
 
 def test_elements_that_are_written_take_time_too():

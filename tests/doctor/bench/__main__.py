@@ -11,6 +11,9 @@ and compares the weights.
 With `--records FOLDER`, `run` keeps the record of each run, and `judge` diagnoses these
 again, so that a change of a rule needs no training.
 
+With `--every 1` and `--every 64` and two files of results, it can be seen which causes
+are found from all steps only.
+
 `run` appends one line of JSON for each run, and goes on where it was stopped. Harm is
 measured: a fault does harm to a program if the mean score of the faulty runs is below
 that of the clean ones by a tenth of it, and by twice what the seeds make. With other
@@ -30,6 +33,7 @@ import keras
 import numpy as np
 import scipy.stats
 
+from kcomponents._recording import watch_plan
 from kcomponents._recording.work_budget import SHARE
 from kcomponents.callbacks import TrainingDoctor
 from kcomponents.doctor import examine
@@ -308,6 +312,8 @@ def main():
     command.add_argument("--count", type=int, help="stop after so many runs")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     command.add_argument("--records", type=pathlib.Path, help="folder for the records")
+    every = "watch one of so many steps, from the first one on, whatever that costs"
+    command.add_argument("--every", type=int, help=every)
     command = commands.add_parser("judge", help="diagnose the records that were kept")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     command.add_argument("--records", type=pathlib.Path, required=True)
@@ -318,6 +324,9 @@ def main():
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.command == "run":
+        if arguments.every is not None:
+            watch_plan.SHORT = watch_plan.REPAID = watch_plan.WATCHING = 0
+            watch_plan.PERIOD = arguments.every
         if arguments.records is not None:
             arguments.records.mkdir(parents=True, exist_ok=True)
         run_half(
