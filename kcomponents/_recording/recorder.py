@@ -31,7 +31,7 @@ from kcomponents._recording.sample import (
     sample_of_batches,
     validation_of,
 )
-from kcomponents._recording.step_watch import StepWatch
+from kcomponents._recording.step_watch import StepWatch, has_own_step
 from kcomponents._recording.stream import Stream, first_rows
 from kcomponents._recording.weight_motion import WeightMotion
 from kcomponents._recording.work_budget import (
@@ -366,7 +366,7 @@ class Recorder:
         except Exception:
             # A `train_step` of the user's own may take all of a batch as inputs.
             whole = sample_of_batches(self._stream.batches, as_inputs=True)
-            if not self._has_own_step() or whole is None:
+            if not has_own_step(self.model) or whole is None:
                 raise
             taken, self.sample = self.sample, whole
             try:
@@ -375,9 +375,6 @@ class Recorder:
             except Exception:
                 self.sample = taken
             raise
-
-    def _has_own_step(self):
-        return type(self.model).train_step is not keras.Model.train_step
 
     def _record_data(self):
         arrays = [array for _, array in named_inputs(self.sample.x)]

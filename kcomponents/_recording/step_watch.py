@@ -83,8 +83,7 @@ class StepWatch:
         statistics = [*OF_OUTPUTS]
         if _keras.unscaled_optimizer(self._model) is not None:
             statistics += OF_OPTIMIZER
-        own_step = type(self._model).train_step is not keras.Model.train_step
-        if not (own_step and _backends.carries_state):
+        if not (has_own_step(self._model) and _backends.carries_state):
             # On JAX, a custom `train_step` may hide its loss.
             statistics += OF_LOSS
         probe = Probe(*statistics, watch=is_watched, sample=plan)
@@ -98,7 +97,8 @@ class StepWatch:
         if probe is not None:
             calls, watched = probe.calls, probe.watched
         else:
-            # None if the attachment failed.
+            # Steps before those of the plan; if the probe cannot be attached, there
+            # are no more of them.
             calls, watched = self._calls - self._calls_read, 0
             self._calls_read = self._calls
         if not calls:
@@ -150,3 +150,8 @@ class StepWatch:
             self._notes.attempt(self._attach, TASK)
         if self._probe is not None:
             self._probe.set_state(state["probe"])
+
+
+def has_own_step(model):
+    """Return whether the class of a model defines its `train_step`."""
+    return type(model).train_step is not keras.Model.train_step

@@ -68,9 +68,10 @@ class WatchPlan:
         return self._short <= self._near == self._calls < self._first
 
     def begins_by(self, calls):
-        """Return whether the first of so many steps are all that it leaves alone.
+        """Return whether watching, or compiling for it, begins within so many steps.
 
-        Nothing has to be prepared before.
+        Args:
+            calls: Integer, calls of the train function from the start of the `fit` on.
         """
         if self._short:
             return True

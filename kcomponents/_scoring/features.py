@@ -119,7 +119,7 @@ def constants_of_classes(matrix, classes):
 def digests(arrays):
     """Return one number per sample, equal for equal samples."""
     flat = [array.reshape(len(array), -1) for array in arrays]
-    step = max(1, CHUNK // sum(part.shape[1] for part in flat))
+    step = max(1, CHUNK // max(1, sum(part.shape[1] for part in flat)))
     numbers = []
     for start in range(0, len(flat[0]), step):
         parts = [part[start : start + step].astype("float64") for part in flat]

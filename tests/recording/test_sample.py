@@ -131,6 +131,8 @@ def test_equal_inputs_with_other_labels_contradict_each_other():
     x = np.array([[0, 0], [0, 1], [0, 0], [1, 1]])
     assert contradictions([x], np.array([0, 1, 1, 0])) == 0.5
     assert contradictions([x], np.array([0, 1, 0, 0])) == 0.0
+    # Inputs without columns are all alike.
+    assert contradictions([x[:, :0]], np.array([0, 1, 0, 0])) == 1.0
 
 
 def test_the_facts_of_an_output_hold_the_scores_of_a_constant():
