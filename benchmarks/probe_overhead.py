@@ -33,8 +33,8 @@ GPU, and 1.00-1.03x on a CPU.
 
 With --memory each row is the peak of a fresh process that trains a few steps with all
 monitors over that of one without: of the GPU where there is one, else of the process.
-The memory of a process is also that of the compiler, so a further row is without
-monitors, and the step compiled once more.
+A further row is without monitors, and with the step compiled once more: it shows how
+much of that is the compiler's.
 """
 
 import argparse
