@@ -33,8 +33,8 @@
 - `may_stack_batches`: whether Keras may hand the batches of several steps to the train
   function as one item.
 - `max_may_drop_nan`: whether a maximum over numbers and NaN may be a number.
-- `measured_together(statistics, waiting)`: the statistics of collected steps, with the
-  steps on the first axis; `None` if no steps are collected.
+- `measured_together(statistics, kind, stacked)`: the statistics of collected steps,
+  with the steps on the first axis; `None` if no steps are collected.
 - `on_host(variable)`: its value as an array that may share the memory of the variable,
   so neither change nor keep it.
 - `on_first_replica(tensors)`: the tensors on the first replica, zeros on the others.
@@ -58,9 +58,11 @@
 - `square_sums(tensors)`: the sum of squares of each tensor, as one float32 vector.
 - `shape_of(function)`: the shape of what a function without arguments returns, without
   compiling its operations.
+- `StepBuffer(capacity)`: the values of collected steps; `None` if none are collected.
 - `sum_over_replicas(grads)`: the sum of each gradient over all replicas.
 - `synchronize(model)`: update its variables to the values of the last step.
 - `trace_level()`: equal at two places unless one is inside a loop, a map or a branch.
+- `value_and_library(variable)`: its value, and `keras.ops` or numpy to compute with it.
 - `worth_stacking`: for up to this many elements, copying equal shapes into one tensor
   costs less than an operation for each.
 """
@@ -118,6 +120,7 @@ share_compiled = backend.share_compiled
 slopes = backend.slopes
 snapshot = backend.snapshot
 square_sums = backend.square_sums
+StepBuffer = getattr(backend, "StepBuffer", None)
 sum_over_replicas = backend.sum_over_replicas
 synchronize = backend.synchronize
 trace_level = backend.trace_level
@@ -134,3 +137,14 @@ def keep_random_state():
     finally:
         random.setstate(python)
         np.random.set_state(array)
+
+
+def value_and_library(variable):
+    """Return the value of a variable, and `keras.ops` or numpy to compute with it.
+
+    On a CPU numpy, as JAX would compile each operation for each shape. The value is
+    neither to be changed nor to be kept.
+    """
+    if has_accelerator():
+        return variable.value, keras.ops
+    return on_host(variable), np

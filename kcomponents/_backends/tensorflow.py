@@ -164,27 +164,48 @@ def inference(model, call=None, often=False):
     """Return the model, or `call`, as a function of inputs without side effects.
 
     It is a graph if it is called `often`, since tracing takes as long as a few eager
-    runs, if the model can be traced, and if the user lets it.
+    runs, if the model can be traced, and if the user lets it. Operations that only XLA
+    has, such as many convolutions with channels first on CPUs, are compiled if the
+    model was compiled with `jit_compile`.
     """
     call = call or (lambda x: model(x, training=False))
 
-    def run(x):
+    def run_once(x):
         with unchanged(model):
             return call(x)
 
+    fused = tf.function(run_once, autograph=False, jit_compile=True)
+
+    def run(x):
+        try:
+            return run_once(x)
+        except tf.errors.UnimplementedError:
+            if not model.jit_compile:
+                raise
+            return fused(x)
+
     if not often or model.run_eagerly:
         return run
-    graph = tf.function(run, reduce_retracing=True, autograph=False)
+    graph = tf.function(run_once, reduce_retracing=True, autograph=False)
+    is_traced = False
+
+    def of_any_length(leaf):
+        leaf = tf.convert_to_tensor(leaf)
+        return tf.TensorSpec([None, *leaf.shape[1:]] if leaf.shape else [], leaf.dtype)
 
     def run_graph(x):
-        nonlocal graph
-        if graph is None:
-            return run(x)
+        nonlocal graph, is_traced
         try:
+            if not is_traced:
+                is_traced = True
+                # For any number of samples, or it would be traced anew for others;
+                # a model may need to know the number.
+                with contextlib.suppress(Exception):
+                    graph.get_concrete_function(tf.nest.map_structure(of_any_length, x))
             return graph(x)
         except Exception:
             # The model cannot be traced, or it refuses the inputs.
-            graph = None
+            graph = run
             return run(x)
 
     return run_graph

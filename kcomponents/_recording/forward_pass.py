@@ -1,5 +1,6 @@
 """A forward pass of a model that also measures what its layers get and give."""
 
+import functools
 import math
 
 import keras
@@ -22,21 +23,55 @@ class ForwardPass:
         often: Boolean, whether many runs will follow. Defaults to `False`.
 
     Attributes:
+        is_measured: Whether the first run is done.
         layers: Dict of path to facts about each layer with weights, in the order in
-            which they are called: the scale of its first input in the first run.
+            which they are called: the scale of its first input in the first run, and
+            `"after"`, the paths of the layers through which this input came, from the
+            last one with weights on. It is empty if something else made the input.
         added_losses: Integer, how often a layer added a loss of its own in that run.
     """
 
     def __init__(self, model, often=False):
         self.model, self.layers, self.added_losses = model, {}, 0
         self._run = _backends.inference(model, self._call, often)
-        self._paths, self._is_measured, self._wait = [], False, None
+        self._paths, self._wait = [], None
+        # Of how many samples the first run is.
+        self.is_measured, self._samples = False, None
 
     def run(self, x):
         """Return predictions and their masks, or None, as nested arrays."""
         _backends.synchronize(self.model)
         with _backends.keep_random_state():
+            count = _samples_of(x)
+            if self._samples is None:
+                self._samples = count
+            elif _backends.carries_state and count and count > self._samples > 0:
+                if (found := self._run_in_parts(x, count)) is not None:
+                    return found
             return self._taken(*self._run(x))
+
+    def _run_in_parts(self, x, count):
+        """Run as many samples at a time as in the first run, which is compiled.
+
+        Returns:
+            What `run` returns, or None if the outputs are not one for each sample.
+        """
+        found = []
+        for start in range(0, count, self._samples):
+            # The last part is filled up from the beginning.
+            rows = np.arange(start, start + self._samples) % count
+            part = keras.tree.map_structure(
+                lambda leaf, rows=rows: np.asarray(leaf)[rows], x
+            )
+            found.append(self._taken(*self._run(part)))
+            leaves = [y for y in keras.tree.flatten(found[-1]) if y is not None]
+            if {np.shape(y)[:1] for y in leaves} != {rows.shape}:
+                return None
+
+        def joined(*leaves):
+            return None if leaves[0] is None else np.concatenate(leaves)[:count]
+
+        return keras.tree.map_structure(joined, *found)
 
     def begin(self, x):
         """Run beside what follows, where models are compiled; then call `finish`.
@@ -45,6 +80,7 @@ class ForwardPass:
             Predictions of which only the shapes are known, the numbers are NaN.
         """
         _backends.synchronize(self.model)
+        self._samples = _samples_of(x)
         (outputs, *_), self._wait = self._run.begin(x)
         return keras.tree.map_structure(lambda y: np.full(y.shape, np.nan), outputs)
 
@@ -54,16 +90,16 @@ class ForwardPass:
         return self._taken(*wait())
 
     def _taken(self, outputs, masks, inputs):
-        if not self._is_measured:
+        if not self.is_measured:
             for path, values in zip(self._paths, inputs, strict=True):
                 self.layers[path] |= _scale(ops.convert_to_numpy(values))
-            self._is_measured = True
+            self.is_measured = True
         masks = [None if m is None else ops.convert_to_numpy(m) for m in masks]
         return keras.tree.map_structure(ops.convert_to_numpy, outputs), masks
 
     def _call(self, x):
         seen = {}
-        if self._is_measured:
+        if self.is_measured:
             outputs = self.model(x, training=False)
         else:
             outputs = self._watched_call(x, seen)
@@ -73,30 +109,34 @@ class ForwardPass:
 
     def _watched_call(self, x, seen):
         covers, level = MethodCovers(), _backends.trace_level()
+        weighted, origins = layers_with_weights(self.model), _Origins()
         self.added_losses = 0
+
+        def watched(path, layer, original):
+            def call(*args, **kwargs):
+                if not args or _backends.trace_level() != level:
+                    return original(*args, **kwargs)
+                inputs = keras.tree.flatten(args[0])
+                if path in weighted and path not in seen:
+                    self._describe(path, layer, inputs[0])
+                    self.layers[path]["after"] = origins.chain(inputs[0], weighted)
+                    if None not in inputs[0].shape[1:] and 0 not in inputs[0].shape[1:]:
+                        seen[path] = self._part(path, inputs[0])
+                outputs = original(*args, **kwargs)
+                origins.add(path, inputs, outputs)
+                return outputs
+
+            return call
+
         try:
-            for path, layer in layers_with_weights(self.model).items():
-                covers.cover(layer, "call", self._cover(path, layer, seen, level))
+            for path, layer in _outside_of_loops(self.model).items():
+                make = functools.partial(watched, path, layer)
+                covers.cover(layer, "call", make)
             for layer in named_layers(self.model).values():
                 covers.cover(layer, "add_loss", self._count)
             return self.model(x, training=False)
         finally:
             covers.remove()
-
-    def _cover(self, path, layer, seen, level):
-        def make(original):
-            def call(*args, **kwargs):
-                wanted = path not in seen and args and _backends.trace_level() == level
-                if wanted:
-                    [first, *_] = keras.tree.flatten(args[0])
-                    self._describe(path, layer, first)
-                    if None not in first.shape[1:] and 0 not in first.shape[1:]:
-                        seen[path] = self._part(path, first)
-                return original(*args, **kwargs)
-
-            return call
-
-        return make
 
     def _describe(self, path, layer, x):
         self.layers[path] = {
@@ -127,23 +167,65 @@ class ForwardPass:
         return add_loss
 
 
+class _Origins:
+    """Remembers which layer made a tensor from which inputs."""
+
+    def __init__(self):
+        # The tensors too, as the id of one that is gone may come again.
+        self._made = {}
+
+    def add(self, path, inputs, outputs):
+        """Remember the outputs of a layer, unless a layer inside it made them."""
+        for tensor in keras.tree.flatten(outputs):
+            self._made.setdefault(id(tensor), (path, inputs, tensor))
+
+    def chain(self, tensor, ends):
+        """Return the paths of the layers that made a tensor, the last one last.
+
+        Args:
+            tensor: Tensor.
+            ends: Container of the paths at which to stop.
+        """
+        found = []
+        while made := self._made.get(id(tensor)):
+            path, inputs, _ = made
+            if path in found:
+                # A layer that gave back its input.
+                break
+            found.insert(0, path)
+            if path in ends or len(inputs) != 1:
+                break
+            [tensor] = inputs
+        return found
+
+
+def _samples_of(x):
+    """Return the number of samples of nested arrays, or None if it differs."""
+    counts = {len(leaf) if np.ndim(leaf) else None for leaf in keras.tree.flatten(x)}
+    return counts.pop() if len(counts) == 1 else None
+
+
 def layers_with_weights(model):
     """Return path → layer for the layers that multiply by weights of their own.
 
     A recurrent layer counts as one, and not its cell.
     """
-    layers = named_layers(model)
-    loops = [layer for layer in layers.values() if runs_in_scan(layer)]
-    inside = {id(below) for la in loops for below in named_layers(la).values()}
     found = {}
-    for path, layer in layers.items():
-        kernels = any(len(weight.shape) > 1 for weight in layer.weights)
-        if not kernels or id(layer) in inside:
+    for path, layer in _outside_of_loops(model).items():
+        if not any(len(weight.shape) > 1 for weight in layer.weights):
             continue
         below = named_layers(layer).values()
         if runs_in_scan(layer) or not any(inner.weights for inner in below):
             found[path] = layer
     return found
+
+
+def _outside_of_loops(model):
+    """Return path → layer, without the layers that another one runs in a loop."""
+    layers = named_layers(model)
+    loops = [layer for layer in layers.values() if runs_in_scan(layer)]
+    inside = {id(below) for la in loops for below in named_layers(la).values()}
+    return {path: la for path, la in layers.items() if id(la) not in inside}
 
 
 def _scale(x):

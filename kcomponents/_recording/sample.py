@@ -81,13 +81,13 @@ def sample_of(x, y, weights=None, class_weight=None, batch_size=None, *, shuffle
         rows = np.arange(size)
 
     def cut(leaf):
-        return _as_numpy(leaf)[rows]
+        return as_numpy(leaf)[rows]
 
     found = Sample(keras.tree.map_structure(cut, x), None, size)
     found.whole = whole
     if y is not None:
         found.y = keras.tree.map_structure(cut, y)
-        first = _as_numpy(keras.tree.flatten(y)[0])
+        first = as_numpy(keras.tree.flatten(y)[0])
         if batch_size and not shuffled:
             found.of_batches = share_between(_batches_of(first, batch_size))
     arrays = [leaf for leaf in keras.tree.flatten(weights) if leaf is not None]
@@ -172,7 +172,7 @@ def sample_of_batches(batches, *, as_inputs=False):
         # Batches of different lengths, such as padded text, cannot be joined: use one.
         found = Sample(_joined(xs[:1]), joined(ys[:1]), weights=joined(weights[:1]))
     if ys[0] is not None:
-        firsts = [_as_numpy(keras.tree.flatten(y)[0]) for y in ys]
+        firsts = [as_numpy(keras.tree.flatten(y)[0]) for y in ys]
         found.of_batches = share_between(firsts)
     found.streamed = True
     return found
@@ -187,7 +187,7 @@ def validation_of(fit_arguments):
 
 
 def _joined(parts):
-    parts = [keras.tree.map_structure(_as_numpy, part) for part in parts]
+    parts = [keras.tree.map_structure(as_numpy, part) for part in parts]
     return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
 
@@ -195,7 +195,8 @@ def _is_array(leaf):
     return hasattr(leaf, "shape") and len(leaf.shape) > 0
 
 
-def _as_numpy(leaf):
+def as_numpy(leaf):
+    """Return an array or tensor as an array of numpy."""
     if isinstance(leaf, np.ndarray):
         return leaf
     if keras.ops.is_tensor(leaf):

@@ -14,9 +14,10 @@ RATES_OF_ACCELERATOR = Work(dense=5e12, others=5e12, written=2e11)
 # Seconds that a step takes at least, and that compiling a step takes: in any case, for
 # each variable that is trained, and for each frozen one.
 STEP, COMPILING, COMPILING_VARIABLE, COMPILING_FROZEN = 5e-4, 0.5, 0.1, 0.02
-# Of runs of up to so many seconds, the first steps are watched, and one of a few later
-# ones, unless compiling takes longer than so many seconds.
-SHORT, FIRST, FEW, LONG_COMPILING = 2.0, 16, 4, 10.0
+# Of runs of up to so many seconds, so many first steps are watched, and one of so many
+# later ones, unless compiling takes longer than so many seconds, or than as many as
+# variables are trained: of a large frozen network, this costs much and shows little.
+SHORT, FIRST, PERIOD_OF_SHORT, LONG_COMPILING = 0.75, 16, 16, 10.0
 # Of other runs, one of so many steps is watched, and the first one when training has
 # taken so many times as long as compiling will. To watch a step takes as long as the
 # step and so many seconds, so of short steps fewer are watched.
@@ -28,7 +29,7 @@ AHEAD = 4
 class WatchPlan:
     """Chooses the steps of a `fit` that the doctor watches.
 
-    Of a short run, many steps are watched. In a long one, watching must not be felt:
+    Of a short run, more steps are watched. In a long one, watching must not be felt:
     at most one of `PERIOD` steps is watched, and where a step is compiled for that, the
     first one comes late enough. The choice depends on counts alone, so that two runs of
     one program are watched in the same steps.
@@ -38,14 +39,17 @@ class WatchPlan:
         steps: Integer, the number of steps of the `fit`, or `None` if it is unknown.
         compiling: Seconds that compiling a watched step is reckoned to take, or 0 if
             none is compiled.
+        trained: Integer, the number of variables that are trained, or `None` if it is
+            unknown. Defaults to `None`.
         accelerator: Boolean, whether training runs on a GPU or TPU. Defaults to
             `False`.
     """
 
-    def __init__(self, work, steps, compiling, accelerator=False):
+    def __init__(self, work, steps, compiling, trained=None, accelerator=False):
         rates = RATES_OF_ACCELERATOR if accelerator else RATES
         of_step = STEP + sum(map(operator.truediv, work, rates))
-        of_short = math.ceil(SHORT / of_step) if compiling <= LONG_COMPILING else 0
+        longest = LONG_COMPILING if trained is None else min(LONG_COMPILING, trained)
+        of_short = math.ceil(SHORT / of_step) if compiling <= longest else 0
         if steps is None:
             # Watched like a short run as long as it may be one.
             self._short = of_short
@@ -59,7 +63,7 @@ class WatchPlan:
     def is_due(self):
         """Return whether to watch the next step."""
         if self._calls < self._short:
-            return self._calls < FIRST or self._calls % FEW == 0
+            return self._calls < FIRST or self._calls % PERIOD_OF_SHORT == 0
         late = self._calls - self._first
         return late >= 0 and late % self._period == 0
 
@@ -114,6 +118,7 @@ def plan_of(model, fit, budget, batch_size):
         Work(*(samples * part for part in _work_of_sample(budget, trained))),
         executions,
         compiling if compiles and not model.run_eagerly else 0.0,
+        trained=len(trained),
         accelerator=_backends.has_accelerator(),
     )
 

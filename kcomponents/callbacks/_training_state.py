@@ -1,7 +1,6 @@
 """The state of a training run: variables, random generators and callbacks."""
 
 import os
-import random
 
 import keras
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from kcomponents import _backends, _keras
 from kcomponents._checks import fail
 from kcomponents._files import write_whole
+from kcomponents._keras.random_state import random_state, set_random_state
 
 # Variables
 
@@ -102,29 +102,6 @@ def _name(variable):
 
 
 # Global random generators
-
-
-def random_state():
-    """Return the state of the generators of Python, numpy, Keras and the backend."""
-    state = {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(legacy=False),
-        "backend": _backends.random_state(),
-    }
-    if (seeds := _keras.global_seeds()) is not None:
-        state["keras"] = np.array(seeds.numpy())
-    return state
-
-
-def set_random_state(state):
-    """Restore the state of the generators."""
-    version, numbers, following = state["python"]
-    random.setstate((version, tuple(numbers), following))
-    np.random.set_state(state["numpy"])
-    _backends.set_random_state(state["backend"])
-    seeds = _keras.global_seeds()
-    if seeds is not None and "keras" in state:
-        seeds.assign(state["keras"])
 
 
 def check_random_state(state, path, field):

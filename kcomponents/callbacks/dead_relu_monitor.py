@@ -278,8 +278,9 @@ def _nan_weights(model, layer, silent):
         if weight.shape and weight.shape[-1] == found.size and "float" in weight.dtype:
             # The last axis first, as in `per_unit`.
             axes = tuple(reversed(range(len(weight.shape) - 1)))
-            nan = ops.isnan(weight.value)
-            found |= ops.convert_to_numpy(ops.any(nan, axes) if axes else nan)
+            value, library = _backends.value_and_library(weight)
+            nan = library.isnan(value)
+            found |= ops.convert_to_numpy(library.any(nan, axes) if axes else nan)
     # The layer before may not feed this one, so count only units that never fired.
     return found if source is layer else found & silent
 

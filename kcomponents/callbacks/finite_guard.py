@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kcomponents import _console, _keras
+from kcomponents import _backends, _console, _keras
 from kcomponents._checks import fail, number, one_of, positive_int
 from kcomponents._keras import unscaled_optimizer
 from kcomponents.callbacks._monitor import Monitor
@@ -393,6 +393,7 @@ def _nonfinite_weight(model):
     weights = [w for w in model.weights if "float" in str(w.dtype)]
     if not weights:
         return None
-    finite = ops.stack([ops.all(ops.isfinite(w.value)) for w in weights])
-    finite = np.asarray(ops.convert_to_numpy(finite))
+    values, [library, *_] = zip(*map(_backends.value_and_library, weights), strict=True)
+    finite = [library.all(library.isfinite(value)) for value in values]
+    finite = np.asarray(ops.convert_to_numpy(library.stack(finite)))
     return None if finite.all() else weights[int(np.argmin(finite))].path

@@ -16,6 +16,7 @@ from kcomponents._keras.callback_list import (
     wrap_hook,
 )
 from kcomponents._keras.fit_guard import guarded_beginning
+from kcomponents._keras.random_state import random_state, set_random_state
 from kcomponents._state_file import Generations, check_writable
 from kcomponents.callbacks._program import (
     changes_of,
@@ -28,8 +29,6 @@ from kcomponents.callbacks._training_state import (
     check_state,
     copy_state,
     parts_of,
-    random_state,
-    set_random_state,
     set_states,
     states_of,
     variables_of,

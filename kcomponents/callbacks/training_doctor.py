@@ -37,9 +37,9 @@ class TrainingDoctor(Observer):
     first step, which could fail because of them.
 
     Training is not affected. Results are read from the device at most once per epoch.
-    Of a run that takes longer than a few seconds, one of 64 steps is watched from
-    inside, beginning when that costs little; all others are run as without the doctor.
-    Which steps these are depends on the counts of steps and operations alone.
+    Of a run that takes longer than a few seconds, at most one of 64 steps is watched
+    from inside, beginning when that costs little; all others are run as without the
+    doctor. Which steps these are depends on the counts of steps and operations alone.
 
     If `fit` is called again with the same model, the record continues; with another
     model, a new one starts. Watching compiles the step once more in each `fit`. If you

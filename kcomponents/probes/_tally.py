@@ -31,7 +31,8 @@ class Tally:
         self.shapes = {s: tuple(shape) for s, shape in shapes.items()}
         self.replicas, self.defers = replicas, defers
         self.failure = None
-        self.waiting = []
+        # The steps that are not joined yet, if joining is deferred.
+        self._waiting = _backends.StepBuffer(TOGETHER) if defers else ()
         self.members = {}
         # Scalars first, because they are stacked in one operation.
         for statistic in sorted(shapes, key=lambda s: len(shapes[s])):
@@ -59,17 +60,22 @@ class Tally:
             return
         # Calling an operation costs more than its work, so join many steps in one call.
         if view.small:
-            self.waiting.append(view)
+            self._waiting.add(_parts_of(view))
         else:
-            self.waiting.append([view.measured(s) for s in self.shapes])
-        if len(self.waiting) >= TOGETHER:
+            self._waiting.add([view.measured(s) for s in self.shapes])
+        if len(self._waiting) >= TOGETHER:
             self.settle()
 
     def settle(self):
         """Join the deferred steps."""
-        waiting, self.waiting = self.waiting, []
-        if waiting:
-            self._join(_backends.measured_together(list(self.shapes), waiting))
+        if not self._waiting:
+            return
+        stacked = self._waiting.stacked()
+        # Empty also if joining fails.
+        self._waiting.clear()
+        if kind := SMALL_VIEWS.get(next(iter(self.shapes)).source):
+            stacked = _backends.measured_together([*self.shapes], kind, stacked)
+        self._join(stacked)
 
     def _join_one(self, view):
         """Join one step, in few operations."""
@@ -110,7 +116,8 @@ class Tally:
 
     def reset(self):
         """Reset all values."""
-        self.waiting = []
+        if self.defers:
+            self._waiting.clear()
         values = [
             np.full(variable.shape, STARTS[merge], "float32")
             for variable, merge in zip(self.variables, self.members, strict=True)
@@ -131,7 +138,9 @@ class Tally:
         return {
             "layout": self.layout,
             "values": [list(found) for found in _backends.fetch(self.variables)],
-            "waiting": self._waiting_steps(),
+            "waiting": list(
+                map(_array, self._waiting.stacked() if self.defers else ())
+            ),
         }
 
     def set_state(self, state):
@@ -146,24 +155,14 @@ class Tally:
         if state["layout"] != self.layout or saved != own:
             rule = "The saved measurements must be of the same statistics and shapes."
             fail(rule, layout=self.layout, saved=state["layout"])
-        self.waiting = self._views_of(state["waiting"])
+        if self.defers:
+            self._waiting.clear()
+            tensors = [ops.convert_to_tensor(part) for part in state["waiting"]]
+            for parts in zip(*tensors, strict=True):
+                self._waiting.add(parts)
         for found, values in zip(places, state["values"], strict=True):
             for variable, value in zip(found, values, strict=True):
                 variable.assign(np.asarray(value, "float32"))
-
-    def _waiting_steps(self):
-        """Return the parts of the deferred steps, each with the steps on axis 0."""
-        steps = [s if isinstance(s, list) else _parts_of(s) for s in self.waiting]
-        tensors = [[ops.convert_to_tensor(part) for part in step] for step in steps]
-        stacked = [ops.stack(parts) for parts in zip(*tensors, strict=True)]
-        return [np.array(ops.convert_to_numpy(part)) for part in stacked]
-
-    def _views_of(self, stacked):
-        """Return the deferred steps of `_waiting_steps`."""
-        source = next(iter(self.shapes)).source
-        kind = SMALL_VIEWS.get(source, lambda *parts: list(parts))
-        tensors = [ops.convert_to_tensor(part) for part in stacked]
-        return [kind(*parts) for parts in zip(*tensors, strict=True)]
 
     def _size(self, statistic):
         return int(np.prod(self.shapes[statistic]))
@@ -181,6 +180,11 @@ class Tally:
             aggregation="sum" if self.replicas else "only_first_replica",
             name="tally",
         )
+
+
+def _array(tensor):
+    """Return a copy of a tensor."""
+    return np.array(ops.convert_to_numpy(tensor))
 
 
 def _parts_of(view):

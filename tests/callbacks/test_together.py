@@ -72,6 +72,31 @@ def test_weights_and_counts_are_those_without(name, every):
         np.testing.assert_allclose(a, b, rtol=0, atol=0 if BACKEND == "torch" else 1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:No hidden layer with a saturating activation")
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX compiles single operations")
+def test_a_fit_compiles_one_function_more_than_without(caplog):
+    import jax
+
+    def functions(watching):
+        caplog.clear()
+        # Other widths than elsewhere: JAX keeps what it compiled for a shape.
+        sizes = keras.layers.Dense(37, "relu"), keras.layers.Dense(23, "tanh")
+        model = keras.Sequential([keras.Input((41,)), *sizes])
+        model.compile("adam", "mse")
+        with jax.log_compiles():
+            model.fit(np.ones((8, 41)), np.ones((8, 23)), callbacks=watching, **OPTIONS)
+        messages = [record.getMessage() for record in caplog.records]
+        found = [re.match(r"Finished XLA compilation of (\S+)", m) for m in messages]
+        return sorted(match[1] for match in found if match)
+
+    # What Keras computes after its first epoch is compiled once for all.
+    functions([])
+    plain, ours = functions([]), functions(monitors())
+    assert "jit(train_step)" in plain
+    # That which measures sampled steps.
+    assert ours == sorted([*plain, "jit(measure)"])
+
+
 def test_files_saved_in_the_middle_are_those_without(tmp_path):
     found = []
     for side, watching in (("ours", monitors()), ("plain", [])):

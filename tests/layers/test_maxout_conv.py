@@ -9,6 +9,7 @@ from kcomponents.initializers import ConvIdentity
 from kcomponents.layers import MaxoutConv1D, MaxoutConv2D, MaxoutConv3D
 from kcomponents.testing import check_layer
 from tests.backend_cases import once
+from tests.channels_first import outputs
 
 LAYERS = {1: MaxoutConv1D, 2: MaxoutConv2D, 3: MaxoutConv3D}
 CONVOLUTIONS = {
@@ -54,12 +55,13 @@ def test_equals_a_wide_convolution_and_maximum(rank, arguments, data_format):
     arguments = {"bias_initializer": "normal", "data_format": data_format, **arguments}
     layer = LAYERS[rank](4, 2, 3, **arguments)
     x = sample(rank, channels_first=data_format == "channels_first")
-    y = layer(x)
+    y = outputs(layer, x)
     grouping = arguments.pop("grouping", "contiguous")
     wide = CONVOLUTIONS[rank](12, 2, **arguments)
     wide.build(x.shape)
     wide.set_weights(layer.get_weights())
-    due = largest(wide(x), 3, grouping, -1 if data_format == "channels_last" else 1)
+    axis = -1 if data_format == "channels_last" else 1
+    due = largest(outputs(wide, x), 3, grouping, axis)
     same(y, due)
     assert tuple(layer.compute_output_shape(x.shape)) == due.shape
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kcomponents import _backends
 from kcomponents._recording import forward_pass
 from kcomponents._recording.forward_pass import ForwardPass, layers_with_weights
 
@@ -103,6 +104,43 @@ def test_facts_are_of_the_first_run_and_outputs_of_each():
         layer.kernel.assign(layer.kernel.value * 0)
     outputs, _ = forward.run(X)
     assert not outputs.any()
+
+
+class Counting(layers.Dense):
+    """Notes of how many samples each call in Python is."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seen = []
+
+    def call(self, x):
+        self.seen.append(x.shape[0])
+        return super().call(x)
+
+
+@pytest.mark.parametrize("count", [17, 32, 40])
+def test_more_samples_than_in_the_first_run_are_compiled_no_more(count):
+    layer = Counting(2)
+    model = keras.Sequential([keras.Input((4,)), layers.Masking(), layer])
+    layer.seen.clear()
+    forward = ForwardPass(model)
+    forward.run(X)
+    many = np.random.default_rng(1).normal(size=(count, 4)).astype("float32")
+    outputs, masks = forward.run(many)
+    expected = np.asarray(ops.convert_to_numpy(model(many)))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+    if _backends.carries_state:
+        # The last call is that of the test.
+        assert layer.seen == [16, count]
+
+
+def test_outputs_that_are_not_one_for_each_sample_come_from_all_at_once():
+    inputs = keras.Input((4,))
+    means = layers.Lambda(lambda x: ops.mean(x, axis=0, keepdims=True))(inputs)
+    forward = ForwardPass(keras.Model(inputs, means))
+    forward.run(X[:8])
+    outputs, _ = forward.run(X)
+    np.testing.assert_allclose(outputs, X.mean(0, keepdims=True), rtol=1e-5)
 
 
 def test_a_shared_layer_has_the_facts_of_its_first_call():
@@ -224,3 +262,96 @@ def test_a_model_that_fails_is_left_as_it_was():
     for layer in model.layers:
         assert "call" not in vars(layer)
     assert forward.run(X)[0].shape == (16, 2)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="XLA is optional on TensorFlow only"
+)
+def test_operations_that_only_xla_has_are_compiled_if_the_fit_compiles_them():
+    import tensorflow as tf
+
+    class Fused(layers.Dense):
+        def call(self, x):
+            if tf.executing_eagerly():
+                raise tf.errors.UnimplementedError(None, None, "only in XLA")
+            return super().call(x)
+
+    model = keras.Sequential([keras.Input((4,)), Fused(2)])
+    model.compile("sgd", "mse", jit_compile=False)
+    with pytest.raises(tf.errors.UnimplementedError):
+        ForwardPass(model).run(X)
+    model.compile("sgd", "mse", jit_compile=True)
+    forward = ForwardPass(model)
+    outputs, _ = forward.run(X)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(outputs, X @ kernel + bias, rtol=1e-5, atol=1e-5)
+    assert next(iter(forward.layers.values()))["shape"] == [4]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow has such graphs"
+)
+def test_one_graph_serves_any_number_of_samples():
+    calls = []
+
+    class Counted(layers.Dense):
+        def call(self, x):
+            calls.append(x.shape[0])
+            return super().call(x)
+
+    model = keras.Sequential([keras.Input((4,)), Counted(2)])
+    model.compile("sgd", "mse")
+    forward = ForwardPass(model, often=True)
+    calls.clear()
+    for count in (16, 5, 1, 16):
+        outputs, _ = forward.run(X[:count])
+        kernel, bias = model.get_weights()
+        np.testing.assert_allclose(outputs, X[:count] @ kernel + bias, 1e-5, 1e-5)
+    assert calls == [None]
+
+
+class Branches(keras.Model):
+    """Two branches, of which one has an activation that is no layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = layers.Dense(3, name="a"), layers.Dense(3, name="b")
+        self.drop, self.last = layers.Dropout(0.5), layers.Dense(1)
+
+    def call(self, inputs):
+        left, right = self.drop(self.a(inputs)), ops.relu(self.b(inputs))
+        return self.last(left) + self.last(right)
+
+
+def names_of(paths):
+    return [path.split("/")[-1] for path in paths]
+
+
+def test_the_layers_that_made_an_input_are_known():
+    parts = layers.Dense(4, name="c"), layers.LayerNormalization(name="scale")
+    inner, inputs = keras.Sequential(parts), keras.Input((4,))
+    x = layers.Dense(4, name="a")(inputs)
+    x = layers.BatchNormalization(name="norm")(x)
+    nested = inner(layers.Dense(4, name="b")(x))
+    joined = layers.Add(name="add")([x, nested])
+    outputs = layers.Dense(1, name="d")(nested), layers.Dense(1, name="e")(joined)
+    forward = ForwardPass(keras.Model(inputs, outputs))
+    forward.run(X)
+    found = forward.layers.items()
+    assert {path.split("/")[-1]: names_of(facts["after"]) for path, facts in found} == {
+        "a": [],
+        "b": ["a", "norm"],
+        "c": ["b"],
+        "d": ["c", "scale"],
+        "e": ["add"],
+    }
+
+
+def test_the_layers_that_made_an_input_of_a_subclass_are_known():
+    model = Branches()
+    model(X)
+    forward = ForwardPass(model)
+    forward.run(X)
+    # In inference, the dropout gives back its input.
+    found = [names_of(facts["after"]) for facts in forward.layers.values()]
+    assert found == [[], [], ["a"]]

@@ -1,11 +1,16 @@
 """What a recorder leaves for later in a long run is the same as if done at once."""
 
+import contextlib
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 from kcomponents import _backends
-from kcomponents._recording import recorder, watch_plan
+from kcomponents._recording import data_facts, watch_plan
 from kcomponents._recording.forward_pass import ForwardPass
 from kcomponents._recording.watch_plan import WatchPlan
 from kcomponents.callbacks import Resume, TrainingDoctor
@@ -102,6 +107,46 @@ def test_a_resumed_run_watches_the_steps_of_one_without_interruption(
         assert a.values.get("steps") == b.values.get("steps")
 
 
+@contextlib.contextmanager
+def busy_cores():
+    """Keep the cores busy with other processes."""
+    command = [sys.executable, "-c", "while True: pass"]
+    count = min(os.cpu_count() or 2, 8)
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_busy_machine_changes_no_diagnosis(long_runs, monkeypatch):
+    # The model is compiled beside the training, and so is the step to watch.
+    monkeypatch.setattr(data_facts, "MANY_WEIGHTS", 0)
+    init = watch_plan.WatchPlan.__init__
+
+    def near(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        self._near = 1
+
+    monkeypatch.setattr(watch_plan.WatchPlan, "__init__", near)
+
+    def fitted():
+        model, doctor = compiled(), TrainingDoctor()
+        model.fit(X, Y, epochs=4, callbacks=[doctor], **OPTIONS)
+        return doctor
+
+    quiet = fitted()
+    with busy_cores():
+        busy = fitted()
+    assert str(busy.diagnosis) == str(quiet.diagnosis)
+    for a, b in zip(busy.record.readings, quiet.record.readings, strict=True):
+        keras.tree.assert_same_structure(a.values, b.values)
+        numbers = [keras.tree.flatten(reading.values) for reading in (a, b)]
+        np.testing.assert_allclose(*numbers, rtol=1e-5, atol=1e-7)
+
+
 # A model that takes long to compile is run on the sample beside the training.
 
 beside = pytest.mark.skipif(
@@ -114,7 +159,7 @@ def record_of(data=(X, Y)):
     model, doctor, found = compiled(), TrainingDoctor(), []
 
     def note(epoch, logs):
-        found.append(doctor._recorder._runs_beside)
+        found.append(doctor._recorder._facts._runs_beside)
 
     noting = keras.callbacks.LambdaCallback(on_epoch_begin=note)
     options = OPTIONS if isinstance(data, tuple) else {"verbose": 0}
@@ -137,7 +182,7 @@ class Batches(keras.utils.PyDataset):
 def test_the_record_is_the_same_as_of_a_model_that_is_run_at_once(monkeypatch, data):
     at_once, found = record_of(data=data)
     assert not any(found)
-    monkeypatch.setattr(recorder, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(data_facts, "MANY_WEIGHTS", 0)
     later, found = record_of(data=data)
     # Batches are looked at before the first step, after the epoch began.
     assert found[1:] == [False] and (found[0] or data is not (X, Y))
@@ -159,7 +204,7 @@ def test_the_record_is_the_same_as_of_a_model_that_is_run_at_once(monkeypatch, d
 
 @beside
 def test_a_run_that_ends_at_once_has_the_outputs_of_its_model(monkeypatch):
-    monkeypatch.setattr(recorder, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(data_facts, "MANY_WEIGHTS", 0)
     model, doctor = compiled(), TrainingDoctor()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, callbacks=[doctor, Stops(0)], **OPTIONS)
@@ -170,7 +215,7 @@ def test_a_run_that_ends_at_once_has_the_outputs_of_its_model(monkeypatch):
 
 @beside
 def test_contradictory_labels_are_found_before_the_first_step(monkeypatch, caplog):
-    monkeypatch.setattr(recorder, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(data_facts, "MANY_WEIGHTS", 0)
     x, seen = np.repeat(X, 2, axis=0), []
 
     def note(batch, logs):
@@ -184,7 +229,7 @@ def test_contradictory_labels_are_found_before_the_first_step(monkeypatch, caplo
 
 @beside
 def test_an_error_beside_the_training_is_a_note(monkeypatch):
-    monkeypatch.setattr(recorder, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(data_facts, "MANY_WEIGHTS", 0)
 
     def fails(self):
         raise RuntimeError("out of memory")
