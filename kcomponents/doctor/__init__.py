@@ -2,7 +2,7 @@
 
 from kcomponents.doctor.data.examine_data import examine_data
 from kcomponents.doctor.diagnosis import LABELS, VERDICTS, Diagnosis, Finding, Remedy
-from kcomponents.doctor.examine import compare, examine
+from kcomponents.doctor.examine import compare, examine, skills
 from kcomponents.doctor.rules import RULES
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "compare",
     "examine",
     "examine_data",
+    "skills",
 ]

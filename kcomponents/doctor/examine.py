@@ -1,4 +1,4 @@
-"""examine and compare: from the records of runs to a diagnosis."""
+"""examine, compare and skills: from the records of runs to what they say."""
 
 import contextlib
 import math
@@ -91,6 +91,37 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
     """
     with _structure_errors():
         return _compared(Case(record_shallow), Case(record_deep))
+
+
+def skills(record: Record) -> dict[str, float]:
+    """Return how far each output of a run got, on samples of the training data.
+
+    0 is the best constant prediction, and 1 no error: by accuracy or loss, for a
+    regression by the error relative to the spread of the targets.
+
+    Args:
+        record: `kcomponents.record.Record` of a run.
+
+    Returns:
+        Dict from the name of an output to its skill. Outputs that cannot be judged, as
+        with a loss of your own, are left out.
+
+    Raises:
+        ValueError: If the record has another structure.
+
+    Example:
+        >>> from kcomponents.doctor import skills
+        >>> from kcomponents.record import Reading, Record
+        >>> output = {"name": "out", "units": 1, "task": "binary"}
+        >>> output["baseline_accuracy"] = 0.5
+        >>> record = Record({"data": {"outputs": [output]}})
+        >>> record.add(Reading(0, 10, {"sample_accuracy": {"out": 0.75}}))
+        >>> skills(record)
+        {'out': 0.5}
+    """
+    with _structure_errors():
+        found = {skill.name: skill.final for skill in Case(record).skills}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 @contextlib.contextmanager

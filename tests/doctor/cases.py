@@ -71,6 +71,7 @@ def structure(**changes):
         for path, shape in zip(KERNELS, shapes, strict=True)
     }
     found = {
+        "model": {"name": "model", "class": "Sequential"},
         "layers": layers,
         "variables": variables,
         "optimizer": {"class": "Adam", "config": {"learning_rate": 0.001}, "clip": {}},

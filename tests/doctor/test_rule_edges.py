@@ -92,6 +92,22 @@ def test_huge_steps_count_in_a_run_that_ends_well_if_new_data_show_harm(
     assert severity(HIGH, leaping(**changes)) == expected
 
 
+@pytest.mark.parametrize(
+    ("distance", "skill", "expected"),
+    [
+        (1.01 * LARGE_MOVE, 0.79, "high"),
+        (1.01 * LARGE_MOVE, 0.81, None),
+        (0.99 * LARGE_MOVE, 0.79, None),
+    ],
+)
+def test_a_large_first_move_counts_where_no_step_was_watched(distance, skill, expected):
+    made = leaping(ratio=0.0, skill=skill, validation=None)
+    for reading in made.readings:
+        del reading.values["update_ratio"]
+    made.readings[0].values.update(moved(distance))
+    assert severity(HIGH, made) == expected
+
+
 def test_the_median_kernel_in_the_first_epochs_tells_whether_steps_were_huge():
     huge, small = 3 * HUGE_UPDATE, 0.001
     for ratios, expected in (
@@ -500,14 +516,14 @@ def test_the_time_steps_of_the_longest_input_are_told():
 MISSING = "missing_activation"
 
 
-def chain(*layers, accuracies=(0.5,) * 4):
+def chain(*layers, accuracies=(0.5,) * 4, **changes):
     """Return a run of a chain of layers: pairs of class and activation."""
     facts = {"trainable": True, "parameters": 9, "units": 8}
     rows = [
         {"path": f"{kind}_{number}", "class": kind, "activation": activation, **facts}
         for number, (kind, activation) in enumerate(layers)
     ]
-    return record(accuracies, layers=rows)
+    return record(accuracies, layers=rows, **changes)
 
 
 DENSE, LAST = ("Dense", "linear"), ("Dense", "softmax")
@@ -532,6 +548,36 @@ DENSE, LAST = ("Dense", "linear"), ("Dense", "softmax")
 def test_two_layers_with_weights_need_an_activation_between_them(layers, where):
     found = finding(MISSING, chain(*layers))
     assert (found and found.where) == where
+
+
+@pytest.mark.parametrize(
+    ("sources", "where"),
+    [
+        # One after the other.
+        ([[], ["Dense_0"], ["Dense_1", "Dropout_2"]], "Dense_0"),
+        # Two branches, which a layer that is not linear joins.
+        ([[], [], []], None),
+        ([[], [], ["Dense_0", "Dropout_2"]], "Dense_0"),
+        # Something that is not in the list of layers.
+        ([[], ["a block/inside"], []], None),
+    ],
+)
+def test_a_layer_is_followed_by_those_that_got_its_output(sources, where):
+    made = chain(DENSE, DENSE, ("Dropout", None), LAST, model__class="Functional")
+    # Without a look at the data, nothing is known of branches.
+    assert severity(MISSING, made) is None
+    paths = "Dense_0", "Dense_1", "Dense_3"
+    made.structure["data"]["layers"] = {
+        path: {"after": after} for path, after in zip(paths, sources, strict=True)
+    }
+    found = finding(MISSING, made)
+    assert (found and found.where) == where
+
+
+def test_an_output_needs_no_activation():
+    heads = ("Dense", "relu"), DENSE, DENSE
+    assert finding(MISSING, chain(*heads)).where == "Dense_1"
+    assert severity(MISSING, chain(*heads, **{OUTPUT + "name": "Dense_1"})) is None
 
 
 def test_a_missing_activation_counts_where_training_suffers():

@@ -307,6 +307,23 @@ def test_a_loss_falls_steadily_in_four_of_five_epochs(losses, told):
     assert says("falls steadily", LOW, made) == told
 
 
+@pytest.mark.parametrize(
+    ("epochs", "rises", "found"),
+    [(10, 0, False), (9, 0, True), (21, 1, False), (20, 1, True)],
+)
+def test_a_rate_is_not_too_high_if_the_loss_falls_smoothly(epochs, rises, found):
+    losses = [1.2 - 0.001 * epoch for epoch in range(epochs)]
+    if rises:
+        losses[2] = losses[1] + 0.01
+    looks = {"update_ratio": dict.fromkeys(KERNELS, 0.3)}
+    made = record((0.33,) * epochs, looks, {"loss": losses})
+    assert bool(severity(HIGH, made)) == found
+    # A jump within an epoch is no smooth fall.
+    made.readings[1].values["batch_loss_max"] = {"all": 99.0}
+    made.readings.insert(0, Reading(0, 0, {"sample_loss": {"output": 1.1}}))
+    assert severity(HIGH, made)
+
+
 @pytest.mark.parametrize(("last", "found"), [(1.64, False), (1.66, True)])
 def test_a_loss_rose_by_half(last, found):
     made = record(STUCK, logs={"loss": (1.1, 1.2, last)})

@@ -461,12 +461,17 @@ SLOW = {"optimizer__config__learning_rate": 1e-6}
         (moving(0.99 * LITTLE, SMALL), None),
         (moving(0.0), None),
         ({}, None),
-        # The update ratios are not known.
-        (moving(0.99 * LITTLE) | {"update_ratio": None}, "medium"),
     ],
 )
 def test_a_rate_is_too_low_by_what_moved_where_progress_is_not_judged(looks, expected):
     assert severity(LOW, unjudged(looks)) == expected
+
+
+def test_a_rate_is_too_low_by_itself_where_no_step_was_watched():
+    unwatched = moving(0.99 * LITTLE) | {"update_ratio": None}
+    assert severity(LOW, unjudged(unwatched)) is None
+    assert severity(LOW, unjudged(unwatched, **SLOW)) == "high"
+    assert severity(LOW, unjudged(moving(LITTLE, None), **SLOW)) is None
 
 
 def test_a_rate_below_the_typical_one_makes_it_sure():

@@ -34,15 +34,7 @@ def missing_activation(case):
     if skill and skill.reachable and skill.linearly_reachable > skill.reachable - 0.08:
         # A linear model reaches as much.
         return []
-    weighted, found = None, None
-    for layer in _outer_layers(case.layers):
-        kind, activation = layer["class"], layer["activation"]
-        if kind.startswith(WEIGHTED):
-            found = found or weighted
-            weighted = layer if activation == "linear" else None
-        elif kind not in LINEAR:
-            # An unknown layer may hold an activation.
-            weighted = None
+    found = _without_activation(case)
     if not found:
         return []
     evidence = (
@@ -57,6 +49,40 @@ def missing_activation(case):
     return [
         Finding("missing_activation", found["path"], (evidence,), severity, remedies)
     ]
+
+
+def _without_activation(case):
+    """Return the first layer that is followed by another one as if they were one."""
+    layers = {layer["path"]: layer for layer in _outer_layers(case.layers)}
+    # An output may have no activation, even if more layers follow it.
+    outputs = {output["name"] for output in case.outputs}
+    for chain in _chains(case, layers):
+        if not all(path in layers for path in chain) or chain[0] in outputs:
+            # A part of another layer, or an output.
+            continue
+        first, *between, last = [layers[path] for path in chain]
+        ends = all(layer["class"].startswith(WEIGHTED) for layer in (first, last))
+        is_linear = all(layer["class"] in LINEAR for layer in between)
+        if ends and is_linear and first["activation"] == "linear":
+            return first
+    return None
+
+
+def _chains(case, layers):
+    """Return paths of layers, each the input of the next, from weights to weights."""
+    known = {p: f["after"] for p, f in case.first_pass.items() if "after" in f}
+    if known:
+        return [[*after, path] for path, after in known.items() if after]
+    models = {layer["class"] for layer in layers.values()} & set(MODELS)
+    if {case.structure.get("model", {}).get("class"), *models} != {"Sequential"}:
+        # The order of the layers is not known.
+        return []
+    found: list[list[str]] = [[]]
+    for path, layer in layers.items():
+        found[-1].append(path)
+        if layer["class"].startswith(WEIGHTED):
+            found.append([path])
+    return found[1:-1]
 
 
 def _outer_layers(layers):

@@ -29,6 +29,8 @@ FEWEST_STEPS = 20
 # Distance of kernels that are where they started, the skill of a model that is good all
 # the same, and the share of the first loss by which it falls if anything is learned.
 STOOD_STILL, WELL, SLIGHTLY = 0.005, 0.8, 0.05
+# A loss that falls in this share of at least so many epochs falls smoothly.
+SMOOTHLY, SMOOTH_EPOCHS = 0.95, 10
 # Setting → the range of values with which optimizers work.
 RANGES = {
     "epsilon": (0.0, 0.02),
@@ -60,7 +62,11 @@ def learning_rate_too_high(case):
         evidence.append(
             f"In the first epoch, kernels moved by {first:.2g} times their size."
         )
-    evidence += _jumps(case)
+    jumps = _jumps(case)
+    if not jumps and _falls_steadily(case.losses, SMOOTHLY, SMOOTH_EPOCHS):
+        # Steps that overshoot make the loss rise now and then.
+        return []
+    evidence += jumps
     alone = len(evidence) == 1 and not case.nonfinite
     weak = ratio <= SURE_UPDATE and first <= LARGE_MOVE
     if not evidence or alone and case.unjudged and weak:
@@ -79,8 +85,9 @@ def _leaps(case):
     early = sorted(_update_ratios(case, first=True).values())
     rate = case.learning_rate
     huge = bool(early) and early[len(early) // 2] > 2 * HUGE_UPDATE
+    huge = huge or _first_move(case) > LARGE_MOVE
     huge = huge and rate is not None and rate > _typical_rates(case)[1]
-    known = skill is not None and (skill.in_validation or [1.0])[-1]
+    known = 1.0 if skill is None else (skill.in_validation or [skill.final])[-1]
     return huge and (gap > 0.15 or case.starts_badly or known < 0.8)
 
 
@@ -194,11 +201,13 @@ def _hardly_moved(case):
     if not finite:
         return _loss_stands_still(case)
     moved = max(finite)
-    ratio = max(_update_ratios(case).values(), default=0.0)
-    small = moved < MOVED_LITTLE and ratio < SMALL_STEPS and not case.loss_fell(0.25)
+    ratios, low = _update_ratios(case).values(), _low_rate(case)
+    # Where no step was watched, the rate itself must speak for small steps.
+    small = max(ratios) < SMALL_STEPS if ratios else bool(low)
+    small &= moved < MOVED_LITTLE and not case.loss_fell(0.25)
     if not (0 < moved < HARDLY_MOVED or small) or case.batches < FEWEST_STEPS:
         return []
-    evidence = [_moved_sentence(case, moved), *_low_rate(case)]
+    evidence = [_moved_sentence(case, moved), *low]
     severity = "high" if len(evidence) > 1 or moved < HARDLY_MOVED else "medium"
     remedies = _remedies.learning_rate_too_low(case)
     return [Finding(LOW, "optimizer", tuple(evidence), severity, remedies)]
@@ -226,11 +235,12 @@ def _update_ratios(case, *, first=False):
     return found
 
 
-def _falls_steadily(losses):
-    if len(losses) < 3 or not all(map(math.isfinite, losses)):
+def _falls_steadily(losses, share=0.8, epochs=3):
+    """Return whether the loss falls from epoch to epoch, in this share of them."""
+    if len(losses) < epochs or not all(map(math.isfinite, losses)):
         return False
     falls = sum(b < a for a, b in zip(losses, losses[1:], strict=False))
-    return falls >= 0.8 * (len(losses) - 1)
+    return falls >= share * (len(losses) - 1)
 
 
 def _typical_rates(case):

@@ -11,8 +11,8 @@ and compares the weights.
 With `--records FOLDER`, `run` keeps the record of each run, and `judge` diagnoses these
 again, so that a change of a rule needs no training.
 
-With `--every 1` and `--every 64` and two files of results, it can be seen which causes
-are found from all steps only.
+With `--every 1`, `--every 64` and `--every 0` and a file of results for each, it can be
+seen which causes are found from all steps only, and which from steps at all.
 
 `run` appends one line of JSON for each run, and goes on where it was stopped. Harm is
 measured: a fault does harm to a program if the mean score of the faulty runs is below
@@ -312,7 +312,7 @@ def main():
     command.add_argument("--count", type=int, help="stop after so many runs")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
     command.add_argument("--records", type=pathlib.Path, help="folder for the records")
-    every = "watch one of so many steps, from the first one on, whatever that costs"
+    every = "watch one of so many steps from the first one on, or none (0)"
     command.add_argument("--every", type=int, help=every)
     command = commands.add_parser("judge", help="diagnose the records that were kept")
     command.add_argument("--results", type=pathlib.Path, default=RESULTS)
@@ -326,7 +326,11 @@ def main():
     if arguments.command == "run":
         if arguments.every is not None:
             watch_plan.SHORT = watch_plan.REPAID = watch_plan.WATCHING = 0
-            watch_plan.PERIOD = arguments.every
+            watch_plan.PERIOD = arguments.every or 1
+            if not arguments.every:
+                # Nothing is compiled for it either before the end of each run.
+                watch_plan.REPAID = 1e12
+                watch_plan.WatchPlan.is_due = lambda plan: False
         if arguments.records is not None:
             arguments.records.mkdir(parents=True, exist_ok=True)
         run_half(

@@ -67,6 +67,7 @@ THRESHOLDS = {
         "LARGE_UPDATE": "learning_rate_too_high",
         "SURE_UPDATE": "learning_rate_too_high",
         "LARGE_MOVE": "learning_rate_too_high",
+        "SMOOTHLY": "learning_rate_too_high",
         "SMALL_CHANGE": "learning_rate_too_low",
         "SMALL_UPDATE": "learning_rate_too_low",
         "HARDLY_MOVED": "learning_rate_too_low",
