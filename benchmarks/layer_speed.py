@@ -180,6 +180,14 @@ OPTIMIZERS = {
         lambda: sgd(global_clipnorm=1.0),
         1.02,
     ),
+    **{
+        f"clipped(adaptive={name}) / clipped(global_clipnorm=1)": Case(
+            lambda name=name: clipped(sgd(), adaptive=name),
+            lambda: clipped(sgd(), global_clipnorm=1.0),
+            1.02,
+        )
+        for name in ("percentile", "zscore")
+    },
 }
 CASES = LAYERS | OPTIMIZERS
 

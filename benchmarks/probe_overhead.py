@@ -16,7 +16,7 @@ which all is traced and compiled; it has no bound.
 With --fits 10 60 each row is of *whole fits* as a user runs them, of about so many
 seconds: compiling, first looks at the data, validation and the end are in it. A further
 row says how many seconds later the first epoch ends. Sides take turns; a round is one
-fit of each, and there are rounds until the interval is narrow.
+fit of each, and there are rounds until the interval is narrow, or --pairs of them.
 
 The median of the pairs counts. Its 95 % interval, by drawing the pairs anew, must end
 at most 0.02 above the bound (0.1 for seconds), and must not be wider than twice that:
@@ -31,13 +31,16 @@ on one batch. Cockpit (Schneider et al., 2021, https://arxiv.org/abs/2102.06604)
 hooks into the backward pass of torch, reports 1.02x a step for the gradient norm on a
 GPU, and 1.00-1.03x on a CPU.
 
-With --memory each row is the peak of a fresh process that trains a few steps with all
-monitors over that of one without: of the GPU where there is one, else of the process.
-A further row is without monitors, and with the step compiled once more: it shows how
-much of that is the compiler's.
+With --memory each row compares fresh processes that train two epochs with all monitors
+and without. "Peak" is the most memory that was ever used: of the GPU where there is
+one, else of the process. "In use" is the memory of the process at the end, when the C
+library has returned what is free to the system. A compiler frees its memory, but the
+system does not get that back by itself, so that it is in the peak. A further row is
+without monitors, and with the step compiled once more.
 """
 
 import argparse
+import ctypes
 import gc
 import itertools
 import json
@@ -379,11 +382,21 @@ def peak():
 
         gpu = tf.config.list_physical_devices("GPU")
         used = gpu and tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    if used:
-        return used / 2**20
+    return used / 2**20 if used else resident("VmHWM")
+
+
+def resident(name):
+    """Return the memory of this process in MiB: "VmHWM" at most so far, "VmRSS" now."""
     with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith("VmHWM"))
+        line = next(line for line in status if line.startswith(name))
     return int(line.split()[1]) / 1024
+
+
+def in_use():
+    """Return the memory of this process that something uses, in MiB."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return resident("VmRSS")
 
 
 class CompileAgain(keras.callbacks.Callback):
@@ -394,36 +407,39 @@ class CompileAgain(keras.callbacks.Callback):
             self.model.make_train_function(force=True)
 
 
-def peak_of_fit(name, side):
-    """Train two epochs and return the peak of this process."""
+def memory_of_fit(name, side):
+    """Train two epochs; return the peak of this process, and what is in use then."""
     case = CASES[name]
     callbacks = {PLAIN: list, COMPILED_AGAIN: lambda: [CompileAgain()]}
     make = callbacks[side] if side in callbacks else rows(case)[side][0]
     callbacks = make()
     options = {"steps_per_epoch": case.steps, "epochs": 2, "shuffle": False}
     batches = forever(data(case))
-    compiled(case).fit(batches, callbacks=callbacks, verbose=0, **options)
-    return peak()
+    # Kept, so that it is in use at the end.
+    model = compiled(case)
+    model.fit(batches, callbacks=callbacks, verbose=0, **options)
+    return peak(), in_use()
 
 
 def memory_rows(name, pairs):
-    """Yield the rows of a model: peaks of fresh processes, in turn."""
-    peaks = {PLAIN: [], EVERYTHING: [], COMPILED_AGAIN: []}
+    """Yield the rows of a model: memory of fresh processes, in turn."""
+    found = {PLAIN: [], EVERYTHING: [], COMPILED_AGAIN: []}
     for done in range(pairs):
         progress(f"{name}: processes {done + 1} of {pairs}")
-        for side, found in peaks.items():
-            command = [sys.executable, __file__, "--peak-of", name, side]
+        for side, memory in found.items():
+            command = [sys.executable, __file__, "--memory-of", name, side]
             answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-            found.append(float(answer.stdout.split()[-1]))
-    for side, bound in ((EVERYTHING, MEMORY_BOUND), (COMPILED_AGAIN, None)):
-        ratios = [a / b for a, b in zip(peaks[side], peaks[PLAIN], strict=True)]
-        yield {
-            "model": name,
-            "what": "memory, " + side,
-            "quartiles": statistics.quantiles(ratios, n=4),
-            "values": ratios,
-            "bound": bound,
-        }
+            memory.append([float(number) for number in answer.stdout.split()[-2:]])
+    for place, kind in enumerate(("peak", "in use")):
+        plain = [memory[place] for memory in found[PLAIN]]
+        for side, bound in ((EVERYTHING, MEMORY_BOUND), (COMPILED_AGAIN, None)):
+            ours = [memory[place] for memory in found[side]]
+            yield {
+                "model": name,
+                "what": f"{kind}, {side}",
+                "values": [a / b for a, b in zip(ours, plain, strict=True)],
+                "bound": bound,
+            }
 
 
 def text(row):
@@ -473,8 +489,9 @@ def results(args):
             continue
         for seconds in args.fits:
             if wanted in name.lower():
-                rounds = ROUNDS_OF_FITS[seconds]
-                yield from fits.rows(name, seconds, *rounds, progress)
+                least, most = ROUNDS_OF_FITS[seconds]
+                most = args.pairs or most
+                yield from fits.rows(name, seconds, min(least, most), most, progress)
         if args.fits:
             continue
         chosen = rows(case).items()
@@ -502,7 +519,9 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--pairs", type=int, help="rounds: of epochs, of processes (5)")
+    add(
+        "--pairs", type=int, help="rounds: of epochs, of processes (5), of fits at most"
+    )
     add("--repeats", type=int, help="how often to begin with new models (3)")
     add("--only", default="", help='part of "model, what", such as "MLP, everything"')
     add("--json", action="store_true", help="print one line per row")
@@ -511,10 +530,10 @@ def main(argv=None):
     add("--fits", **seconds, help="time whole fits of about so many seconds")
     add("--quick", action="store_true", help="two models, and few callbacks")
     add("--turn", type=int, help="steps of a turn; 1000 if a wait costs, as on a GPU")
-    add("--peak-of", nargs=2, help=argparse.SUPPRESS)
+    add("--memory-of", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.peak_of:
-        print(peak_of_fit(*args.peak_of))
+    if args.memory_of:
+        print(*memory_of_fit(*args.memory_of))
         return 0
     for case in CASES.values():
         case.turn = args.turn or case.turn

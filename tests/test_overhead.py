@@ -62,6 +62,24 @@ def test_a_whole_fit_is_timed_from_the_model_to_its_end(overhead):
     cases, fits = overhead("cases"), overhead("fits")
     case = cases.CASES["tabular MLP"]
     parts = fits.parts_of(case, 2)
-    whole, first = fits.fit(case, parts, 2, [])
-    assert 0 < first < whole
+    whole, first, later = fits.fit(case, parts, 2, [])
+    assert 0 < first < first + later < whole
     assert len(parts[0][0]) == 2 * case.batch and len(parts[1][0]) == case.batch
+
+
+@pytest.mark.parametrize("seconds, epochs, steps", [(10, 6, 30), (60, 36, 31)])
+def test_a_fit_has_the_steps_that_fill_its_seconds(
+    overhead, monkeypatch, seconds, epochs, steps
+):
+    """A step takes 0.05 seconds, an epoch 0.1 more, and a fit 0.4 more."""
+    cases, fits = overhead("cases"), overhead("fits")
+
+    def fit(case, parts, epochs, callbacks):
+        of_epoch = 0.1 + len(parts[0][0]) / case.batch * 0.05
+        return 0.4 + epochs * of_epoch, 0.4 + of_epoch, of_epoch
+
+    monkeypatch.setattr(fits, "fit", fit)
+    case = cases.CASES["tabular MLP"]
+    parts, found, of_epoch = fits.plan(case, seconds)
+    assert (found, of_epoch) == (epochs, steps)
+    assert len(parts[0][0]) == steps * case.batch

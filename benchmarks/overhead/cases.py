@@ -113,7 +113,7 @@ CASES = {
     "CNN": Case(convolutions, (28, 28, 1), batch=16, steps=64, turn=4),
     "LSTM": Case(recurrent, (100, 32), batch=32, steps=64, turn=4),
     "Transformer": Case(transformer, (64, 128), batch=8, steps=64, turn=4),
-    "tabular MLP": Case(tabular, (30,), batch=32, steps=1280, turn=64),
+    "tabular MLP": Case(tabular, (30,), batch=32, steps=1280, turn=320),
     "LSTM, masks": Case(masked_recurrent, (40,), 32, steps=192, turn=8, ids=500),
     "GPT": Case(gpt, (64,), batch=8, steps=64, turn=4, ids=200),
     "ResNet-20": Case(resnet20, (32, 32, 3), batch=8, steps=64, turn=4),
@@ -130,9 +130,9 @@ def compiled(case, metrics=()):
     return model
 
 
-def arrays(case, steps):
+def arrays(case, steps, seed=0):
     """Return random inputs and labels for so many steps."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     shape = steps * case.batch, *case.shape
     if case.ids:
         x = generator.integers(1, case.ids + 1, size=shape).astype("int32")

@@ -1,6 +1,7 @@
 """Whole fits, as a user runs them: compiling, first looks, validation and the end."""
 
 import gc
+import itertools
 import statistics
 import time
 
@@ -14,8 +15,9 @@ EPOCHS, AGAIN, DOCTOR = 6, "plain again", "TrainingDoctor()"
 BOUNDS = {10: 1.05, 60: 1.03}
 # How many seconds later the first epoch may end, and how sure of that a row must be.
 LATER, SURE = 0.5, 0.1
-# Steps from which the time of a step is known.
-TRIAL = 16
+# Steps of the first two trials, from which the time of a step is known, and their
+# epochs. The second trial grows until its epochs take so many seconds longer.
+TRIALS, TRIAL_EPOCHS, DIFFERENCE = (16, 64), 4, 0.5
 
 
 class Times(keras.callbacks.Callback):
@@ -29,7 +31,10 @@ class Times(keras.callbacks.Callback):
 
 
 def fit(case, parts, epochs, callbacks):
-    """Return the seconds of a fit of a new model, and of its first epoch."""
+    """Return the seconds of a fit of a new model, and of its first epoch.
+
+    A third number is the median of the seconds of the later epochs, or 0.
+    """
     (x, y), validation = parts
     times = Times()
     begin = time.perf_counter()
@@ -47,27 +52,35 @@ def fit(case, parts, epochs, callbacks):
     end = time.perf_counter()
     del model
     gc.collect()
-    return end - begin, times.ends[0] - begin_fit
+    later = [after - before for before, after in itertools.pairwise(times.ends)]
+    return end - begin, times.ends[0] - begin_fit, statistics.median(later or [0.0])
 
 
 def parts_of(case, steps):
     """Return training and validation data for so many steps of an epoch."""
-    return cases.arrays(case, steps), cases.arrays(case, max(1, steps // 5))
+    return cases.arrays(case, steps), cases.arrays(case, max(1, steps // 5), seed=1)
 
 
 def plan(case, seconds):
     """Return data and a number of epochs with which a plain fit takes so long."""
     # The first one pays what a process pays once.
     fit(case, parts_of(case, 2), 1, [])
-    parts = parts_of(case, TRIAL)
-    short, long = (fit(case, parts, epochs, [])[0] for epochs in (1, 4))
-    of_epoch = max((long - short) / 3, 1e-3)
-    rest = max(seconds - (short - of_epoch), seconds / 2)
-    steps = max(1, round(rest / EPOCHS * TRIAL / of_epoch))
+    short, long = TRIALS
+    *_, of_short = fit(case, parts_of(case, short), TRIAL_EPOCHS, [])
+    while True:
+        whole, _, of_long = fit(case, parts_of(case, long), TRIAL_EPOCHS, [])
+        if of_long - of_short >= DIFFERENCE or long >= 64 * TRIALS[1]:
+            break
+        long *= 4
+    of_step = max((of_long - of_short) / (long - short), 1e-4)
+    # What does not grow with the steps, of all and of each epoch.
+    once = whole - TRIAL_EPOCHS * of_long
+    of_epoch = max(of_long - long * of_step, 0.0)
     # Longer fits have more epochs and not more data.
     longest = max(BOUNDS) // min(BOUNDS)
     epochs = EPOCHS * longest if seconds > min(BOUNDS) else EPOCHS
-    steps = max(1, steps * EPOCHS // epochs)
+    rest = max(seconds - once - epochs * of_epoch, seconds / 2)
+    steps = max(1, round(rest / epochs / of_step))
     return parts_of(case, steps), epochs, steps
 
 
@@ -88,7 +101,7 @@ def rows(name, seconds, pairs, most, progress):
             found[side].append(fit(case, parts, epochs, make()))
         if done + 1 >= pairs and intervals.is_narrow(ratios(found, DOCTOR)):
             break
-    took = statistics.median(whole for whole, _ in found["plain"])
+    took = statistics.median(whole for whole, *_ in found["plain"])
     for side in (AGAIN, DOCTOR):
         yield {
             "model": name,
