@@ -62,7 +62,10 @@ def carry_over(source, target):
             setattr(target, name, getattr(source, name))
     if source.built:
         target.build(optimized_variables(source))
-        target.set_weights([variable.numpy() for variable in source.variables])
+        # A subclass may have variables of its own, which come after these.
+        pairs = zip(target.variables, source.variables, strict=False)
+        for variable, known in pairs:
+            variable.assign(known.numpy())
 
 
 def _check_sets(method, names):

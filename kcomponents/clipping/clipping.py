@@ -80,7 +80,7 @@ def clip_by_norm(grads: Sequence[Any], max_norm: float) -> list[Any]:
 
 
 def clip_by_global_norm(
-    grads: Sequence[Any], max_norm: float, use_norm: Any = None
+    grads: Sequence[Any], max_norm: Any, use_norm: Any = None
 ) -> list[Any]:
     """Scale all gradients by one factor so that their global norm is bounded.
 
@@ -90,7 +90,8 @@ def clip_by_global_norm(
     Args:
         grads: List of gradients (tensors). `None` stays `None`. In a sparse gradient,
             rows with the same index are summed first.
-        max_norm: Float above 0, the largest norm.
+        max_norm: Float above 0, the largest norm, or a scalar tensor, which is not
+            checked.
         use_norm: Scalar tensor, the global norm if it was computed before. Defaults to
             `None`: it is computed here.
 
@@ -99,7 +100,7 @@ def clip_by_global_norm(
         gradient is not finite, all of them become NaN, so the problem stays visible.
 
     Raises:
-        ValueError: If `max_norm` is not a finite number above 0.
+        ValueError: If `max_norm` is neither a tensor nor a finite number above 0.
 
     Example:
         >>> import keras
@@ -112,7 +113,8 @@ def clip_by_global_norm(
         Pascanu et al., [On the difficulty of training recurrent neural
         networks](https://arxiv.org/abs/1211.5063), 2013.
     """
-    max_norm = number("max_norm", max_norm, 0, open_low=True)
+    if not ops.is_tensor(max_norm):
+        max_norm = number("max_norm", max_norm, 0, open_low=True)
     grads = [merge(g) for g in grads]
     norm = use_norm
     if norm is None:

@@ -21,6 +21,11 @@ from kcomponents.clipping import (
     clip_by_value,
     global_norm,
 )
+from kcomponents.optimizers.adaptive_bounds import (
+    SMALLEST,
+    AdaptiveBound,
+    adaptive_bound,
+)
 
 
 def clipped(
@@ -30,6 +35,7 @@ def clipped(
     clipnorm: float | None = None,
     clipvalue: float | None = None,
     agc: float | None = None,
+    adaptive: str | AdaptiveBound | None = None,
     nonfinite: str | None = "skip",
     exclude: str | Sequence[str] | None = None,
 ) -> keras.optimizers.Optimizer:
@@ -37,9 +43,10 @@ def clipped(
 
     It clips the gradients that are applied: summed over replicas, averaged over
     accumulated steps, without the loss scale, and with the rows of an embedding
-    summed. Several bounds act in the order `clipvalue`, `agc`, `clipnorm`,
-    `global_clipnorm`, and all of them hold at the end. No variables are added, so an
-    optimizer state saved without clipping can be loaded with clipping, and vice versa.
+    summed. Several bounds act in the order `clipvalue`, `agc`, `clipnorm`, `adaptive`,
+    `global_clipnorm`, and all of them hold at the end. Only `adaptive` adds variables:
+    with the other bounds, an optimizer state saved without clipping can be loaded with
+    clipping, and vice versa.
 
     The attributes `clipnorm`, `clipvalue` and `global_clipnorm` of the returned
     optimizer stay `None`, so Keras does not clip a second time.
@@ -56,6 +63,11 @@ def clipped(
         agc: Float above 0, the largest ratio of the norm of a unit's gradient to the
             norm of its weights ("adaptive gradient clipping"); 0.01 is usual. Defaults
             to `None`.
+        adaptive: A bound on the L2 norm of all gradients together that follows the
+            norms of the run: `"percentile"` of the norms seen, `"zscore"` for spikes
+            only, or an `AdaptiveBound`, such as `NormZScore` with other arguments. What
+            it remembers is saved with the optimizer, and a step that is skipped
+            leaves it unchanged. Defaults to `None`.
         nonfinite: What happens if a gradient contains infinity or NaN: `"skip"` the
             whole update, which leaves weights, optimizer state and `iterations`
             unchanged; `"zero"` those entries; `"raise"` a `FloatingPointError` that
@@ -70,8 +82,8 @@ def clipped(
 
     Raises:
         ValueError: If a bound is not above 0, if there is no bound and `nonfinite` is
-            `None`, if `optimizer` clips already, or if it is a `LossScaleOptimizer`
-            (clip its inner optimizer instead).
+            `None`, if `adaptive` is none of the above, if `optimizer` clips already, or
+            if it is a `LossScaleOptimizer` (clip its inner optimizer instead).
 
     Example:
         >>> import keras
@@ -96,6 +108,7 @@ def clipped(
         clipnorm=clipnorm,
         clipvalue=clipvalue,
         agc=agc,
+        adaptive=adaptive,
         nonfinite=nonfinite,
         exclude=exclude,
     )
@@ -170,9 +183,24 @@ class Clipped(_keras.AccumulatedGradients):
         update, state = self._clip_and_apply, self.variables
         return backends.apply_if_finite(norm, update, grads, variables, state)
 
+    def build(self, variables):
+        super().build(variables)
+        bound = self.bounds.adaptive
+        self.norm_history = [
+            self.add_variable(
+                shape,
+                keras.initializers.Constant(value),
+                "int" if isinstance(value, int) else "float32",
+                aggregation="only_first_replica",
+                name=name,
+            )
+            for name, (shape, value) in (bound.variables() if bound else {}).items()
+        ]
+
     def process_accumulated(self, grads, variables):
         grads = backends.sum_over_replicas(grads)
-        return backends.on_first_replica(self.bounds.clip(grads, variables))
+        found = self.bounds.clip(grads, variables, state=self.norm_history)
+        return backends.on_first_replica(found)
 
     def get_config(self):
         config = super().get_config()
@@ -227,7 +255,8 @@ class Clipped(_keras.AccumulatedGradients):
             found = _without_assignments(grads, variables)
             tensors = [values(g) for g in found]
             unit = self.loss_scale_factor or 1.0
-            tensors = self.bounds.clip(tensors, variables, norm, unit)
+            state = self.norm_history
+            tensors = self.bounds.clip(tensors, variables, norm, unit, state)
             tensors = backends.on_first_replica(tensors)
             grads = _first_of(map(with_values, found, tensors), grads)
         super().apply(grads, variables)
@@ -287,36 +316,43 @@ class Bounds:
     clipnorm: float | None
     clipvalue: float | None
     agc: float | None
+    adaptive: AdaptiveBound | None
     nonfinite: str | None
     exclude: tuple[str, ...] | None
 
     @classmethod
-    def checked(cls, *, nonfinite, exclude, **limits):
+    def checked(cls, *, nonfinite, exclude, adaptive=None, **limits):
         """Return the bounds, or raise a ValueError for invalid arguments."""
         for name, limit in limits.items():
             if limit is not None:
                 limits[name] = number(name, limit, 0, open_low=True)
+        adaptive = adaptive_bound(adaptive)
         if nonfinite is not None:
             one_of("nonfinite", nonfinite, ("skip", "zero", "raise"))
-        elif not any(limits.values()):
+        elif not any((*limits.values(), adaptive)):
             fail("Pass at least one bound or `nonfinite`.", nonfinite=None, **limits)
         if exclude is not None:
             if limits["agc"] is None:
                 fail("`exclude` applies to `agc` only: pass `agc` too.", agc=None)
             exclude = _patterns(exclude)
-        return cls(**limits, nonfinite=nonfinite, exclude=exclude)
+        return cls(**limits, adaptive=adaptive, nonfinite=nonfinite, exclude=exclude)
 
     def get_config(self):
         """Return the arguments of `clipped` as plain values."""
         config = dataclasses.asdict(self)
+        if self.adaptive:
+            config["adaptive"] = keras.saving.serialize_keras_object(self.adaptive)
+        else:
+            # As it was before there were such bounds.
+            del config["adaptive"]
         return {**config, "exclude": self.exclude and list(self.exclude)}
 
-    def clip(self, grads, variables, norm=None, unit=1.0):
+    def clip(self, grads, variables, norm=None, unit=1.0, state=()):
         """Return the clipped gradients; bounds act from the finest to the coarsest.
 
         A later bound only shortens gradients, so the earlier ones still hold. `norm`
         is the global norm if it was computed before. `unit` is the loss scale that
-        the gradients still carry.
+        the gradients still carry. `state` holds the variables of the adaptive bound.
         """
         if self.clipvalue:
             grads, norm = clip_by_value(grads, self.clipvalue * unit), None
@@ -324,9 +360,22 @@ class Bounds:
             grads, norm = self._clip_adaptively(grads, variables, unit), None
         if self.clipnorm:
             grads, norm = clip_by_norm(grads, self.clipnorm * unit), None
+        if self.adaptive:
+            grads, norm = self._clip_to_history(grads, norm, unit, state), None
         if self.global_clipnorm:
             grads = clip_by_global_norm(grads, self.global_clipnorm * unit, norm)
         return grads
+
+    def _clip_to_history(self, grads, norm, unit, state):
+        norm = global_norm(grads) if norm is None else norm
+        size, finite = ops.cast(norm, "float32") / unit, ops.isfinite(norm)
+        old = [variable.value for variable in state]
+        bound, new = self.adaptive.step(size, old)
+        for variable, value, before in zip(state, new, old, strict=True):
+            variable.assign(ops.where(finite, value, before))
+        # A norm of 0 is not divided by itself.
+        bound = ops.maximum(ops.where(finite, bound, size), SMALLEST)
+        return clip_by_global_norm(grads, bound * unit, norm)
 
     def _clip_adaptively(self, grads, variables, unit):
         excluded = [self._excludes(variable) for variable in variables]

@@ -26,6 +26,8 @@ THRESHOLDS = {
     "clipvalue": (0.01, 1.0),
     "agc": (0.001, 0.1),
 }
+# Bounds that need no threshold.
+ADAPTIVE = ("zscore", "percentile")
 # Default learning rates, the second for all other optimizers.
 DEFAULT_RATES = {"sgd": 0.01}
 DEFAULT_RATE = 0.001
@@ -178,14 +180,15 @@ def clipping(
     """Let a search choose whether and how to clip gradients.
 
     Registers a choice called `name` and the threshold `name/<choice>` of each choice,
-    on a log scale.
+    on a log scale; for `"adaptive"`, the choice `name/adaptive` of `"zscore"` or
+    `"percentile"`.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
         name: String, name of the hyperparameter. Defaults to `"clipping"`.
         choices: Strings, `"none"` and arguments of `kcomponents.optimizers.clipped`:
-            `"global_clipnorm"`, `"clipnorm"`, `"clipvalue"`, `"agc"`. The default
-            choice is `"none"` if it is there. Defaults to `("none",
+            `"global_clipnorm"`, `"clipnorm"`, `"clipvalue"`, `"agc"`, `"adaptive"`. The
+            default choice is `"none"` if it is there. Defaults to `("none",
             "global_clipnorm")`.
         thresholds: Optional dict from choice to `(lowest, highest)` threshold, floats
             above 0. Defaults to 0.1 to 10 for norms, 0.01 to 1 for `"clipvalue"`,
@@ -217,7 +220,8 @@ def clipping(
 
 def choose_clipping(hp, name, choices, thresholds):
     """Register the choice and its threshold, and return the `Clip` for it."""
-    check = functools.partial(one_of, "choices", choices=("none", *THRESHOLDS))
+    known = "none", *THRESHOLDS, "adaptive"
+    check = functools.partial(one_of, "choices", choices=known)
     choices = choices_of(choices, check)
     thresholds = {**THRESHOLDS, **({} if thresholds is None else thresholds)}
     for kind, bounds in thresholds.items():
@@ -227,7 +231,11 @@ def choose_clipping(hp, name, choices, thresholds):
     bounds = {}
     for kind in choices:
         if kind != "none":
+            place = f"{name}/{kind}"
             with hp.conditional_scope(name, [kind]):
-                threshold = log_float(hp, f"{name}/{kind}", thresholds[kind])
+                if kind == "adaptive":
+                    threshold = hp.Choice(place, ADAPTIVE)
+                else:
+                    threshold = log_float(hp, place, thresholds[kind])
             bounds |= {kind: threshold} if chosen == kind else {}
     return Clip(bounds)

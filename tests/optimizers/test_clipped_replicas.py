@@ -55,6 +55,13 @@ def test_rows_of_an_embedding_are_summed_over_replicas(mode):
 
 
 @tensorflow_only
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_the_norm_of_the_sum_is_what_an_adaptive_bound_remembers(mode):
+    # The bound of the first two steps is their norm.
+    np.testing.assert_allclose(answers()[mode]["adaptive"], [-300, -300], rtol=1e-6)
+
+
+@tensorflow_only
 def test_accumulated_gradients_are_summed_over_replicas():
     # Keras itself accumulates under this strategy in eager mode only.
     moved = answers()["eager"]["accumulated"]
@@ -140,6 +147,9 @@ def on_tensorflow():
             "broken": moved(mode, sgd(weight_decay=0.1), *broken),
             "zeroed": moved(
                 mode, sgd(), *broken, global_clipnorm=1.0, nonfinite="zero"
+            ),
+            "adaptive": moved(
+                mode, sgd(), *pair, steps=3, adaptive="percentile", clipvalue=100.0
             ),
             "sparse": moved(
                 mode, keras.optimizers.Adagrad(1.0), slices(3.0, 0.0), slices(0.0, 4.0)

@@ -229,6 +229,18 @@ def test_clipping_wraps_the_optimizer_by_the_bound_chosen():
     assert first_step(plain(keras.optimizers.SGD(1.0))) == [-30.0, -40.0]
 
 
+@pytest.mark.parametrize("kind", ["zscore", "percentile"])
+def test_clipping_may_follow_the_norms_of_the_run(kind):
+    hp = space(clipping="adaptive", clipping__adaptive=kind)
+    clip = tuning.clipping(hp, choices=["none", "adaptive"])
+    assert clip.bounds == {"adaptive": kind}
+    # The first steps are as without a bound, which only then has norms to follow.
+    assert first_step(clip(keras.optimizers.SGD(1.0))) == [-30.0, -40.0]
+    default = space()
+    tuning.clipping(default, choices=["adaptive"])
+    assert default.values == {"clipping": "adaptive", "clipping/adaptive": "zscore"}
+
+
 def test_clipping_knows_its_thresholds():
     hp = space(clipping="clipvalue")
     choices = ["none", "clipvalue", "agc"]
