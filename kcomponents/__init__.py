@@ -29,12 +29,20 @@ if TYPE_CHECKING:
     from kcomponents import surgery as surgery
     from kcomponents import testing as testing
     from kcomponents import training as training
+    from kcomponents import treatment as treatment
     from kcomponents import tuning as tuning
     from kcomponents.callbacks import TrainingDoctor as TrainingDoctor
+    from kcomponents.treatment import overfit_batch as overfit_batch
+    from kcomponents.treatment import suggest_learning_rate as suggest_learning_rate
     from kcomponents.tuning import Search as Search
 
-# Classes at the top → their parts.
-_CLASSES = {"Search": "tuning", "TrainingDoctor": "callbacks"}
+# Classes and functions at the top → their parts.
+_AT_THE_TOP = {
+    "Search": "tuning",
+    "TrainingDoctor": "callbacks",
+    "overfit_batch": "treatment",
+    "suggest_learning_rate": "treatment",
+}
 
 __all__ = [
     "Search",
@@ -49,20 +57,23 @@ __all__ = [
     "initializers",
     "layers",
     "optimizers",
+    "overfit_batch",
     "probes",
     "record",
     "regularizers",
     "report",
+    "suggest_learning_rate",
     "surgery",
     "testing",
     "training",
+    "treatment",
     "tuning",
 ]
 
 
 def __getattr__(name):
-    if name in _CLASSES:
-        part = importlib.import_module(f"{__name__}.{_CLASSES[name]}")
+    if name in _AT_THE_TOP:
+        part = importlib.import_module(f"{__name__}.{_AT_THE_TOP[name]}")
         value = globals()[name] = getattr(part, name)
         return value
     if name in __all__:

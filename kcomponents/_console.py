@@ -4,9 +4,11 @@ Names come from files, models and stores of others. Printed as they are, they co
 command the terminal: clear it, set its title, or hide and forge lines.
 """
 
+import contextlib
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
 
 from kcomponents._text import clean, one_line
 
@@ -69,3 +71,13 @@ class CleanRecords(logging.Filter):
 logger = logging.getLogger("kcomponents")
 if not any(type(each).__name__ == CleanRecords.__name__ for each in logger.filters):
     logger.addFilter(CleanRecords())
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Log nothing for a while, as of a training that the user has not begun."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

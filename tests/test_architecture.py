@@ -40,7 +40,7 @@ LEVELS = [
     {"probes"},
     {"_recording", "doctor"},
     {"callbacks", "report"},
-    # Kept free: what will change a model as the doctor advises.
+    # What is tried on a copy of a model.
     {"treatment"},
     {"tuning"},
     {"__main__"},
@@ -49,7 +49,7 @@ LEVELS = [
 # Works on any component, so it imports nothing of the package.
 STANDS_ALONE = "testing"
 # Parts that are in the table but not in the package, or only for some time.
-MAY_BE_MISSING = {"treatment"}
+MAY_BE_MISSING: set[str] = set()
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
 PRIVATE_KERAS = "_keras"

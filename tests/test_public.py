@@ -28,6 +28,7 @@ from kcomponents import (
     surgery,
     testing,
     training,
+    treatment,
     tuning,
 )
 
@@ -51,6 +52,7 @@ MODULES = (
     surgery,
     testing,
     training,
+    treatment,
     tuning,
 )
 NAMES = [
@@ -86,11 +88,14 @@ NEEDED = {
 }
 # Book-keeping and test helpers of our own making: nobody to cite, nothing to refuse.
 NO_SOURCE = {
+    "AdaptiveBound",
+    "BatchCheck",
     "Diagnosis",
     "Finding",
     "LinearRegion",
     "Patience",
     "Probe",
+    "RateSuggestion",
     "Reading",
     "Record",
     "Remedy",
@@ -106,6 +111,7 @@ NO_SOURCE = {
     "get",
     "report",
     "size",
+    "skills",
     "space",
     "structure",
     "to_html",
@@ -126,9 +132,11 @@ CALLED_BY_KERAS = {
 # An enumeration's arguments are those of Python.
 ENUMERATIONS = {"StopReason"}
 NO_ERRORS = ENUMERATIONS | {
+    "BatchCheck",
     "Diagnosis",
     "Finding",
     "LinearRegion",
+    "RateSuggestion",
     "Remedy",
     "Shake",
     "compiled",

@@ -5,6 +5,7 @@ from kcomponents.callbacks.early_stopping import EarlyStopping
 from kcomponents.callbacks.finite_guard import FiniteGuard
 from kcomponents.callbacks.gradient_norm_logger import GradientNormLogger
 from kcomponents.callbacks.resume import Resume
+from kcomponents.callbacks.revive import Revive
 from kcomponents.callbacks.saturation_monitor import SaturationMonitor
 from kcomponents.callbacks.stop_criteria import (
     GL,
@@ -19,6 +20,7 @@ from kcomponents.callbacks.stop_criteria import (
 )
 from kcomponents.callbacks.training_doctor import TrainingDoctor
 from kcomponents.callbacks.update_ratio_monitor import UpdateRatioMonitor
+from kcomponents.callbacks.warm_up import WarmUp
 
 __all__ = [
     "DeadReLUMonitor",
@@ -31,6 +33,7 @@ __all__ = [
     "Patience",
     "ProgressQuotient",
     "Resume",
+    "Revive",
     "SaturationMonitor",
     "StopCriterion",
     "StopReason",
@@ -38,4 +41,5 @@ __all__ = [
     "TrainingDoctor",
     "UP",
     "UpdateRatioMonitor",
+    "WarmUp",
 ]

@@ -1,6 +1,7 @@
 """Units of a model: the layers that use them, their ranges on data, their weights."""
 
 import dataclasses
+import weakref
 from typing import Any, NamedTuple
 
 import keras
@@ -209,9 +210,7 @@ def ranges_of(model, paths, x, batch_size):
     tensors = {id(tensor): tensor for path in paths for _, tensor in path.consumers}
     if not tensors:
         return {}
-    chain = isinstance(model, keras.Sequential)
-    inputs = model.inputs[0] if chain else model.input
-    hidden = keras.Model(inputs, list(tensors.values()))
+    hidden = _hidden_model(model, list(tensors.values()))
     low = high = None
     for batch in _batches(x, positive_int("batch_size", batch_size)):
         found = keras.tree.flatten(hidden.predict_on_batch(batch))
@@ -224,6 +223,19 @@ def ranges_of(model, paths, x, batch_size):
     if low is None:
         fail("`x` must have at least one sample.", x=x)
     return dict(zip(tensors, zip(low, high, strict=True), strict=True))
+
+
+# Model → its hidden tensors, and a model that computes them, to be compiled once.
+_hidden_models = weakref.WeakKeyDictionary()
+
+
+def _hidden_model(model, tensors):
+    known, hidden = _hidden_models.get(model, ((), None))
+    if [id(tensor) for tensor in known] != [id(tensor) for tensor in tensors]:
+        chain = isinstance(model, keras.Sequential)
+        hidden = keras.Model(model.inputs[0] if chain else model.input, tensors)
+        _hidden_models[model] = tensors, hidden
+    return hidden
 
 
 def _batches(x, size):

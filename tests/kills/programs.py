@@ -12,11 +12,13 @@ import keras
 import numpy as np
 
 from kcomponents import callbacks
-from kcomponents.callbacks._training_state import random_state
+from kcomponents._keras.random_state import random_state
 from kcomponents.record import Record
 from tests.kills.faults import Boundaries
 
 BATCH, STEPS, EPOCHS = 4, 6, 4
+# Samples by which `Revive` judges units, few enough that it finds some.
+FEW = np.random.default_rng(1).normal(size=(2, 6, 6, 1)).astype("float32")
 
 
 class Variant(NamedTuple):
@@ -158,6 +160,8 @@ def callbacks_of(variant, folder):
         callbacks.SaturationMonitor(**every),
         callbacks.FiniteGuard(action="skip", **every),
         callbacks.TrainingDoctor(record_path=folder / "record.jsonl"),
+        callbacks.Revive(FEW, until=EPOCHS, seed=3),
+        callbacks.WarmUp(3),
     ]
     checkpoint = keras.callbacks.ModelCheckpoint
     best = {"monitor": "val_loss" if variant.validation else "loss"}
@@ -230,6 +234,7 @@ ATTRIBUTES = {
     ),
     "FiniteGuard": ("finding", "skipped", "rollbacks", "report"),
     "TrainingDoctor": ("diagnosis", "record"),
+    "Revive": ("revived",),
     "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
     "ModelCheckpoint": ("best",),
 }

@@ -1,12 +1,15 @@
 """prune and revive: the outputs on the data stay the same."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from kcomponents.layers import PReLU
-from kcomponents.surgery import prune, revive
+from kcomponents.surgery import _units, prune, revive
 from tests.backend_cases import once
 
 RANDOM = np.random.default_rng(0)
@@ -395,3 +398,18 @@ def test_rejects_models_without_a_graph_and_wrong_arguments(operate):
 def test_rejects_a_tolerance_below_zero():
     with pytest.raises(ValueError, match="`tolerance` must be.*Received: tolerance=-1"):
         prune(dense(), data(5), tolerance=-1)
+
+
+def test_what_measures_units_is_compiled_once_and_released_with_the_model():
+    hidden = keras.layers.Dense(4, "relu")
+    model = keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(1)])
+    x = np.ones((8, 3), "float32")
+    revive(model, x)
+    measuring = _units._hidden_models[model]
+    hidden.bias.assign([-99.0] * 4)
+    assert len(revive(model, x)[hidden.name]) == 4
+    assert _units._hidden_models[model] is measuring
+    gone = weakref.ref(model)
+    del model, measuring
+    gc.collect()
+    assert gone() is None
