@@ -34,7 +34,7 @@ class AdaptiveBound(abc.ABC):
         >>> optimizer = clipped(keras.optimizers.SGD(1.0), adaptive=TwiceTheLast())
         >>> for grad in (9.0, 9.0, 9.0):
         ...     optimizer.apply([keras.ops.array([grad])], [weight])
-        >>> float(weight[0])
+        >>> float(weight.numpy()[0])
         -14.0
     """
 
@@ -102,7 +102,7 @@ class NormPercentile(AdaptiveBound):
         >>> optimizer = clipped(keras.optimizers.SGD(1.0), adaptive=half)
         >>> for grad in (1.0, 1.0, 100.0):
         ...     optimizer.apply([keras.ops.array([grad])], [weight])
-        >>> float(weight[0])
+        >>> float(weight.numpy()[0])
         -3.0
 
     Reference:
@@ -170,7 +170,7 @@ class NormZScore(AdaptiveBound):
         >>> optimizer = clipped(keras.optimizers.SGD(1.0), adaptive=spikes)
         >>> for grad in (1.0, 2.0, 1.0, 2.0, 1000.0):
         ...     optimizer.apply([keras.ops.array([grad])], [weight])
-        >>> round(float(weight[0]), 2)
+        >>> round(float(weight.numpy()[0]), 2)
         -7.5
 
     Reference:

@@ -160,10 +160,15 @@ def test_the_script_writes_a_line_for_each_program_and_goes_on(
     assert "3 programs, 1 of them differ" in capsys.readouterr().out
 
 
+# These are there to change what is trained.
+CHANGING = {"Revive", "WarmUp"}
+
+
 @pytest.mark.any_backend
 def test_every_callback_of_the_package_is_drawn():
     drawn = set().union(*(programs.draw(seed)["callbacks"] for seed in range(100)))
     kinds = [getattr(callbacks, name) for name in callbacks.__all__]
     kinds = [kind for kind in kinds if isinstance(kind, type)]
     base = keras.callbacks.Callback
-    assert drawn == {kind.__name__ for kind in kinds if issubclass(kind, base)}
+    found = {kind.__name__ for kind in kinds if issubclass(kind, base)}
+    assert drawn == found - CHANGING
