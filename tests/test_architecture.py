@@ -39,9 +39,10 @@ LEVELS = [
     # What observes a training step, and what is judged from its record.
     {"probes"},
     {"_recording", "doctor"},
-    {"callbacks", "report"},
+    {"_examination"},
     # What is tried on a copy of a model.
     {"treatment"},
+    {"callbacks", "report"},
     {"tuning"},
     {"__main__"},
     {"__init__"},
@@ -321,7 +322,7 @@ def test_a_part_without_a_level_is_found(made):
 
 
 def test_a_part_of_the_future_has_a_level(made):
-    root = made("treatment/apply.py", "from kcomponents import callbacks, doctor\n")
+    root = made("treatment/apply.py", "from kcomponents import doctor, probes\n")
     assert parts_without_a_level(root) == []
     assert imports_not_from_below(root) == []
 

@@ -32,7 +32,7 @@ CHECKPOINTS = Feature(
     "`Resume` needs, with `ModelCheckpoint`,", "leave out `ModelCheckpoint`"
 )
 DATA = Feature(
-    "`Resume`, and `TrainingDoctor` for datasets and generators, need",
+    "`Resume`, `check_first`, and `TrainingDoctor` for datasets and generators, need",
     "train without them; `TrainingDoctor` also takes arrays as `data`",
 )
 DECAY = Feature("`clipped` needs, with `weight_decay`,", "set `weight_decay` to None")

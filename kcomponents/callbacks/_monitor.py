@@ -9,16 +9,16 @@ from numpy.typing import ArrayLike
 
 from kcomponents import _console
 from kcomponents._checks import boolean, fail, number, positive_int
-from kcomponents._keras import last_step, unscaled_optimizer
-from kcomponents._keras.optimizers import iterations_of
-from kcomponents._text import table
-from kcomponents.callbacks._observer import Observer
-from kcomponents.callbacks._record_state import (
+from kcomponents._examination.observer import Observer
+from kcomponents._examination.record_state import (
     readings_of,
     restore_record,
     state_of_readings,
     state_of_record,
 )
+from kcomponents._keras import last_step, unscaled_optimizer
+from kcomponents._keras.optimizers import iterations_of
+from kcomponents._text import table
 from kcomponents.callbacks._training_state import copy_state
 from kcomponents.probes import Probe
 from kcomponents.probes.inference_probe import InferenceProbe, check_data

@@ -1,30 +1,27 @@
 """TrainingDoctor: a callback that finds out why a model does not train well."""
 
 import logging
-import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
+from kcomponents import _backends, _keras
+from kcomponents._checks import boolean
+from kcomponents._examination.examiner import Examiner
+from kcomponents._files import Path
+from kcomponents._recording.stream import first_rows
+from kcomponents.doctor import Finding
 
-from kcomponents import _keras
-from kcomponents._checks import fail, positive_int
-from kcomponents._files import Path, optional_path
-from kcomponents._json_values import count
-from kcomponents._keras.fit_guard import guard_fit
-from kcomponents._recording.recorder import Recorder
-from kcomponents.callbacks._observer import Observer
-from kcomponents.callbacks._record_state import restore_record, state_of_record
-from kcomponents.doctor import LABELS, RULES, VERDICTS, Diagnosis, Finding, examine
-from kcomponents.record import Record
+if TYPE_CHECKING:
+    from kcomponents.treatment import BatchCheck
 
 logger = logging.getLogger("kcomponents")
 
-# The attributes, without the underscore, that are part of the saved state.
-COUNTS = ("epochs", "next", "tap_next", "last_epoch", "last_reading")
+# The samples that a model is to learn before training.
+SAMPLES = 32
+UNSEEN = "the batches of this `fit` cannot be looked at."
 
 
-class TrainingDoctor(Observer):
+class TrainingDoctor(Examiner):
     """Monitor a run, find what is wrong with it, and suggest fixes.
 
     The callback records the model's structure and settings, facts about the data, and
@@ -45,8 +42,15 @@ class TrainingDoctor(Observer):
     model, a new one starts. Watching compiles the step once more in each `fit`. If you
     call `fit` for one epoch at a time, only calls 1, 2, 4, 8 and so on are watched.
 
+    With `check_first=True`, a copy of the model is first trained on 32 samples of the
+    first batch, by `kcomponents.treatment.overfit_batch`. This takes seconds, and shows
+    before a long training that the model cannot learn. If it did not learn them, this
+    is logged as a warning with its cause.
+
     Attributes:
         record: `kcomponents.record.Record` of the run.
+        batch_check: `kcomponents.treatment.BatchCheck` of `check_first`, or `None` if
+            no batch was checked.
 
     Args:
         data: Pair `(x, y)` of arrays as `fit` takes them, to score the model on.
@@ -63,6 +67,8 @@ class TrainingDoctor(Observer):
         rules: List of rules in the order in which they run: names of rules in
             `kcomponents.doctor.RULES`, or functions that take a case and return a list
             of `Finding`. Defaults to `None`, which means all of `RULES`.
+        check_first: Boolean, whether to find out before the first step of the first
+            `fit` if the model can learn one batch. Defaults to `False`.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if `data` does not fit the
@@ -93,63 +99,19 @@ class TrainingDoctor(Observer):
         record_path: Path | None = None,
         stop_on: str | Sequence[str] = (),
         rules: Sequence[str | Callable[[Any], list[Finding]]] | None = None,
+        check_first: bool = False,
     ):
-        super().__init__()
-        if data is not None and (not isinstance(data, tuple | list) or len(data) != 2):
-            fail("`data` must be a pair (x, y) of inputs and targets.", data=data)
-        self.data = data
-        self._spaced = isinstance(every, str) and every == "epoch"
-        self.every = 1 if self._spaced else positive_int("every", every)
-        self.record_path = optional_path("record_path", record_path)
-        self.rules = RULES if rules is None else tuple(rules)
-        examine(Record(), self.rules)  # Raises for unknown names.
-        self.stop_on = _check_stop_on(stop_on, self.rules)
-        self.record = Record()
-        self._model_reference = self._recorder = self._guard = None
-        self._epochs = self._next = self._tap_next = 0
-        self._last_epoch = self._last_reading = self._last_warning = None
-        self._cached_diagnosis = None
+        super().__init__(
+            data, every=every, record_path=record_path, stop_on=stop_on, rules=rules
+        )
+        self.check_first = boolean("check_first", check_first)
+        self.batch_check: BatchCheck | None = None
+        self._awaits_batch = False
 
-    @property
-    def diagnosis(self) -> Diagnosis:
-        """The `kcomponents.doctor.Diagnosis` of the record so far."""
-        record = self.record
-        size = len(record.readings), len(record.logs), id(record.structure)
-        if self._cached_diagnosis is None or self._cached_diagnosis[0] != size:
-            self._cached_diagnosis = size, examine(self.record, self.rules)
-        return self._cached_diagnosis[1]
-
-    @staticmethod
-    def examine_now(model: keras.Model, x: Any, y: Any = None) -> Diagnosis:
-        """Diagnose a compiled model and its data without training.
-
-        Args:
-            model: Keras model, compiled with a loss.
-            x: Inputs, arrays as `fit` takes them.
-            y: Targets, arrays as `fit` takes them. Defaults to `None`.
-
-        Returns:
-            `kcomponents.doctor.Diagnosis`.
-
-        Raises:
-            ValueError: If the model is not compiled with a loss, or `x` and `y` do not
-                fit it.
-        """
-        if not getattr(model, "compiled", False) or model.loss is None:
-            fail("`model` must be compiled with a loss.", model=model.name)
-        record = Record()
-        recorder = Recorder(model, record, (x, y), strict=True)
-        recorder.start({}, tapped=False)
-        return examine(record)
-
-    def get_state(self) -> dict[str, Any]:
-        """Return what was recorded so far, as a dict of plain values and arrays."""
-        recorder = self._recorder
-        return {
-            **{name: getattr(self, f"_{name}") for name in COUNTS},
-            "record": state_of_record(self.record),
-            "recorder": None if recorder is None else recorder.get_state(),
-        }
+    # The reference shows what stands in the class itself.
+    diagnosis = Examiner.diagnosis
+    examine_now = staticmethod(Examiner.examine_now)
+    get_state = Examiner.get_state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a state that `get_state` returned, during training.
@@ -160,138 +122,57 @@ class TrainingDoctor(Observer):
         Raises:
             ValueError: If the state is of another model.
         """
-        if self._recorder is not None and state["recorder"] is not None:
-            self._recorder.set_state(state["recorder"])
-        for name in COUNTS:
-            if state[name] is None and name.startswith("last"):
-                setattr(self, f"_{name}", None)
-            else:
-                setattr(self, f"_{name}", count(name, state[name]))
-        restore_record(self.record, state["record"])
-        self._cached_diagnosis = None
+        super().set_state(state)
+        # The model was checked before the run that is resumed.
+        self._awaits_batch = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Record model, settings and data, and start to measure."""
-        before = self._continue_or_start()
-        self._recorder = Recorder(
-            self.model,
-            self.record,
-            self.data,
-            self._epochs,
-            before_first_step=self._before_first_step,
-            strict=self.data is not None,
-        )
-        if (guard := guard_fit(self.model)) is not None:
-            self._guard = weakref.ref(guard)
-            guard.at_end(self._interrupt)
-        self._last_epoch, known = None, _keras.running_fit()
-        epochs = known.get("epochs", 2) - known.get("initial_epoch", 0)
-        # Each measured `fit` compiles its step again, so measure ever fewer calls in a
-        # loop of `fit` calls.
-        tapped = epochs > 1 or self._epochs >= self._tap_next
-        if tapped:
-            self._tap_next = 2 * self._epochs + 1
-        self._recorder.start(known, tapped, before)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Prepare to measure steps, if the first of them is in this epoch."""
-        self._recorder.begin_epoch()
+        before = self.record
+        super().on_train_begin(logs)
+        if self.record is not before:
+            # Another model than before.
+            self.batch_check, self._awaits_batch = None, self.check_first
+        if self._awaits_batch:
+            self._await_batch()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the logs, and the measurements if a reading is due."""
-        self._recorder.end_epoch()
-        self._last_epoch = self._epochs
-        self.record.add_logs(self._epochs, _numbers_in(logs))
-        self._epochs += 1
-        if self._epochs > self._next:
-            self._take_reading()
+        if self._awaits_batch:
+            self._leave_out(UNSEEN)
+        super().on_epoch_end(epoch, logs)
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Take a last reading, stop measuring, and log the findings."""
-        if self._last_epoch is not None and self._last_reading != self._last_epoch:
-            self._take_reading()
-        self._recorder.finish()
-        self._recorder.stop()
-        self._warn()
-
-    def _stop_observing(self):
-        if self._recorder is not None:
-            self._recorder.stop()
-
-    def _interrupt(self):
-        """Note the exception that ends `fit`, and log its cause."""
-        guard, recorder = self._guard(), self._recorder
-        error = None if guard is None else guard.error
-        if recorder is None:
+    def _await_batch(self):
+        """Check the first batch when `fit` has drawn it, which then trains on it."""
+        epochs = _keras.running_fit().get("epoch_iterator")
+        if epochs is None:
+            self._leave_out(UNSEEN)
             return
-        recorder.await_outputs()
-        if isinstance(error, Exception):
-            recorder.stop(error)
-            self._cached_diagnosis = None
-            self._warn()
-
-    def _before_first_step(self):
-        # Contradictions are logged now, because the first step may fail.
-        if self.diagnosis.verdict == "inconsistent":
-            self._warn()
-        self._maybe_stop()
-
-    def _warn(self):
-        diagnosis = self.diagnosis
-        if diagnosis.findings and self._last_warning != diagnosis.sentence:
-            self._last_warning = diagnosis.sentence
-            logger.warning("%s", diagnosis.sentence)
-
-    def _take_reading(self):
-        self._last_reading = self._epochs - 1
-        self._recorder.record_epoch(self._last_reading)
-        gap = self._epochs // 10 if self._spaced and self._epochs > 20 else 0
-        self._next = self._epochs + max(gap, self.every) - 1
-        self._maybe_stop()
-
-    def _maybe_stop(self):
-        if not self.stop_on:
-            return
-        diagnosis = self.diagnosis
-        labels = {finding.label for finding in diagnosis.findings}
-        if self.stop_on & {diagnosis.verdict, *labels}:
-            self.model.stop_training = True
-
-    def _continue_or_start(self):
-        """Return the last recorder of this model, or start a new record."""
-        if self._model_reference is not None and self._model_reference() is self.model:
-            return self._recorder
-        self.record = Record(path=self.record_path)
-        self._model_reference = weakref.ref(self.model)
-        self._epochs = self._next = self._tap_next = 0
-        self._last_reading = self._last_warning = None
-        return None
-
-    def __getstate__(self):
-        # Tuners copy callbacks; a copy must not contain the model or a probe on it.
-        names = "_model", "_model_reference", "_recorder", "_cached_diagnosis"
-        names = *names, "_guard"
-        return {**self.__dict__, **dict.fromkeys(names)}
-
-
-def _check_stop_on(stop_on, rules):
-    """Return `stop_on` as a set; raise if it contains an unknown label or verdict."""
-    labels = {stop_on} if isinstance(stop_on, str) else set(stop_on)
-    # The labels of custom rules are unknown until they return findings.
-    custom = any(callable(rule) and rule not in RULES for rule in rules)
-    if not custom and (unknown := labels - set(LABELS) - set(VERDICTS)):
-        rule = "`stop_on` must contain only these verdicts and labels"
-        unknown = sorted(unknown, key=str)
-        fail(f"{rule}: {', '.join([*VERDICTS, *LABELS])}.", stop_on=unknown)
-    return labels
-
-
-def _numbers_in(logs):
-    """Return the entries of logs that are numbers, as Python floats."""
-    found = {}
-    for name, value in (logs or {}).items():
         try:
-            found[name] = float(value)
-        except (TypeError, ValueError):
-            continue
-    return found
+            _keras.show_first_batches(
+                epochs, self._check_batch, _backends.batch_iterator
+            )
+        except Exception as error:
+            self._leave_out(error)
+
+    def _check_batch(self, batch):
+        """Train a copy of the model on a batch; return that no more are needed."""
+        if not self._awaits_batch:
+            return
+        self._awaits_batch = False
+        from kcomponents.treatment import overfit_batch
+
+        try:
+            first = iter([first_rows(batch, SAMPLES)])
+            self.batch_check = check = overfit_batch(self.model, first)
+        except Exception as error:
+            self._leave_out(error)
+            return
+        if check.learned is False:
+            findings = check.diagnosis.findings
+            cause = findings[0].evidence[0] if findings else "No cause was found."
+            logger.warning("%s %s", check.sentence, cause)
+
+    def _leave_out(self, reason):
+        self._awaits_batch = False
+        logger.warning("`check_first` checked no batch before training: %s", reason)

@@ -10,8 +10,8 @@ import keras
 
 from kcomponents import _console
 from kcomponents._checks import positive_int
+from kcomponents._examination.examiner import Examiner
 from kcomponents._keras.random_state import no_trace
-from kcomponents.callbacks import TrainingDoctor
 from kcomponents.doctor import Diagnosis, skills
 from kcomponents.treatment._batches import first_batches
 from kcomponents.treatment._forks import fork
@@ -135,7 +135,7 @@ def overfit_batch(
     positive_int("batch_size", batch_size)
     [batch] = first_batches(x, y, sample_weight, batch_size, count=1)
     copy = fork(model, steps_per_execution=1)
-    doctor = TrainingDoctor()
+    doctor = Examiner()
     learned = _Learned(doctor)
     samples = len(keras.tree.flatten(batch[0])[0])
     updates = getattr(copy.optimizer, "gradient_accumulation_steps", None) or 1

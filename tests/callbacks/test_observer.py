@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kcomponents import callbacks
+from kcomponents._examination.observer import Observer
 from kcomponents.callbacks._monitor import Monitor
-from kcomponents.callbacks._observer import Observer
 from kcomponents.probes import Probe, Statistic
 
 x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kcomponents._examination.record_state import readings_of, state_of_readings
 from kcomponents.callbacks import (
     DeadReLUMonitor,
     FiniteGuard,
@@ -16,7 +17,6 @@ from kcomponents.callbacks import (
     TrainingDoctor,
     UpdateRatioMonitor,
 )
-from kcomponents.callbacks._record_state import readings_of, state_of_readings
 from kcomponents.record import Reading, Record
 from tests.callbacks.crashing import CrashAfter, Stopped
 

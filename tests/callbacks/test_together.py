@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from kcomponents import callbacks
+from kcomponents._examination.observer import Observer
 from kcomponents.callbacks._monitor import Monitor
-from kcomponents.callbacks._observer import Observer
 from kcomponents.probes import structure
 from kcomponents.record import Record
 from kcomponents.testing import check_callback
@@ -139,9 +139,16 @@ def test_each_says_in_a_table_or_sentence_what_it_found(name, capsys):
 HOLDERS = {
     "EarlyStopping": lambda path: callbacks.EarlyStopping(check_every=2),
     "Resume": lambda path: callbacks.Resume(path, 3),
+    "check_first": lambda path: callbacks.TrainingDoctor(check_first=True),
     **{name: lambda path, name=name: getattr(callbacks, name)() for name in OBSERVERS},
 }
-OF_THEIR_OWN = ["EarlyStopping", "Resume", "TrainingDoctor", "DeadReLUMonitor"]
+OF_THEIR_OWN = [
+    "EarlyStopping",
+    "Resume",
+    "TrainingDoctor",
+    "check_first",
+    "DeadReLUMonitor",
+]
 # These differ from the monitors above in what they measure only.
 OTHERS = [name for name in HOLDERS if name not in OF_THEIR_OWN]
 
