@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kcomponents.callbacks import TrainingDoctor as TrainingDoctor
     from kcomponents.treatment import overfit_batch as overfit_batch
     from kcomponents.treatment import suggest_learning_rate as suggest_learning_rate
+    from kcomponents.treatment import treat as treat
     from kcomponents.tuning import Search as Search
 
 # Classes and functions at the top → their parts.
@@ -42,6 +43,7 @@ _AT_THE_TOP = {
     "TrainingDoctor": "callbacks",
     "overfit_batch": "treatment",
     "suggest_learning_rate": "treatment",
+    "treat": "treatment",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "surgery",
     "testing",
     "training",
+    "treat",
     "treatment",
     "tuning",
 ]

@@ -90,6 +90,7 @@ NEEDED = {
 NO_SOURCE = {
     "AdaptiveBound",
     "BatchCheck",
+    "Change",
     "Diagnosis",
     "Finding",
     "LinearRegion",
@@ -104,6 +105,8 @@ NO_SOURCE = {
     "Statistic",
     "StopCriterion",
     "StopReason",
+    "Treatment",
+    "Trial",
     "apply",
     "compare",
     "describe",
@@ -133,12 +136,15 @@ CALLED_BY_KERAS = {
 ENUMERATIONS = {"StopReason"}
 NO_ERRORS = ENUMERATIONS | {
     "BatchCheck",
+    "Change",
     "Diagnosis",
     "Finding",
     "LinearRegion",
     "RateSuggestion",
     "Remedy",
     "Shake",
+    "Treatment",
+    "Trial",
     "compiled",
     "gradient",
 }

@@ -93,18 +93,20 @@ def compare(record_shallow: Record, record_deep: Record) -> Diagnosis:
         return _compared(Case(record_shallow), Case(record_deep))
 
 
-def skills(record: Record) -> dict[str, float]:
-    """Return how far each output of a run got, on samples of the training data.
+def skills(record: Record, *, validation: bool = False) -> dict[str, float]:
+    """Return how far each output of a run got, on training or validation data.
 
     0 is the best constant prediction, and 1 no error: by accuracy or loss, for a
     regression by the error relative to the spread of the targets.
 
     Args:
         record: `kcomponents.record.Record` of a run.
+        validation: Boolean, whether to take the logs of the last epoch on validation
+            data, and not a sample of the training data. Defaults to `False`.
 
     Returns:
         Dict from the name of an output to its skill. Outputs that cannot be judged, as
-        with a loss of your own, are left out.
+        with a loss of your own or without validation data, are left out.
 
     Raises:
         ValueError: If the record has another structure.
@@ -120,7 +122,12 @@ def skills(record: Record) -> dict[str, float]:
         {'out': 0.5}
     """
     with _structure_errors():
-        found = {skill.name: skill.final for skill in Case(record).skills}
+        judged = Case(record).skills
+        if validation:
+            curves = {skill.name: skill.in_validation for skill in judged}
+            found = {name: curve[-1] for name, curve in curves.items() if curve}
+        else:
+            found = {skill.name: skill.final for skill in judged}
     return {name: value for name, value in found.items() if not math.isnan(value)}
 
 

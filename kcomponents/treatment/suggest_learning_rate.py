@@ -1,9 +1,7 @@
 """suggest_learning_rate: try learning rates for some steps, from the same start."""
 
 import dataclasses
-import io
 import math
-import os
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -13,10 +11,11 @@ import numpy as np
 
 from kcomponents import _keras
 from kcomponents._checks import fail, positive_int
-from kcomponents._files import Path, full_path, write_whole
+from kcomponents._files import Path
 from kcomponents._keras.random_state import no_trace, random_state, set_random_state
 from kcomponents._optional import require
 from kcomponents.treatment._batches import first_batches
+from kcomponents.treatment._figure import save_figure
 from kcomponents.treatment._forks import fork
 
 # First powers of ten are tried, for few steps, then rates around the best of them.
@@ -107,11 +106,7 @@ class RateSuggestion:
         right.set_title(f"suggested: {self.learning_rate:.2g}", fontsize=10)
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
-        if path is not None:
-            path, file = full_path("path", path), io.BytesIO()
-            kind = os.path.splitext(path)[1].removeprefix(".") or "png"
-            figure.savefig(file, dpi=150, format=kind)
-            write_whole(path, file.getvalue())
+        save_figure(figure, path)
         return figure
 
 
