@@ -1,6 +1,7 @@
 """Runs: trainings of copies of a model, with changes and without, from a seed."""
 
 import contextlib
+import copy
 import time
 
 import keras
@@ -53,8 +54,9 @@ class Run:
             # Remedies draw random numbers too, but batches come in the same order.
             keras.utils.set_random_seed(seed)
             self._randoms = random_state()
+        # Copies, as a callback refers to the model that it was used with last.
         self._callbacks = [
-            callback
+            copy.copy(callback)
             for callback in self.program.fit.pop("callbacks", None) or ()
             if isinstance(callback, OF_TRAINING)
         ]

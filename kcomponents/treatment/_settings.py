@@ -174,7 +174,7 @@ def _clip(name):
 
 def _nonfinite(program, value):
     kind = type(program.inner_optimizer())
-    default = 0.01 if kind is keras.optimizers.SGD else 1e-3
+    default = 0.01 if issubclass(kind, keras.optimizers.SGD) else 1e-3
     bounded = clipped(kind(default), global_clipnorm=1.0, nonfinite=value)
     program.set_optimizer(bounded)
 

@@ -309,13 +309,9 @@ def test_ctrl_c_ends_the_check_and_the_training(monkeypatch):
     assert epochs == [0, 1, 2, 3]
     assert_same(model.get_weights(), start)
     monkeypatch.undo()
-    ends = []
-    for trained in (model, net()):
-        keras.utils.set_random_seed(1)
-        # Keras draws a batch more to build a model.
-        watching = TrainingDoctor(check_first=True)
-        ends.append(fit(trained, watching, shuffle=False))
-    assert_same(*ends)
+    watching = TrainingDoctor(check_first=True)
+    fit(model, watching)
+    assert watching.batch_check.learned is True
 
 
 @pytest.mark.any_backend

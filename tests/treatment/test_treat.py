@@ -168,12 +168,13 @@ def test_what_helps_on_top_of_what_helped_is_added(monkeypatch):
 def test_the_best_of_many_go_on_and_what_spoils_a_training_is_left_out(monkeypatch):
     skills = {"": 0.4, "l2": 0.4, "noise": 0.7, "mask": 0.1, "noise l2": 0.7}
     skills["noise mask"] = 0.0
-    found = fake_treatment(monkeypatch, skills, ["l2", "mask", "noise"])
+    remedies = ["l2", "mask", "noise"]
+    found = fake_treatment(monkeypatch, skills, remedies, max_trainings=20)
     assert changed(found) == ["noise"]
     assert outcomes(found) == {
         "noise": "helps",
         "l2": "does not help",
-        "mask": "not decided",
+        "mask": "does not help",
     }
     # Three for 3 of 9 epochs, two pairs, and in the second round two more each.
     assert found.trainings == pytest.approx(1 + 1 + 2 / 3 + 2 + 2 + 2)
@@ -210,6 +211,15 @@ def test_each_training_is_announced(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "treat: 1 epoch as it is"
     assert lines[1] == "treat: 1 epoch with learning_rate = 0.05"
+
+
+def test_callbacks_of_the_training_are_used_on_copies_and_others_left_out():
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.05)
+    written = keras.callbacks.CSVLogger("not/a/folder.csv")
+    found = treated(net(), epochs=6, callbacks=[schedule, written])
+    # With the rate of the schedule, there is nothing to treat.
+    assert not found.changes and found.trainings == 1
+    assert schedule.model is None and written.model is None
 
 
 def test_both_trainings_of_a_pair_begin_alike():
