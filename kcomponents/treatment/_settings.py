@@ -20,6 +20,7 @@ PATIENCE, LONG_PATIENCE = 5, 20
 IN_LOSS = "softmax", "sigmoid"
 # A slope below 0 of a ReLU layer that has none.
 SLOPE = 0.2
+SATURATING = "sigmoid", "tanh", "hard_sigmoid", "softsign"
 CLIPPING = "clipnorm", "clipvalue", "global_clipnorm"
 
 
@@ -249,7 +250,7 @@ def _hidden_activation(program, value):
         # One that has no activation.
         layers = [chosen]
     else:
-        kept = names or {"sigmoid", "tanh", "hard_sigmoid", "softsign", "relu"}
+        kept = names or {*SATURATING, "relu"}
         layers = [la for la in layers if _name(la.activation) in kept]
     slopes = [
         layer
@@ -260,8 +261,11 @@ def _hidden_activation(program, value):
     if not layers and not slopes:
         _give_up("it needs new layers")
     for layer in layers:
+        # What comes of new weights must not count for the activation, unless the old
+        # ones are of another scale, and the remedy names an initializer.
+        if _name(layer.activation) in SATURATING:
+            _redraw(layer, recommended_for(value))
         layer.activation = function
-        _redraw(layer, recommended_for(value))
     for layer in slopes:
         layer.negative_slope = SLOPE
 

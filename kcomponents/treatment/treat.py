@@ -213,7 +213,9 @@ class Treatment:
         shown = [trial for trial in self.trials if trial.curves] or [None]
         size = (4.2 * len(shown), 3.4)
         figure = require("matplotlib.figure").Figure(size, layout="constrained")
-        [row] = figure.subplots(1, len(shown), squeeze=False)
+        # Small differences must not look like large ones beside them.
+        same = len({trial and trial.metric for trial in shown}) == 1
+        [row] = figure.subplots(1, len(shown), squeeze=False, sharey=same)
         for axes, trial in zip(row, shown, strict=True):
             axes.spines[["top", "right"]].set_visible(False)
             if trial is None:
@@ -223,6 +225,7 @@ class Treatment:
             for side, color, label in ((0, "0.5", "as it is"), (1, "tab:green", "")):
                 _draw(axes, [pair[side] for pair in trial.curves], color, label)
             axes.set(xlabel="epoch", ylabel=trial.metric)
+            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.set_title(f"{trial.change}: {trial.outcome}", fontsize=9)
             axes.legend(frameon=False, fontsize=8)
         save_figure(figure, path)

@@ -170,6 +170,9 @@ def test_a_relu_gets_a_slope():
     new, _ = made("hidden_activation", "leaky_relu", model)
     assert new.layers[0].activation is keras.activations.leaky_relu
     assert new.layers[2].negative_slope > 0
+    # New weights could help by themselves.
+    for ours, theirs in zip(model.get_weights(), new.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("value", ["prelu", "maxout"])
