@@ -6,7 +6,8 @@ from kcomponents.treatment.suggest_learning_rate import (
     RateSuggestion,
     suggest_learning_rate,
 )
-from kcomponents.treatment.treat import Change, Treatment, Trial, treat
+from kcomponents.treatment.treat import treat
+from kcomponents.treatment.trials import Change, Treatment, Trial
 
 __all__ = [
     "BatchCheck",

@@ -84,7 +84,9 @@ class Run:
             except Exception as error:
                 self.error = error
             self._randoms = random_state()
-        self.done = epochs
+        # Early stopping ends it for good.
+        stopped = getattr(self.program.model, "stop_training", False)
+        self.done = self.epochs if stopped else epochs
         self.seconds += time.perf_counter() - start
 
     def diagnosis(self):
@@ -115,6 +117,23 @@ class Run:
         """Return a value of the logs for each epoch that has it."""
         return [logs[name] for logs in self.doctor.record.logs if name in logs]
 
+    def value(self, name, epochs=None):
+        """Return a value of the logs after some epochs, NaN if there is none."""
+        curve = self.curve(name)[: self._kept if epochs is None else epochs]
+        return curve[-1] if curve else float("nan")
+
+    @property
+    def _kept(self):
+        """After how many epochs the weights were as they are; None for all.
+
+        Early stopping may restore those of an earlier epoch.
+        """
+        for callback in self._callbacks:
+            restores = getattr(callback, "restore_best_weights", False)
+            if restores and callback.best_weights is not None:
+                return callback.best_epoch + 1
+        return None
+
     def skill(self, epochs=None):
         """Return the mean skill of the outputs after some epochs, NaN if unknown.
 
@@ -122,6 +141,7 @@ class Run:
         """
         if self.error is not None:
             return 0.0
+        epochs = self._kept if epochs is None else epochs
         record = self.doctor.record
         if epochs is not None:
             whole, record = record, Record(record.structure)

@@ -21,6 +21,8 @@ IN_LOSS = "softmax", "sigmoid"
 # A slope below 0 of a ReLU layer that has none.
 SLOPE = 0.2
 SATURATING = "sigmoid", "tanh", "hard_sigmoid", "softsign"
+# Activation → the ones whose place it takes.
+REPLACED = {"relu": {*SATURATING}, "leaky_relu": {"relu", "relu6"}}
 CLIPPING = "clipnorm", "clipvalue", "global_clipnorm"
 
 
@@ -36,11 +38,15 @@ class Program:
         fit: Dict of arguments of `fit`. Its arrays are not changed in place.
         where: String, the place of the finding: the path of a layer or weight, the name
             of an output, or `""`.
+
+    Attributes:
+        prepare: Function of inputs, which the model wants as this returns them.
+        scale: Float or array by which predictions are to be multiplied.
+        offset: Float or array to add to them then.
     """
 
     def __init__(self, model, fit, where=""):
         self.model, self.fit, self.where = model, dict(fit), where
-        # What inputs and targets must pass before the model sees them.
         self.prepare = lambda x: x
         self.scale, self.offset = 1.0, 0.0
 
@@ -238,25 +244,22 @@ def _output(program, value):
 
 
 def _hidden_activation(program, value):
-    if value == "leaky_relu":
-        function, names = keras.activations.leaky_relu, {"relu", "relu6"}
-    elif value in ("relu", "elu", "gelu", "silu"):
-        function, names = keras.activations.get(value), None
-    else:
+    if value not in REPLACED:
         _give_up("it needs new layers")
-    layers = program.hidden_layers()
-    chosen = program.layer_at(program.where)
+    function, names = keras.activations.get(value), REPLACED[value]
+    layers, chosen = program.hidden_layers(), program.layer_at(program.where)
     if chosen in layers and _name(chosen.activation) == "linear":
         # One that has no activation.
         layers = [chosen]
     else:
-        kept = names or {*SATURATING, "relu"}
-        layers = [la for la in layers if _name(la.activation) in kept]
+        layers = [la for la in layers if _name(la.activation) in names]
     slopes = [
         layer
         for layer in program.layers().values()
-        if isinstance(layer, keras.layers.ReLU) and names and not layer.negative_slope
+        if isinstance(layer, keras.layers.ReLU) and not layer.negative_slope
     ]
+    if value != "leaky_relu":
+        slopes = []
     layers = [layer for layer in layers if not hasattr(layer, "recurrent_activation")]
     if not layers and not slopes:
         _give_up("it needs new layers")
@@ -326,19 +329,22 @@ def _l2(program, value):
             _give_up("the model is not built yet")
         penalize(program.model, new)
         return
-    for weight in penalized:
-        weight.regularizer = new
-    for layer in program.layers().values():
-        for name in list(vars(layer)):
-            if name.endswith("_regularizer") and getattr(layer, name) is not None:
-                setattr(layer, name, new)
+    _replace_rules(program, "regularizer", new)
 
 
 def _max_norm(program, value):
-    new = keras.constraints.MaxNorm(value)
+    _replace_rules(program, "constraint", keras.constraints.MaxNorm(value))
+
+
+def _replace_rules(program, kind, new):
+    """Replace the regularizers or constraints of weights, and those in configs."""
     for weight in program.model.weights:
-        if weight.constraint is not None:
-            weight.constraint = new
+        if getattr(weight, kind) is not None:
+            setattr(weight, kind, new)
+    for layer in program.layers().values():
+        for name in list(vars(layer)):
+            if name.endswith(f"_{kind}") and getattr(layer, name) is not None:
+                setattr(layer, name, new)
 
 
 def _momentum(program, value):

@@ -1,10 +1,8 @@
 """treat: try remedies on copies of a training, and show what each of them does."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 import keras
@@ -12,14 +10,14 @@ import numpy as np
 
 from kcomponents import _console
 from kcomponents._checks import fail, number, positive_int
-from kcomponents._files import Path
-from kcomponents._optional import require
 from kcomponents._text import quantity
-from kcomponents.doctor import Diagnosis, Remedy
-from kcomponents.treatment._figure import save_figure
+from kcomponents.doctor import Diagnosis
+from kcomponents.treatment._pairs import STUDENT, Pair, interval
 from kcomponents.treatment._runs import OTHER_SCALE, SKILL, Run
 from kcomponents.treatment._settings import NotApplicable
+from kcomponents.treatment.trials import Change, Treatment, Trial
 
+SPENT = "the budget is spent"
 OUTCOMES = "helps", "does not help", "not decided", "not tried"
 # Candidates are first trained for this share of the epochs, and so many go on.
 FIRST_LEG, FINALISTS = 1 / 3, 2
@@ -32,221 +30,8 @@ ROUNDS = 2
 WORTH = 0.02
 # Behind the program as it is by more than this, a candidate is dropped.
 BEHIND = 0.1
-# What is known of the standard deviation of differences before any pair: so much of
-# the scale, with the weight of so many degrees of freedom. Two pairs alone may agree by
-# chance.
-SPREAD, FREEDOM = 0.05, 3
-# The 97.5 % quantile of Student's t, for 4, 5, 6, ... degrees of freedom.
-STUDENT = 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179
 # A result of these settings shows at the end of a training only.
 LATE = {"epochs", "early_stopping"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """A value of a remedy, for a finding at some place.
-
-    Args:
-        label: String, the label of the finding.
-        where: String, the place of the finding.
-        remedy: `kcomponents.doctor.Remedy`.
-        value: One of the values of the remedy, or `None`.
-
-    Example:
-        >>> from kcomponents.doctor import Remedy
-        >>> from kcomponents.treatment import Change
-        >>> remedy = Remedy("learning_rate", (0.01, 0.001), "It stops overshooting.")
-        >>> print(Change("learning_rate_too_high", "optimizer", remedy, 0.01))
-        learning_rate = 0.01
-    """
-
-    label: str
-    where: str
-    remedy: Remedy
-    value: Any
-
-    def __str__(self) -> str:
-        if self.value is None or self.value is True:
-            return self.remedy.setting
-        value = self.value
-        shown = " and ".join(map(str, value)) if isinstance(value, tuple) else value
-        return f"{self.remedy.setting} = {shown}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """What one remedy did to a training.
-
-    Args:
-        change: `Change`, what was tried.
-        outcome: String, `"helps"`, `"does not help"`, `"not decided"` or `"not tried"`.
-        reason: String, a sentence on why it was not tried or not decided. Defaults to
-            `""`.
-        metric: String, what was compared: the name of a metric in the logs, or
-            `"skill"`. Defaults to `""`.
-        before: Float, the mean without the remedy. Defaults to NaN.
-        after: Float, the mean with it. Defaults to NaN.
-        interval: Pair of floats, the 95 % interval of the difference, in the direction
-            in which more is better. Defaults to `(NaN, NaN)`.
-        pairs: Integer, the number of pairs of trainings. Defaults to `0`.
-        time: Float, the seconds of a training with the remedy, as a multiple of those
-            without. Defaults to NaN.
-        curves: Tuple of pairs of tuples, for each pair of trainings the values after
-            each epoch without and with the remedy. Defaults to `()`.
-
-    Example:
-        >>> from kcomponents.doctor import Remedy
-        >>> from kcomponents.treatment import Change, Trial
-        >>> remedy = Remedy("l2", (0.01,), "It penalizes large weights.")
-        >>> change = Change("overfitting", "", remedy, 0.01)
-        >>> results = "val_accuracy", 0.5, 0.7, (0.1, 0.3), 3, 1.0
-        >>> print(Trial(change, "helps", "", *results))
-        helps: l2 = 0.01. val_accuracy 0.5 → 0.7, change [+0.1, +0.3] in 3 pairs, 1
-        times the time
-    """
-
-    change: Change
-    outcome: str
-    reason: str = ""
-    metric: str = ""
-    before: float = math.nan
-    after: float = math.nan
-    interval: tuple[float, float] = (math.nan, math.nan)
-    pairs: int = 0
-    time: float = math.nan
-    curves: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
-
-    def __str__(self) -> str:
-        text = f"{self.outcome}: {self.change}"
-        if self.outcome == "not tried":
-            return f"{text} ({self.reason})"
-        text += f". {self.metric} {self.before:.3g} → {self.after:.3g}"
-        if self.pairs > 1:
-            low, high = self.interval
-            text += f", change [{low:+.2g}, {high:+.2g}] in {self.pairs} pairs"
-        text += f", {self.time:.2g} times the time"
-        return text + (f" ({self.reason})" if self.reason else "")
-
-
-@dataclasses.dataclass(frozen=True)
-class Treatment:
-    """What `treat` found: a diagnosis, and what each remedy did.
-
-    `str(treatment)` is the result with the code of what helped, `treatment.plot()` a
-    picture.
-
-    Args:
-        diagnosis: `kcomponents.doctor.Diagnosis` of the training as it is.
-        trials: Tuple of `Trial`, those that help first.
-        changes: Tuple of `Change`, what to change, all of it together; `()` if nothing
-            helped.
-        before: Float, the result of the training as it is: of the metric of the trials,
-            the mean over seeds.
-        after: Float, the result with all changes.
-        trainings: Float, the cost of the treatment in epochs, as a multiple of those of
-            one training.
-        diagnosis_after: `kcomponents.doctor.Diagnosis` of a training with all changes.
-
-    Example:
-        >>> from kcomponents.doctor import Diagnosis
-        >>> from kcomponents.treatment import Treatment
-        >>> print(Treatment(Diagnosis("healthy", ()), (), (), 0.9, 0.9, 1.0))
-        There is nothing to treat: No problems found.
-    """
-
-    diagnosis: Diagnosis
-    trials: tuple[Trial, ...]
-    changes: tuple[Change, ...]
-    before: float
-    after: float
-    trainings: float
-    diagnosis_after: Diagnosis | None = None
-
-    @property
-    def sentence(self) -> str:
-        """The result in a sentence."""
-        if not self.trials:
-            return f"There is nothing to treat: {self.diagnosis.sentence}"
-        if not self.changes:
-            tried = [trial for trial in self.trials if trial.outcome != "not tried"]
-            if not tried:
-                return "No remedy could be tried."
-            return f"No remedy was shown to help, of {len(tried)} that were tried."
-        made = ", and ".join(map(str, self.changes))
-        metric = next(t.metric for t in self.trials if t.outcome == "helps")
-        return f"It helps to set {made}: {metric} {self.before:.3g} → {self.after:.3g}."
-
-    def __str__(self) -> str:
-        lines = [self.sentence]
-        for change in self.changes:
-            lines += ["", f"{change} ({change.label}). {change.remedy.reason}"]
-            lines += [f"    {line}" for line in change.remedy.code.splitlines()]
-        if self.trials:
-            lines += ["", f"{self.diagnosis.sentence}", ""]
-            lines += [f"- {trial}" for trial in self.trials]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        # Notebooks call this for the last line of a cell.
-        parts = [f"<p><b>{escape(self.sentence)}</b></p>"]
-        for change in self.changes:
-            parts.append(f"<p>{escape(f'{change}. {change.remedy.reason}')}</p>")
-            parts.append(f"<pre>{escape(change.remedy.code)}</pre>")
-        if self.trials:
-            rows = "".join(f"<li>{escape(str(trial))}</li>" for trial in self.trials)
-            parts.append(f"<ul>{rows}</ul>")
-        return f"<div>{''.join(parts)}</div>"
-
-    def plot(self, path: Path | None = None) -> Any:
-        """Draw the trainings without and with each remedy that was decided by pairs.
-
-        Args:
-            path: Path of a file for the picture, such as `"treatment.png"`. Defaults to
-                `None`: no file.
-
-        Returns:
-            The figure of matplotlib.
-
-        Raises:
-            ImportError: If matplotlib is not installed.
-        """
-        shown = [trial for trial in self.trials if trial.curves] or [None]
-        size = (4.2 * len(shown), 3.4)
-        figure = require("matplotlib.figure").Figure(size, layout="constrained")
-        # Small differences must not look like large ones beside them.
-        same = len({trial and trial.metric for trial in shown}) == 1
-        [row] = figure.subplots(1, len(shown), squeeze=False, sharey=same)
-        for axes, trial in zip(row, shown, strict=True):
-            axes.spines[["top", "right"]].set_visible(False)
-            if trial is None:
-                axes.set_axis_off()
-                axes.text(0.5, 0.5, self.sentence, ha="center", wrap=True)
-                continue
-            for side, color, label in ((0, "0.5", "as it is"), (1, "tab:green", "")):
-                _draw(axes, [pair[side] for pair in trial.curves], color, label)
-            axes.set(xlabel="epoch", ylabel=trial.metric)
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.set_title(f"{trial.change}: {trial.outcome}", fontsize=9)
-            axes.legend(frameon=False, fontsize=8)
-        save_figure(figure, path)
-        return figure
-
-
-def _draw(axes, curves, color, label):
-    """Draw the mean of several curves, and the band between the outermost ones."""
-    longest = max(map(len, curves))
-    values = np.full((len(curves), longest), np.nan)
-    for row, curve in zip(values, curves, strict=True):
-        row[: len(curve)] = curve
-    known = np.isfinite(values).any(axis=0)
-    epochs, values = np.arange(1, longest + 1)[known], values[:, known]
-    if not len(epochs):
-        return
-    marker = "o" if len(epochs) == 1 else None
-    mean, low, high = (f(values, axis=0) for f in (np.nanmean, np.nanmin, np.nanmax))
-    label = label or "with the remedy"
-    axes.plot(epochs, mean, color=color, marker=marker, label=label)
-    axes.fill_between(epochs, low, high, color=color, alpha=0.25, linewidth=0)
 
 
 def treat(
@@ -317,7 +102,8 @@ def treat(
 
     Raises:
         ValueError: If the model is not compiled or cannot be copied, an argument is
-            invalid, or the data can be read only once.
+            invalid, or the data can be read only once. What `fit` raises, if no finding
+            explains it.
 
     Example:
         >>> import keras, numpy as np
@@ -348,9 +134,10 @@ def treat(
     number("max_trainings", max_trainings, 0, open_low=True)
     if max_minutes is not None:
         number("max_minutes", max_minutes, 0, open_low=True)
-    if hasattr(x, "__next__"):
-        rule = "`x` must be data that can be read again: arrays, a dataset, a sequence."
-        fail(rule, x=type(x).__name__)
+    for name, data in (("x", x), ("validation_data", validation_data)):
+        if hasattr(data, "__next__"):
+            rule = "must be data that can be read again: arrays, a dataset, a sequence."
+            fail(f"`{name}` {rule}", **{name: type(data).__name__})
     fit = {
         "x": x,
         "y": y,
@@ -408,8 +195,9 @@ class _Treating:
     def __init__(self, model, fit, seeds, budget):
         self._model, self._fit, self._seeds, self._budget = model, fit, seeds, budget
         self._epochs = fit["epochs"]
-        # What helped so far, and the runs with it by seed.
+        # What helped so far, and the runs with it by seed; before, those without.
         self._current, self._runs = (), {}
+        self._untreated = self._runs
         self.diagnosis, self._trials = None, {}
 
     def run(self, diagnosis):
@@ -424,7 +212,7 @@ class _Treating:
                 if not self._round(found):
                     break
             except _OutOfBudget:
-                self._budget.say("the budget is spent")
+                self._budget.say(SPENT)
                 break
             found = self._runs[0].diagnosis()
 
@@ -432,23 +220,24 @@ class _Treating:
         """Return the `Treatment`."""
         order = {outcome: place for place, outcome in enumerate(OUTCOMES)}
         trials = sorted(self._trials.values(), key=lambda trial: order[trial.outcome])
-        helped = [trial for trial in self._trials.values() if trial.outcome == "helps"]
-        last = self._runs[0] if self._current else None
-        return Treatment(
-            self.diagnosis,
-            tuple(trials),
-            self._current,
-            helped[0].before if helped else math.nan,
-            helped[-1].after if helped else math.nan,
-            self._budget.spent / self._epochs,
-            None if last is None else last.diagnosis(),
-        )
+        spent, found = self._budget.spent / self._epochs, {}
+        if self._current:
+            seeds = self._untreated.keys() & self._runs.keys()
+            pairs = self._pairs([(self._untreated[n], self._runs[n]) for n in seeds])
+            found = {
+                "metric": pairs[0].metric,
+                "before": float(np.mean([pair.before for pair in pairs])),
+                "after": float(np.mean([pair.after for pair in pairs])),
+                "diagnosis_after": self._runs[0].diagnosis(),
+            }
+        return Treatment(self.diagnosis, tuple(trials), self._current, spent, **found)
 
     def _base(self, seed):
         """Return the run of a seed with what helped so far."""
         if seed not in self._runs:
-            self._runs[seed] = self._start(self._current, seed)
-            self._train(self._runs[seed], None)
+            run = self._start(self._current, seed)
+            self._train(run, None)
+            self._runs[seed] = run
         return self._runs[seed]
 
     def _start(self, changes, seed):
@@ -474,14 +263,17 @@ class _Treating:
     def _round(self, diagnosis):
         """Try the remedies of a diagnosis; return whether one helped."""
         candidates = self._candidates(diagnosis)
-        leg = max(1, round(self._epochs * FIRST_LEG))
-        screened = len(candidates) > FINALISTS and leg < self._epochs
-        if screened:
-            candidates = self._screened(candidates, leg)
-        for run in candidates[:FINALISTS]:
-            if self._final(run):
-                return True
-        return False
+        reason = SPENT
+        try:
+            best = self._screened(candidates)[:FINALISTS]
+            for run in best:
+                if self._final(run):
+                    reason = "another one helped first"
+                    return True
+            return False
+        finally:
+            for run in candidates:
+                self._not_tried(run.changes[-1], reason)
 
     def _candidates(self, diagnosis):
         """Return new runs with one change more, the most promising first."""
@@ -506,26 +298,33 @@ class _Treating:
     def _not_tried(self, change, reason):
         self._trials.setdefault(str(change), Trial(change, "not tried", reason))
 
-    def _screened(self, runs, epochs):
-        """Train candidates for some epochs, and return the best ones first."""
+    def _screened(self, runs):
+        """Train many candidates for some epochs, and return the best ones first."""
+        epochs = max(1, round(self._epochs * FIRST_LEG))
+        if len(runs) <= FINALISTS or epochs == self._epochs:
+            return runs
         base, found = self._base(0), []
         for run in runs:
-            late = run.changes[-1].remedy.setting in LATE
-            if not late:
+            pairs = []
+            if run.changes[-1].remedy.setting not in LATE:
                 self._train(run, epochs)
+                pairs = self._pairs([(base, run)], epochs)
             if run.error is not None:
                 self._not_tried(run.changes[-1], _text(run.error))
                 continue
-            gain = 0.0 if late else self._pairs([(base, run)], epochs)[0].gain
-            found.append((gain, run))
-        found.sort(key=lambda pair: -pair[0])
-        kept = [run for gain, run in found if gain >= -BEHIND]
-        for _, run in found:
-            if run not in kept[:FINALISTS] and run.done:
-                why = "others were better" if run in kept else "it fell behind"
-                pairs = self._pairs([(base, run)], epochs)
+            found.append((pairs[0].gain if pairs else 0.0, run, pairs))
+        found.sort(key=lambda entry: -entry[0])
+        kept = [entry for entry in found if entry[0] >= -BEHIND]
+        for entry in found:
+            if entry in kept[:FINALISTS]:
+                continue
+            _, run, pairs = entry
+            why = "others were better" if entry in kept else "it fell behind"
+            if pairs:
                 self._record(run, "not decided", pairs, why)
-        return kept
+            else:
+                self._not_tried(run.changes[-1], why)
+        return [run for _, run, _ in kept]
 
     def _final(self, run):
         """Train pairs until it is decided whether a change helps."""
@@ -544,8 +343,7 @@ class _Treating:
                     break
         except _OutOfBudget:
             if pairs:
-                reason = "the budget is spent"
-                self._record(run, "not decided", self._pairs(pairs), reason)
+                self._record(run, "not decided", self._pairs(pairs), SPENT)
             raise
         outcome = self._outcome(self._pairs(pairs)) or "not decided"
         self._record(run, outcome, self._pairs(pairs))
@@ -556,15 +354,15 @@ class _Treating:
 
     def _pairs(self, runs, epochs=None):
         """Return the results of pairs of runs, all of the same metric."""
-        # A training that ended by an exception has no metric.
         name, rises = runs[0][0].metric()
-        settings = {c.remedy.setting for c in runs[0][1].changes}
-        if name is None or settings & OTHER_SCALE:
-            name = SKILL
-        found = [_Pair.of(base, run, name, rises, epochs) for base, run in runs]
+        made = {*runs[0][1].changes} - {*runs[0][0].changes}
+        other = {change.remedy.setting for change in made} & OTHER_SCALE
+        if name is None or other or any(base.error for base, _ in runs):
+            name, rises = SKILL, True
+        found = [Pair.of(base, run, name, rises, epochs) for base, run in runs]
         if name != SKILL and not all(math.isfinite(pair.gain) for pair in found):
             # A loss that ran away says that the model is of no use, not how much.
-            found = [_Pair.of(base, run, SKILL, True, epochs) for base, run in runs]
+            found = [Pair.of(base, run, SKILL, True, epochs) for base, run in runs]
         return found
 
     @staticmethod
@@ -572,16 +370,16 @@ class _Treating:
         """Return what several pairs decide, or None."""
         gains = [pair.gain for pair in pairs]
         mean, scale = float(np.mean(gains)), pairs[0].scale
-        low, high = _interval(gains, scale)
+        low, high = interval(gains, scale)
         if mean <= 0 or high < WORTH * scale:
             return "does not help"
         return "helps" if low > 0 and mean >= WORTH * scale else None
 
     def _record(self, run, outcome, pairs, reason=""):
         change, gains = run.changes[-1], [pair.gain for pair in pairs]
-        interval = math.nan, math.nan
+        bounds = math.nan, math.nan
         if len(pairs) > 1:
-            interval = _interval(gains, pairs[0].scale)
+            bounds = interval(gains, pairs[0].scale)
         self._trials[str(change)] = trial = Trial(
             change,
             outcome,
@@ -589,77 +387,12 @@ class _Treating:
             pairs[0].metric,
             float(np.mean([pair.before for pair in pairs])),
             float(np.mean([pair.after for pair in pairs])),
-            interval,
+            bounds,
             len(pairs),
             float(np.mean([pair.time for pair in pairs])),
             tuple(pair.curves for pair in pairs),
         )
         self._budget.say(str(trial))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pair:
-    """The results of two trainings from the same start, without and with a change."""
-
-    metric: str
-    before: float
-    after: float
-    gain: float
-    scale: float
-    time: float
-    curves: tuple
-
-    @classmethod
-    def of(cls, base, run, name, rises, epochs):
-        if name == SKILL:
-            before, after = base.skill(epochs), run.skill(epochs)
-            curves = tuple(tuple(_skill_curve(r, epochs)) for r in (base, run))
-        else:
-            curves = tuple(tuple(r.curve(name)[:epochs]) for r in (base, run))
-            before, after = (
-                _last(r, c, rises) for r, c in zip((base, run), curves, strict=True)
-            )
-        gain = (after - before) if rises else (before - after)
-        scale = 1.0
-        if not rises or max(abs(before), abs(after)) > 1:
-            scale = abs(before)
-        rate = [r.seconds / max(r.done, 1) for r in (base, run)]
-        spent = rate[1] * run.epochs / max(rate[0] * base.epochs, 1e-9)
-        return cls(name, before, after, gain, scale, spent, curves)
-
-
-def _last(run, curve, rises):
-    """Return the last value of a metric, or the best one if it is restored."""
-    if not curve:
-        return math.nan
-    settings = {change.remedy.setting for change in run.changes}
-    if "early_stopping" in settings:
-        losses = run.curve("val_loss")[: len(curve)]
-        finite = [value if math.isfinite(value) else math.inf for value in losses]
-        return curve[int(np.argmin(finite))] if finite else curve[-1]
-    return curve[-1]
-
-
-def _skill_curve(run, epochs):
-    length = len(run.doctor.record.logs) if epochs is None else epochs
-    steps = max(1, length // 10)
-    found = [math.nan] * length
-    for epoch in (*range(steps, length, steps), *[length][:length]):
-        found[epoch - 1] = run.skill(epoch)
-    return found
-
-
-def _interval(gains, scale):
-    """Return the 95 % interval of the mean of several differences.
-
-    The variance is a mean of that of the differences and of what is known before.
-    """
-    count, mean = len(gains), float(np.mean(gains))
-    squares = float(np.sum(np.square(np.subtract(gains, mean))))
-    squares += FREEDOM * (SPREAD * scale) ** 2
-    spread = math.sqrt(squares / (count - 1 + FREEDOM))
-    half = STUDENT[count - 2] * spread / math.sqrt(count)
-    return mean - half, mean + half
 
 
 def _text(error):

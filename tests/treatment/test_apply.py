@@ -235,6 +235,8 @@ def test_a_constraint_leaves_more_room():
     constraint = keras.constraints.MaxNorm(0.01)
     new, _ = made("max_norm", 3.0, net(layers.Dense(5, kernel_constraint=constraint)))
     assert new.layers[0].kernel.constraint.max_value == 3.0
+    saved = new.layers[0].get_config()["kernel_constraint"]["config"]
+    assert saved["max_value"] == 3.0
 
 
 def test_moving_averages_settle_sooner():

@@ -12,8 +12,9 @@ from keras import layers
 from kcomponents._keras.random_state import random_state
 from kcomponents.doctor import Diagnosis, Finding, Remedy
 from kcomponents.treatment import Change, Treatment, Trial, treat
+from kcomponents.treatment._pairs import FREEDOM, SPREAD, interval
 from kcomponents.treatment._runs import Run
-from kcomponents.treatment.treat import FREEDOM, SPREAD, WORTH, _interval, _Treating
+from kcomponents.treatment.treat import WORTH, _Treating
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(240, 6)).astype("float32")
@@ -98,11 +99,49 @@ def test_steps_by_hand_and_changes_that_fail_are_not_tried():
 
 
 def test_a_training_that_fails_is_treated():
-    found = treated(net(0.05, "categorical_crossentropy", "softmax"), seeds=2)
-    assert found.diagnosis.findings[0].label == "wrong_loss_or_output_activation"
-    wrong = np.arange(200) % 2, np.eye(3)[np.arange(200) % 3]
-    with pytest.raises(ValueError):
-        treated(net(0.05), data=wrong, validation_data=None)
+    def build():
+        model = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
+        model.compile(keras.optimizers.Adam(0.05), "mse", metrics=["accuracy"])
+        return model
+
+    # The loss cannot compare three outputs with an integer.
+    classes = (X[:, 0] > 0).astype("int32") + (X[:, 1] > 0)
+    data, valid = (X[:200], classes[:200]), (X[200:], classes[200:])
+    found = treated(build, data=data, validation_data=valid)
+    assert [change.remedy.setting for change in found.changes] == [
+        "output_activation_and_loss"
+    ]
+    assert (found.metric, found.before) == ("skill", 0.0) and found.after > 0.3
+
+
+def test_a_failure_that_no_finding_explains_is_raised():
+    class Broken(layers.Layer):
+        def call(self, x, training=False):
+            if training:
+                raise ValueError("mine")
+            return x
+
+    def build():
+        model = keras.Sequential([keras.Input((6,)), Broken(), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.raises(ValueError, match="mine"):
+        treated(build)
+
+
+def test_early_stopping_ends_a_training_whose_weights_are_of_an_earlier_epoch():
+    stopping = keras.callbacks.EarlyStopping(
+        "val_accuracy", patience=1, restore_best_weights=True
+    )
+    fit = {"x": X[:200], "y": Y[:200], "validation_data": VALID, "epochs": 50}
+    run = Run(net(0.05), {**fit, "callbacks": [stopping]}, (), 0)
+    run.train(40, keras.callbacks.Callback())
+    assert run.done == 50 and len(run.curve("val_accuracy")) < 40
+    kept = run.program.model.evaluate(*VALID, verbose=0, return_dict=True)
+    np.testing.assert_allclose(run.value("val_accuracy"), kept["accuracy"], rtol=1e-5)
+    np.testing.assert_allclose(run.value("val_loss"), kept["loss"], rtol=1e-4)
+    assert run.value("val_accuracy", 1) == run.curve("val_accuracy")[0]
 
 
 class FakeRun:
@@ -161,6 +200,7 @@ def test_what_helps_on_top_of_what_helped_is_added(monkeypatch):
     # Two candidates are few enough to be trained to the end.
     assert changed(found) == ["l2", "noise"]
     assert (found.before, found.after) == pytest.approx((0.1005, 0.9005))
+    assert found.metric == "skill"
     assert found.trainings == 6
 
 
@@ -178,6 +218,23 @@ def test_the_best_of_many_go_on_and_what_spoils_a_training_is_left_out(monkeypat
     }
     # Three for 3 of 9 epochs, two pairs, and in the second round two more each.
     assert found.trainings == pytest.approx(1 + 1 + 2 / 3 + 2 + 2 + 2)
+
+
+@pytest.mark.any_backend
+def test_each_candidate_is_named_when_the_budget_is_spent(monkeypatch):
+    settings = ["l2", "noise", "mask"]
+    skills = {"": 0.4} | dict.fromkeys(settings, 0.4)
+    found = fake_treatment(monkeypatch, skills, settings, max_trainings=1.5)
+    assert outcomes(found) == dict.fromkeys(settings, "not tried")
+    assert {trial.reason for trial in found.trials} == {"the budget is spent"}
+
+
+@pytest.mark.any_backend
+def test_what_was_not_needed_is_named(monkeypatch):
+    skills = {"": 0.1, "l2": 0.9, "noise": 0.9, "noise l2": 0.9}
+    found = fake_treatment(monkeypatch, skills, ["l2", "noise"], max_trainings=4)
+    assert changed(found) == ["l2"]
+    assert found.trials[-1].reason == "another one helped first"
 
 
 @pytest.mark.any_backend
@@ -246,7 +303,7 @@ def test_an_interval_is_that_of_student_with_a_variance_known_before():
     due = scipy.stats.t.interval(
         0.95, freedom, np.mean(gains), math.sqrt(variance / len(gains))
     )
-    np.testing.assert_allclose(_interval(gains, scale), due, rtol=1e-3)
+    np.testing.assert_allclose(interval(gains, scale), due, rtol=1e-3)
 
 
 @pytest.mark.any_backend
@@ -278,6 +335,7 @@ def test_a_difference_counts_if_its_interval_lies_above_0(gains, outcome):
         ("max_trainings", 0),
         ("max_minutes", -1),
         ("x", iter([X])),
+        ("validation_data", iter([X])),
     ],
 )
 def test_wrong_arguments_are_refused_before_training(name, value):
@@ -294,7 +352,7 @@ def test_a_treatment_is_shown_with_its_curves(tmp_path):
         change, "helps", "", "val_accuracy", 0.2, 0.6, (0.1, 0.7), 2, 1.0, curves
     )
     by_hand = Trial(change, "not tried", "by hand")
-    found = Treatment(finding(), (helps, by_hand), (change,), 0.2, 0.6, 4.0)
+    found = Treatment(finding(), (helps, by_hand), (change,), 4.0, "m", 0.2, 0.6)
     assert str(helps) == (
         "helps: l2 = 0.1. val_accuracy 0.2 → 0.6, change [+0.1, +0.7] in 2 pairs, "
         "1 times the time"
@@ -306,5 +364,5 @@ def test_a_treatment_is_shown_with_its_curves(tmp_path):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.1, 0.25])
     np.testing.assert_allclose(axes.lines[1].get_ydata(), [0.4, 0.6])
     assert (tmp_path / "picture.png").stat().st_size > 1000
-    healthy = Treatment(Diagnosis("healthy", ()), (), (), 0.9, 0.9, 1.0)
+    healthy = Treatment(Diagnosis("healthy", ()), (), (), 1.0)
     assert healthy.plot().axes[0].texts[0].get_text() == healthy.sentence
